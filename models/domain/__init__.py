@@ -1,0 +1,1 @@
+"""The field's vocabulary: orders, fills, instruments, sessions and the errors every room raises."""

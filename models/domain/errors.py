@@ -1,0 +1,21 @@
+"""One exception tree, named by the reaction that an error needs."""
+
+
+class RoboError(Exception):
+    """Root of every error that this system raises on purpose; its text says what to do next."""
+
+
+class HaltTrading(RoboError):
+    """Stop sending orders now: a risk limit, a mismatch or an operator's halt demands a person."""
+
+
+class RetryLater(RoboError):
+    """The outside world is not ready (locked file, gateway down): nothing was lost, run it again."""
+
+
+class SkipToday(RoboError):
+    """There is rightly nothing to do: the market is closed, or another process does the work."""
+
+
+class InvalidInput(RoboError):
+    """What was given cannot be used: an unknown symbol, a bad setting, a malformed file."""

@@ -1,0 +1,173 @@
+"""Parent orders, child orders and fills, as the ledger and the engine know them.
+
+Quantities are whole shares (int, always positive; the side carries the sign). Prices are Decimal
+US dollars. Moments are timezone-aware UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+
+
+class Side(StrEnum):
+    """The direction of an order."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+
+    @property
+    def sign(self) -> int:
+        """+1 for a buy, -1 for a sell."""
+        return 1 if self is Side.BUY else -1
+
+
+class ParentState(StrEnum):
+    """Life of a parent order: NEW -> WORKING <-> PAUSED -> CANCELLING -> a terminal state."""
+
+    NEW = "NEW"
+    WORKING = "WORKING"
+    PAUSED = "PAUSED"
+    CANCELLING = "CANCELLING"
+    FILLED = "FILLED"
+    CANCELLED = "CANCELLED"
+    EXPIRED = "EXPIRED"
+    FAILED = "FAILED"
+    REJECTED = "REJECTED"  # denied by a pre-trade check: nothing was ever sent
+
+    @property
+    def is_terminal(self) -> bool:
+        """Say whether the parent can no longer produce a child."""
+        return self in _TERMINAL_PARENT
+
+
+class ChildState(StrEnum):
+    """Life of a child order. UNKNOWN was (perhaps) sent and has left no evidence at the broker."""
+
+    INTENT = "INTENT"
+    SENT = "SENT"
+    ACKED = "ACKED"
+    PARTIAL = "PARTIAL"
+    FILLED = "FILLED"
+    CANCELLED = "CANCELLED"
+    REJECTED = "REJECTED"
+    UNKNOWN = "UNKNOWN"
+    NEVER_SENT = "NEVER_SENT"  # proven by two clean reconciliations, a quiet period apart
+
+    @property
+    def is_terminal(self) -> bool:
+        """Say whether broker evidence (or its proven absence) has ended the child."""
+        return self in _TERMINAL_CHILD
+
+
+_TERMINAL_PARENT = frozenset(
+    {
+        ParentState.FILLED,
+        ParentState.CANCELLED,
+        ParentState.EXPIRED,
+        ParentState.FAILED,
+        ParentState.REJECTED,
+    }
+)
+_TERMINAL_CHILD = frozenset(
+    {ChildState.FILLED, ChildState.CANCELLED, ChildState.REJECTED, ChildState.NEVER_SENT}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ParentOrder:
+    """What one strategy wants done in one symbol in one session."""
+
+    parent_id: str
+    session: date
+    strategy: str
+    symbol: str
+    side: Side
+    quantity: int
+    algo: str
+    start: datetime
+    end: datetime
+    decision_price: Decimal
+    decided_at: datetime
+    model_version: str
+    limit_price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ChildOrder:
+    """One slice of a parent, as committed before anything is sent."""
+
+    parent_id: str
+    slice_no: int
+    attempt: int
+    symbol: str
+    side: Side
+    quantity: int
+    limit_price: Decimal | None
+    tif: str
+    state: ChildState = ChildState.INTENT
+    filled: int = 0
+    order_id: int | None = None
+    perm_id: int | None = None
+
+    @property
+    def order_ref(self) -> str:
+        """The deterministic name the broker carries for us: parent.slice.attempt."""
+        return f"{self.parent_id}.{self.slice_no}.{self.attempt}"
+
+    @property
+    def leaves(self) -> int:
+        """Shares that may still fill: zero only once the child is proven dead."""
+        return 0 if self.state.is_terminal else self.quantity - self.filled
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One execution. `exec_id` is the broker's; a correction shares all but its last suffix."""
+
+    exec_id: str
+    order_ref: str
+    symbol: str
+    side: Side
+    quantity: int
+    price: Decimal
+    at: datetime
+    perm_id: int
+    commission: Decimal | None = None  # None is unknown, never zero
+
+    @property
+    def exec_base(self) -> str:
+        """The part of `exec_id` that a correction keeps (`…01.02` corrects `…01.01`)."""
+        return self.exec_id.rpartition(".")[0] or self.exec_id
+
+    @property
+    def revision(self) -> int:
+        """The correction number, the last suffix of `exec_id` (1 when it has none)."""
+        suffix = self.exec_id.rpartition(".")[2]
+        return int(suffix) if suffix.isdigit() else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Top of book for one symbol; sizes in shares, `at` the moment it was last updated (UTC)."""
+
+    symbol: str
+    bid: Decimal
+    ask: Decimal
+    bid_size: int
+    ask_size: int
+    at: datetime
+
+    @property
+    def mid(self) -> Decimal:
+        """The midpoint in USD."""
+        return (self.bid + self.ask) / 2
+
+    @property
+    def is_sane(self) -> bool:
+        """Say whether both sides are finite, positive and not crossed."""
+        if not (self.bid.is_finite() and self.ask.is_finite()):
+            return False
+        return Decimal(0) < self.bid <= self.ask

@@ -1,0 +1,1 @@
+"""Touch the outside world: broker, files, training, tracking, settings."""

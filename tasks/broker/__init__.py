@@ -1,0 +1,1 @@
+"""The broker's edge: domain types in, domain types out; ib_async stays behind `ibkr`."""

@@ -1,0 +1,147 @@
+"""Market time: the wall clock, or the simulated gateway's clock over its control socket.
+
+The control socket speaks JSON lines: {"id", "op", ...} is answered by {"id", "ok", ...}. A client
+that holds the clock makes market time stop for it, and lets it run to a named moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from datetime import UTC, datetime
+from typing import Any
+
+from models.domain.clock import Clock
+from models.domain.errors import InvalidInput
+from tasks.broker.protocol import GatewayUnreachable
+
+CONTROL_TIMEOUT = 10.0
+
+
+class WallClock:
+    """Real time, for paper and live accounts."""
+
+    def now(self) -> datetime:
+        """Return the present time (UTC)."""
+        return datetime.now(UTC)
+
+    async def sleep_until(self, moment: datetime) -> None:
+        """Sleep in steps of at most a minute, so that a stepped system clock is noticed."""
+        while (remaining := (moment - self.now()).total_seconds()) > 0:
+            await asyncio.sleep(min(remaining, 60.0))
+
+    def wall_seconds_until(self, moment: datetime) -> float:
+        """Return the seconds until `moment`."""
+        return max(0.0, (moment - self.now()).total_seconds())
+
+    async def close(self) -> None:
+        """Do nothing: the wall clock needs no connection."""
+
+
+class GatewayClock:
+    """The simulated gateway's market clock, held by this client between the moments it asks for."""
+
+    def __init__(self, host: str, port: int, name: str) -> None:
+        self._host, self._port, self._name = host, port, name
+        self._now = datetime.min.replace(tzinfo=UTC)
+        self._speed = 1.0
+        self._ids = 0
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+
+    async def open(self) -> GatewayClock:
+        """Connect and hold the clock; raise GatewayUnreachable when no gateway answers."""
+        try:
+            self._reader, self._writer = await asyncio.wait_for(
+                asyncio.open_connection(self._host, self._port), CONTROL_TIMEOUT
+            )
+        except (OSError, TimeoutError) as error:
+            raise _unreachable(self._host, self._port) from error
+        reply = await self._ask({"op": "hold", "name": self._name}, CONTROL_TIMEOUT)
+        hello = await self._ask({"op": "hello"}, CONTROL_TIMEOUT)
+        self._speed = float(hello["speed"])
+        self._now = datetime.fromisoformat(reply.get("now") or hello["now"])
+        return self
+
+    def now(self) -> datetime:
+        """Return the market time at which the clock stands for this client (UTC)."""
+        return self._now
+
+    async def sleep_until(self, moment: datetime) -> None:
+        """Let market time run to `moment`; every market event before it has then been sent."""
+        if moment <= self._now:
+            return
+        reply = await self._ask({"op": "advance", "to": moment.isoformat()}, None)
+        self._now = datetime.fromisoformat(reply["now"])
+
+    def wall_seconds_until(self, moment: datetime) -> float:
+        """Estimate the real seconds until `moment`; closed hours count in full, so at most that."""
+        return max(0.0, (moment - self._now).total_seconds()) / self._speed
+
+    async def close(self) -> None:
+        """Let go of the clock."""
+        if self._writer is not None:
+            self._writer.close()
+            self._reader = self._writer = None
+
+    async def _ask(self, request: dict[str, Any], timeout: float | None) -> dict[str, Any]:
+        if self._reader is None or self._writer is None:
+            raise _unreachable(self._host, self._port)
+        self._ids += 1
+        try:
+            self._writer.write(json.dumps({"id": self._ids, **request}).encode() + b"\n")
+            await self._writer.drain()
+            line = await asyncio.wait_for(self._reader.readline(), timeout)
+        except (OSError, TimeoutError) as error:
+            raise _unreachable(self._host, self._port) from error
+        return _reply(line, self._host, self._port)
+
+
+async def open_clock(kind: str, host: str, control_port: int, name: str) -> WallClock | GatewayClock:
+    """Return the clock that the settings name: `wall`, or `gateway` (held from now on)."""
+    if kind == "wall":
+        return WallClock()
+    return await GatewayClock(host, control_port, name).open()
+
+
+def ask_control(host: str, port: int, request: dict[str, Any], timeout: float = 10.0) -> dict[str, Any]:
+    """Ask the gateway's control socket one thing and return its answer (blocking).
+
+    Raises GatewayUnreachable when nothing answers within `timeout` seconds, InvalidInput when the
+    gateway refuses the request.
+    """
+    try:
+        with socket.create_connection((host, port), timeout) as link:
+            link.sendall(json.dumps({"id": 1, **request}).encode() + b"\n")
+            with link.makefile("rb") as stream:
+                return _reply(stream.readline(), host, port)
+    except OSError as error:
+        raise _unreachable(host, port) from error
+
+
+def market_now(kind: str, host: str, control_port: int) -> datetime:
+    """Return the present market time (UTC) of the clock that the settings name."""
+    if kind == "wall":
+        return datetime.now(UTC)
+    return datetime.fromisoformat(ask_control(host, control_port, {"op": "time"})["now"])
+
+
+def _reply(line: bytes, host: str, port: int) -> dict[str, Any]:
+    if not line:
+        raise _unreachable(host, port)
+    reply = json.loads(line)
+    if not reply.get("ok"):
+        raise InvalidInput(f"the gateway refused: {reply.get('error', 'no reason given')}")
+    return reply
+
+
+def _unreachable(host: str, port: int) -> GatewayUnreachable:
+    return GatewayUnreachable(
+        f"no simulated gateway answers on {host}:{port} (its control port); start one with "
+        "`robo gateway run`, or set ROBO_CONTROL_PORT to the port that it printed"
+    )
+
+
+_: type[Clock] = WallClock
+_ = GatewayClock

@@ -1,0 +1,160 @@
+"""What the system needs of a broker, in domain types; `ibkr` is the one implementation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Protocol
+
+from models.domain.errors import RetryLater
+from models.domain.orders import ChildOrder, Fill, Quote
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+
+class GatewayUnreachable(RetryLater):
+    """The gateway does not answer, or the connection to it broke; nothing is known to be lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderStatus:
+    """One piece of order evidence: an orderStatus, open-order or completed-order message.
+
+    `status` is the broker's own word (Submitted, Filled, Cancelled, Inactive …); `filled` and
+    `remaining` are shares. `order_ref` is empty for orders that were not placed by this system.
+    """
+
+    order_ref: str
+    order_id: int
+    perm_id: int
+    client_id: int
+    symbol: str
+    status: str
+    filled: int
+    remaining: int
+    why_held: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Commission:
+    """One commission report: `amount` in `currency`; realised profit in the same, if it was told."""
+
+    exec_id: str
+    amount: Decimal
+    currency: str
+    realized_pnl: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerNotice:
+    """An error, warning or information message; never by itself proof of an order's end."""
+
+    code: int
+    text: str
+    order_ref: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionDown:
+    """The socket closed; what was in flight has an unknown outcome."""
+
+    reason: str
+
+
+BrokerEvent = OrderStatus | Fill | Commission | BrokerNotice | ConnectionDown
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Everything a broker can show of one account at one moment.
+
+    `cash` and `net_liquidation` are USD; `positions` maps symbol to signed shares; `orders` holds
+    open and completed orders of every client, `fills` and `commissions` those of the current day.
+    """
+
+    account: str
+    at: datetime
+    cash: Decimal
+    net_liquidation: Decimal
+    positions: dict[str, int]
+    orders: tuple[OrderStatus, ...]
+    fills: tuple[Fill, ...]
+    commissions: tuple[Commission, ...]
+
+    @property
+    def open_orders(self) -> tuple[OrderStatus, ...]:
+        """The orders that can still fill."""
+        return tuple(order for order in self.orders if order.status not in DONE_STATUSES)
+
+
+DONE_STATUSES = frozenset({"Filled", "Cancelled", "ApiCancelled", "Inactive"})
+
+
+class OrderGateway(Protocol):
+    """A connection that carries orders and nothing else."""
+
+    @property
+    def account(self) -> str:
+        """The one account that this connection trades."""
+        ...
+
+    @property
+    def client_id(self) -> int:
+        """The API client id; order ids are unique within it."""
+        ...
+
+    def next_order_id(self) -> int:
+        """Return an order id above every one that the gateway has shown."""
+        ...
+
+    async def collect_evidence(self) -> Evidence:
+        """Ask for open and completed orders, executions, positions and cash."""
+        ...
+
+    def send(self, child: ChildOrder) -> None:
+        """Write one committed child to the socket; its outcome comes as events."""
+        ...
+
+    def cancel(self, order_id: int) -> None:
+        """Ask for the cancellation of one of this client's orders."""
+        ...
+
+    def cancel_everything(self) -> None:
+        """Ask for the cancellation of every working order of the account, whoever sent it."""
+        ...
+
+    async def flush(self) -> datetime:
+        """Return the gateway's time once everything it had sent before has been received."""
+        ...
+
+    async def next_event(self) -> BrokerEvent:
+        """Wait for the next piece of evidence."""
+        ...
+
+    def pending_events(self) -> list[BrokerEvent]:
+        """Return, without waiting, the evidence that has arrived and was not yet taken."""
+        ...
+
+
+class QuoteSource(Protocol):
+    """A connection that carries market data and nothing else."""
+
+    async def subscribe(self, symbols: Sequence[str]) -> None:
+        """Stream the top of book of every symbol."""
+        ...
+
+    def quote(self, symbol: str) -> Quote | None:
+        """Return the latest quote, or None before both sides were seen."""
+        ...
+
+
+class HistorySource(Protocol):
+    """Where daily bars come from."""
+
+    async def daily_bars(self, symbol: str, first: date | None, end: date) -> pd.DataFrame:
+        """Return the Bars frame of `symbol` from `first` (None: all there is) to `end`, inclusive."""
+        ...

@@ -1,0 +1,76 @@
+"""The live interlock: which account may be traded in which mode."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from models.domain.errors import HaltTrading
+
+SIMULATED_PREFIX = "SIM"
+PAPER_PREFIXES = ("DU", "DF")
+LONGEST_ARMING = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Interlock:
+    """What the operator has declared: the mode, the expected account and the arming of a live one.
+
+    `allowed_live` is a comma separated list of account ids; `armed_until` is UTC.
+    """
+
+    mode: str
+    expected_account: str
+    allowed_live: str
+    armed_until: datetime | None
+
+
+def check_interlock(account: str, declared: Interlock, now: datetime) -> None:
+    """Raise HaltTrading that names every disagreement between the account and the declarations.
+
+    `account` is the id as the broker reports it after connecting: a port proves nothing.
+    """
+    disagreements = _prefix_disagreements(account, declared.mode)
+    if declared.expected_account and declared.expected_account != account:
+        disagreements.append(
+            f"the broker's account is {account!r} but ROBO_ACCOUNT is {declared.expected_account!r}"
+        )
+    if declared.mode == "live":
+        disagreements += _arming_disagreements(account, declared, now)
+    if disagreements:
+        raise HaltTrading(
+            "not trading: " + "; ".join(disagreements) + "; correct ROBO_MODE and the account "
+            "settings, or connect to the right gateway"
+        )
+
+
+def _prefix_disagreements(account: str, mode: str) -> list[str]:
+    is_simulated = account.startswith(SIMULATED_PREFIX)
+    is_paper = account.startswith(PAPER_PREFIXES)
+    if not account.strip():
+        return ["the broker named no account"]
+    if mode == "simulated" and not is_simulated:
+        return [f"mode simulated needs an account SIM..., the broker has {account!r}"]
+    if mode == "paper" and not is_paper:
+        return [f"mode paper needs an account DU... or DF..., the broker has {account!r}"]
+    if mode == "live" and (is_simulated or is_paper):
+        return [f"mode live, but {account!r} is a simulated or paper account"]
+    if mode not in ("simulated", "paper", "live"):
+        return [f"mode {mode!r} is not known"]
+    return []
+
+
+def _arming_disagreements(account: str, declared: Interlock, now: datetime) -> list[str]:
+    found: list[str] = []
+    allowed = {part.strip() for part in declared.allowed_live.split(",") if part.strip()}
+    if account not in allowed:
+        found.append(f"account {account!r} is not in ROBO_ALLOW_LIVE_ACCOUNT")
+    if declared.armed_until is None:
+        found.append("ROBO_LIVE_ARMED_UNTIL is not set")
+    elif declared.armed_until <= now:
+        found.append(f"ROBO_LIVE_ARMED_UNTIL expired at {declared.armed_until.isoformat()}")
+    elif declared.armed_until - now > LONGEST_ARMING:
+        found.append(
+            f"ROBO_LIVE_ARMED_UNTIL {declared.armed_until.isoformat()} is more than a day ahead"
+        )
+    return found

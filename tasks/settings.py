@@ -1,0 +1,271 @@
+"""The settings of the system: the one place that reads the environment (prefix `ROBO_`, or `.env`)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+from pydantic import AwareDatetime, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from models.domain.errors import InvalidInput
+from tasks.dotenv_file import read_dotenv, refuse_unknown
+from tasks.interlock import Interlock, check_interlock
+
+PREFIX = "ROBO_"
+MASK = "********"
+SAMPLE_UNIVERSE = (
+    "AAPL AMD BAC BBY CVX GE HD JNJ JPM KO LLY MRK MSFT PEP PFE PG RRC UNH WMT XOM"
+).split()
+PORTS = {"simulated": 4999, "paper": 4002, "live": 4001}
+
+Mode = Literal["simulated", "paper", "live"]
+ClockSource = Literal["wall", "gateway"]
+
+
+def project_root() -> Path:
+    """Return the folder of this checkout's pyproject.toml, or the working directory without one."""
+    beside = Path(__file__).resolve().parent.parent
+    return beside if (beside / "pyproject.toml").is_file() else Path.cwd()
+
+
+def _default_port(fields: dict[str, Any]) -> int:
+    return PORTS.get(fields.get("mode", "simulated"), PORTS["simulated"])
+
+
+def _default_clock(fields: dict[str, Any]) -> str:
+    return "gateway" if fields.get("mode") == "simulated" else "wall"
+
+
+def _default_ledger(fields: dict[str, Any]) -> SecretStr:
+    home = fields.get("home", project_root())
+    return SecretStr(f"sqlite:///{home / 'var' / fields.get('mode', 'simulated')}/ledger.sqlite")
+
+
+class Settings(BaseSettings):
+    """Every setting with its default, range and meaning; frozen once read."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, frozen=True, extra="forbid", env_ignore_empty=True
+    )
+
+    mode: Mode = Field("simulated", description="simulated, paper or live")
+    home: Path = Field(default_factory=project_root, description="the folder that holds all state")
+    host: str = Field("127.0.0.1", min_length=1, description="host of the IB Gateway")
+    port: int = Field(default_factory=_default_port, ge=1, le=65535, description="TCP port 1-65535")
+    control_port: int = Field(4998, ge=1, le=65535, description="TCP port 1-65535 (simulated only)")
+    account: str = Field("", description="the account id expected at the broker, or empty")
+    client_id: int = Field(11, ge=1, le=9999, description="order client id 1-9999")
+    data_client_id: int = Field(12, ge=1, le=9999, description="data client id 1-9999")
+    gateway_speed: float = Field(
+        600.0, ge=0.01, le=3600, description="market seconds per second, 0.01-3600"
+    )
+    gateway_seed: int = Field(7, ge=0, le=2**31 - 1, description="whole number 0-2147483647")
+    gateway_cash: int = Field(100_000, ge=1, le=10**12, description="opening cash, whole USD")
+    clock: ClockSource = Field(default_factory=_default_clock, description="wall or gateway")
+    universe: Annotated[tuple[str, ...], NoDecode] = Field(
+        tuple(SAMPLE_UNIVERSE), min_length=1, description="symbols, comma separated: AAPL,MSFT"
+    )
+    history_years: int = Field(33, ge=1, le=60, description="years of daily bars to ask for, 1-60")
+    slices: int = Field(13, ge=1, le=390, description="child orders per parent, 1-390")
+    limit_offset_bps: float = Field(5.0, ge=0, le=500, description="bps beyond the touch, 0-500")
+    limits_file: Path = Field(Path("limits.toml"), description="path of the risk limits")
+    ledger_url: SecretStr = Field(
+        default_factory=_default_ledger, description="SQLAlchemy URL: sqlite:///... or postgresql"
+    )
+    broker_timeout: float = Field(20.0, gt=0, le=600, description="seconds, above 0 to 600")
+    quiet_period: float = Field(2.0, ge=0, le=300, description="seconds, 0-300")
+    lease_ttl: float = Field(30.0, ge=1, le=3600, description="seconds, 1-3600")
+    lock_deadline: float = Field(20.0, ge=0, le=600, description="seconds, 0-600")
+    prefect_port: int = Field(4200, ge=1, le=65535, description="TCP port 1-65535")
+    mlflow_port: int = Field(5001, ge=1, le=65535, description="TCP port 1-65535")
+    allow_live_account: str = Field("", description="live account ids, comma separated, or empty")
+    live_armed_until: AwareDatetime | None = Field(
+        None, description="a moment with an offset, at most a day ahead: 2027-01-04T21:00:00Z"
+    )
+
+    @field_validator("universe", mode="before")
+    @classmethod
+    def _split_symbols(cls, value: object) -> object:
+        return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+    @field_validator("universe")
+    @classmethod
+    def _check_symbols(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        symbols = tuple(symbol.upper() for symbol in value)
+        for symbol in symbols:
+            bare = symbol.replace(".", "").replace(" ", "").replace("-", "")
+            if not (bare.isascii() and bare.isalnum() and len(symbol) <= 12):
+                raise ValueError(f"{symbol!r} is no symbol")
+        if len(set(symbols)) != len(symbols):
+            raise ValueError("a symbol is named twice")
+        return symbols
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    @field_validator("ledger_url")
+    @classmethod
+    def _check_url(cls, value: SecretStr) -> SecretStr:
+        if not value.get_secret_value().startswith(("sqlite:///", "postgresql")):
+            raise ValueError("it names neither SQLite nor PostgreSQL")
+        return value
+
+    @property
+    def state_dir(self) -> Path:
+        """The folder of one mode's state: paper and live never share a file with simulated."""
+        return self.home / "var" / self.mode
+
+    @property
+    def warehouse_path(self) -> Path:
+        """The DuckDB file of market data."""
+        return self.state_dir / "warehouse.duckdb"
+
+    @property
+    def gateway_dir(self) -> Path:
+        """The state folder of the simulated gateway."""
+        return self.state_dir / "gateway"
+
+    @property
+    def prefect_home(self) -> Path:
+        """The folder of Prefect's database and profiles."""
+        return self.home / "var" / "prefect"
+
+    @property
+    def mlflow_dir(self) -> Path:
+        """The folder of MLflow's database and artifacts."""
+        return self.home / "mlruns"
+
+    @property
+    def mlflow_uri(self) -> str:
+        """MLflow's tracking and registry store."""
+        return f"sqlite:///{self.mlflow_dir / 'mlflow.db'}"
+
+    @property
+    def mlflow_artifacts(self) -> Path:
+        """The folder of MLflow's artifacts."""
+        return self.mlflow_dir / "artifacts"
+
+    @property
+    def limits_path(self) -> Path:
+        """The risk limits; a relative path counts from the project root."""
+        path = self.limits_file.expanduser()
+        return path if path.is_absolute() else project_root() / path
+
+    def require_tradable(self, account: str, now: datetime | None = None) -> None:
+        """Pass only an account whose id, as the broker reports it, agrees with the mode.
+
+        `now` (UTC) defaults to the wall clock, which the arming of a live account is measured by.
+        Raises HaltTrading that names all that disagrees.
+        """
+        check_interlock(
+            account,
+            Interlock(self.mode, self.account, self.allow_live_account, self.live_armed_until),
+            now if now is not None else datetime.now(UTC),
+        )
+
+    def describe(self) -> dict[str, str]:
+        """Return every setting and derived path as text, passwords and account ids masked."""
+        shown = {name: str(getattr(self, name)) for name in type(self).model_fields}
+        shown["universe"] = ",".join(self.universe)
+        shown["ledger_url"] = mask_password(self.ledger_url.get_secret_value())
+        shown["account"] = mask_account(self.account)
+        shown["allow_live_account"] = ",".join(
+            mask_account(part.strip()) for part in self.allow_live_account.split(",")
+        )
+        for name in ("state_dir", "warehouse_path", "gateway_dir", "prefect_home", "mlflow_uri"):
+            shown[name] = str(getattr(self, name))
+        return shown | {"limits_path": str(self.limits_path)}
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read settings from `overrides`, then the environment, then `.env` in the working directory.
+
+    Raises InvalidInput that names each wrong variable, its value (never a secret) and what is
+    allowed, and one for an unreadable `.env` or an unknown `ROBO_` variable.
+    """
+    known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
+    refuse_unknown((f"{PREFIX}{name}".upper() for name in overrides), known, "the arguments")
+    refuse_unknown((n for n in os.environ if n.upper().startswith(PREFIX)), known, "environment")
+    from_file = read_dotenv(Path.cwd() / ".env", PREFIX, known)
+    set_outside = {name.upper() for name, value in os.environ.items() if value}
+    values = {
+        name.removeprefix(PREFIX).lower(): value
+        for name, value in from_file.items()
+        if value and name not in set_outside
+    }
+    try:
+        return Settings(**(values | overrides))
+    except ValidationError as error:
+        raise InvalidInput(_explain(error)) from None
+
+
+def _explain(error: ValidationError) -> str:
+    lines: list[str] = []
+    for item in error.errors(include_url=False):
+        field = str(item["loc"][0]) if item["loc"] else ""
+        if item["type"] == "default_factory_not_called":  # follows from another field's error
+            continue
+        info = Settings.model_fields[field]
+        value = MASK if info.annotation is SecretStr else repr(item["input"])
+        reason = item["msg"].removeprefix("Value error, ")
+        lines.append(
+            f"{PREFIX}{field.upper()} is {value}: {reason[0].lower()}{reason[1:]}; "
+            f"allowed: {info.description}"
+        )
+    return "\n".join([*lines, "correct it in the environment or in .env and run again"])
+
+
+def mask_password(url: str) -> str:
+    """Return a database URL with its password replaced."""
+    parts = urlsplit(url)
+    if parts.password is None and "password=" not in parts.query:
+        return url
+    user, _, host = parts.netloc.rpartition("@")
+    netloc = f"{user.partition(':')[0]}:{MASK}@{host}" if user else host
+    return urlunsplit((parts.scheme, netloc, parts.path, "", ""))
+
+
+def mask_account(account: str) -> str:
+    """Return an account id with all but its prefix and last two characters hidden."""
+    return account if len(account) < 6 else f"{account[:2]}{'*' * (len(account) - 4)}{account[-2:]}"
+
+
+TELEMETRY_OFF: Mapping[str, str] = {
+    "DO_NOT_TRACK": "true",  # MLflow takes only "true", Prefect takes it too
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_CLOUD_ENABLE_ORCHESTRATION_TELEMETRY": "false",
+    "PREFECT_TELEMETRY_ENABLE_RESOURCE_METRICS": "false",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    "GX_ANALYTICS_ENABLED": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_ALLOW_PICKLE_DESERIALIZATION": "false",
+}
+
+
+def quiet_dependencies(settings: Settings | None = None) -> dict[str, str]:
+    """Turn the telemetry of dependencies off, and point Prefect and MLflow at our folders.
+
+    Call it before prefect, mlflow or great_expectations is imported. What the operator has set
+    for Prefect stays. Returns the variables that are now in force.
+    """
+    os.environ.update(TELEMETRY_OFF)
+    gentle = {
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
+        "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+        "GIT_PYTHON_REFRESH": "quiet",
+    }
+    if settings is not None:
+        gentle |= {
+            "PREFECT_HOME": str(settings.prefect_home),
+            "MLFLOW_TRACKING_URI": settings.mlflow_uri,
+        }
+    for name, value in gentle.items():
+        os.environ.setdefault(name, value)
+    return {name: os.environ[name] for name in [*TELEMETRY_OFF, *gentle]}
