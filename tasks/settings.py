@@ -1,4 +1,4 @@
-"""The settings of the system: the one place that reads the environment (prefix `ROBO_`, or `.env`)."""
+"""The settings: the one place that reads the environment (prefix `ROBO_`, or `.env`)."""
 
 from __future__ import annotations
 
@@ -18,9 +18,7 @@ from tasks.interlock import Interlock, check_interlock
 
 PREFIX = "ROBO_"
 MASK = "********"
-SAMPLE_UNIVERSE = (
-    "AAPL AMD BAC BBY CVX GE HD JNJ JPM KO LLY MRK MSFT PEP PFE PG RRC UNH WMT XOM"
-).split()
+SAMPLE_UNIVERSE = "AAPL,AMD,BAC,BBY,CVX,GE,HD,JNJ,JPM,KO,LLY,MRK,MSFT,PEP,PFE,PG,RRC,UNH,WMT,XOM"
 PORTS = {"simulated": 4999, "paper": 4002, "live": 4001}
 
 Mode = Literal["simulated", "paper", "live"]
@@ -37,7 +35,7 @@ def _default_port(fields: dict[str, Any]) -> int:
     return PORTS.get(fields.get("mode", "simulated"), PORTS["simulated"])
 
 
-def _default_clock(fields: dict[str, Any]) -> str:
+def _default_clock(fields: dict[str, Any]) -> ClockSource:
     return "gateway" if fields.get("mode") == "simulated" else "wall"
 
 
@@ -68,7 +66,9 @@ class Settings(BaseSettings):
     gateway_cash: int = Field(100_000, ge=1, le=10**12, description="opening cash, whole USD")
     clock: ClockSource = Field(default_factory=_default_clock, description="wall or gateway")
     universe: Annotated[tuple[str, ...], NoDecode] = Field(
-        tuple(SAMPLE_UNIVERSE), min_length=1, description="symbols, comma separated: AAPL,MSFT"
+        tuple(SAMPLE_UNIVERSE.split(",")),
+        min_length=1,
+        description="symbols, comma separated: AAPL,MSFT",
     )
     history_years: int = Field(33, ge=1, le=60, description="years of daily bars to ask for, 1-60")
     slices: int = Field(13, ge=1, le=390, description="child orders per parent, 1-390")
@@ -195,7 +195,7 @@ def load_settings(**overrides: Any) -> Settings:
     refuse_unknown((n for n in os.environ if n.upper().startswith(PREFIX)), known, "environment")
     from_file = read_dotenv(Path.cwd() / ".env", PREFIX, known)
     set_outside = {name.upper() for name, value in os.environ.items() if value}
-    values = {
+    values: dict[str, Any] = {
         name.removeprefix(PREFIX).lower(): value
         for name, value in from_file.items()
         if value and name not in set_outside

@@ -35,6 +35,16 @@ class WallClock:
         """Return the seconds until `moment`."""
         return max(0.0, (moment - self.now()).total_seconds())
 
+    @property
+    def is_open(self) -> bool:
+        """Say that it runs: always."""
+        return True
+
+    @property
+    def wall_seconds_per_second(self) -> float:
+        """One: market time is real time."""
+        return 1.0
+
     async def close(self) -> None:
         """Do nothing: the wall clock needs no connection."""
 
@@ -72,12 +82,23 @@ class GatewayClock:
         """Let market time run to `moment`; every market event before it has then been sent."""
         if moment <= self._now:
             return
-        reply = await self._ask({"op": "advance", "to": moment.isoformat()}, None)
+        patience = CONTROL_TIMEOUT + 3 * self.wall_seconds_until(moment)
+        reply = await self._ask({"op": "advance", "to": moment.isoformat()}, patience)
         self._now = datetime.fromisoformat(reply["now"])
 
     def wall_seconds_until(self, moment: datetime) -> float:
         """Estimate the real seconds until `moment`; closed hours count in full, so at most that."""
         return max(0.0, (moment - self._now).total_seconds()) / self._speed
+
+    @property
+    def is_open(self) -> bool:
+        """Say whether the connection to the gateway's clock is there."""
+        return self._writer is not None
+
+    @property
+    def wall_seconds_per_second(self) -> float:
+        """The real seconds that a second of market time takes."""
+        return 1.0 / self._speed
 
     async def close(self) -> None:
         """Let go of the clock."""
@@ -98,14 +119,18 @@ class GatewayClock:
         return _reply(line, self._host, self._port)
 
 
-async def open_clock(kind: str, host: str, control_port: int, name: str) -> WallClock | GatewayClock:
+async def open_clock(
+    kind: str, host: str, control_port: int, name: str
+) -> WallClock | GatewayClock:
     """Return the clock that the settings name: `wall`, or `gateway` (held from now on)."""
     if kind == "wall":
         return WallClock()
     return await GatewayClock(host, control_port, name).open()
 
 
-def ask_control(host: str, port: int, request: dict[str, Any], timeout: float = 10.0) -> dict[str, Any]:
+def ask_control(
+    host: str, port: int, request: dict[str, Any], timeout: float = 10.0
+) -> dict[str, Any]:
     """Ask the gateway's control socket one thing and return its answer (blocking).
 
     Raises GatewayUnreachable when nothing answers within `timeout` seconds, InvalidInput when the

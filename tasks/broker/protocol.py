@@ -41,7 +41,7 @@ class OrderStatus:
 
 @dataclass(frozen=True, slots=True)
 class Commission:
-    """One commission report: `amount` in `currency`; realised profit in the same, if it was told."""
+    """One commission report: `amount` in `currency`; realised profit likewise, if told."""
 
     exec_id: str
     amount: Decimal
@@ -156,5 +156,5 @@ class HistorySource(Protocol):
     """Where daily bars come from."""
 
     async def daily_bars(self, symbol: str, first: date | None, end: date) -> pd.DataFrame:
-        """Return the Bars frame of `symbol` from `first` (None: all there is) to `end`, inclusive."""
+        """Return the Bars frame of `symbol` from `first` (None: all) to `end`, inclusive."""
         ...

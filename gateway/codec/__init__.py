@@ -1,0 +1,1 @@
+"""The wire: frames, field tables of requests and messages, versions 157 to 178."""

@@ -1,0 +1,104 @@
+"""Messages to the client: plain rows of fields, and the few that are built from a whole order."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import IntEnum
+from typing import Any
+
+from gateway.codec.framing import frame
+
+
+class Out(IntEnum):
+    """Message ids towards the client."""
+
+    TICK_PRICE = 1
+    TICK_SIZE = 2
+    ORDER_STATUS = 3
+    ERROR = 4
+    OPEN_ORDER = 5
+    ACCOUNT_VALUE = 6
+    PORTFOLIO_VALUE = 7
+    ACCOUNT_TIME = 8
+    NEXT_VALID_ID = 9
+    CONTRACT_DETAILS = 10
+    EXECUTION = 11
+    MARKET_DEPTH = 12
+    MARKET_DEPTH_L2 = 13
+    MANAGED_ACCOUNTS = 15
+    HISTORICAL_DATA = 17
+    SCANNER_PARAMETERS = 19
+    TICK_GENERIC = 45
+    TICK_STRING = 46
+    CURRENT_TIME = 49
+    REAL_TIME_BAR = 50
+    CONTRACT_DETAILS_END = 52
+    OPEN_ORDER_END = 53
+    ACCOUNT_DOWNLOAD_END = 54
+    EXECUTION_END = 55
+    TICK_SNAPSHOT_END = 57
+    MARKET_DATA_TYPE = 58
+    COMMISSION_REPORT = 59
+    POSITION = 61
+    POSITION_END = 62
+    ACCOUNT_SUMMARY = 63
+    ACCOUNT_SUMMARY_END = 64
+    DISPLAY_GROUP_LIST = 67
+    DISPLAY_GROUP_UPDATED = 68
+    POSITION_MULTI = 71
+    POSITION_MULTI_END = 72
+    ACCOUNT_UPDATE_MULTI = 73
+    ACCOUNT_UPDATE_MULTI_END = 74
+    OPTION_PARAMETERS_END = 76
+    SOFT_DOLLAR_TIERS = 77
+    FAMILY_CODES = 78
+    SYMBOL_SAMPLES = 79
+    DEPTH_EXCHANGES = 80
+    TICK_REQ_PARAMS = 81
+    SMART_COMPONENTS = 82
+    NEWS_PROVIDERS = 85
+    HEAD_TIMESTAMP = 88
+    HISTOGRAM = 89
+    HISTORICAL_UPDATE = 90
+    MARKET_RULE = 93
+    PNL = 94
+    PNL_SINGLE = 95
+    HISTORICAL_TICKS = 96
+    HISTORICAL_TICKS_BID_ASK = 97
+    HISTORICAL_TICKS_LAST = 98
+    TICK_BY_TICK = 99
+    COMPLETED_ORDER = 101
+    COMPLETED_ORDERS_END = 102
+    HISTORICAL_SCHEDULE = 106
+    USER_INFO = 107
+
+
+def text_of(value: Any) -> str:
+    """Write one value as the protocol does: unset is empty, flags are 0 or 1."""
+    if type(value) is str:
+        return value
+    if value is None:
+        return ""
+    if value is True:
+        return "1"
+    if value is False:
+        return "0"
+    if type(value) is Decimal:
+        return format(value, "f") if value.is_finite() else "Infinity"
+    if type(value) is float:
+        return repr(value)
+    return str(value)
+
+
+def message(kind: Out, *values: Any) -> bytes:
+    """Return one framed message."""
+    parts = [str(int(kind))]
+    parts += [text_of(value) for value in values]
+    parts.append("")
+    return frame("\0".join(parts).encode())
+
+
+def cents(value: int) -> str:
+    """Write whole cents as dollars, exactly."""
+    sign, value = ("-", -value) if value < 0 else ("", value)
+    return f"{sign}{value // 100}.{value % 100:02d}"

@@ -1,0 +1,1 @@
+"""Orders, account and journal: what the exchange and the broker's books do."""

@@ -1,0 +1,236 @@
+"""How an order meets the book: at once when it arrives, and second by second while it rests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gateway.engine.account import INITIAL_MARGIN, MAINTENANCE_MARGIN, commission_for
+from gateway.engine.checks import Terms
+from gateway.engine.orders import (
+    CANCELLED,
+    FILLED,
+    PRE_SUBMITTED,
+    SUBMITTED,
+    CommissionCharged,
+    Executed,
+    Execution,
+    Notice,
+    Order,
+    OrderChanged,
+)
+from gateway.market.book import Book
+from gateway.market.universe import INSTRUMENTS
+from gateway.timeline import SECOND, new_york
+
+if TYPE_CHECKING:
+    from gateway.engine.exchange import Exchange
+
+COMMISSION_DELAY = 200_000  # microseconds of market time after the execution
+
+
+class Matching:
+    """Works the orders of one exchange; `executed` counts executions since the first start."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self._resting: dict[int, list[Order]] = {}
+        self.executed = 0
+
+    @property
+    def busy(self) -> bool:
+        """Say whether any order rests in a book."""
+        return bool(self._resting)
+
+    def resting(self) -> list[Order]:
+        """Return every order that rests, instrument by instrument, oldest first."""
+        return [order for column in sorted(self._resting) for order in self._resting[column]]
+
+    def rest(self, order: Order) -> None:
+        """Put an order into its instrument's queue."""
+        self._resting.setdefault(order.column, []).append(order)
+
+    def leave(self, order: Order) -> None:
+        """Take an order out of its queue, if it is in one."""
+        queue = self._resting.get(order.column, [])
+        if order in queue:
+            queue.remove(order)
+            if not queue:
+                del self._resting[order.column]
+
+    def start(self, order: Order) -> None:
+        """Work a new order, or hold it for the open."""
+        exchange = self._exchange
+        if exchange.in_session:
+            self.work(order)
+            return
+        order.held = True
+        opening = new_york(exchange.span.open)
+        action = "BUY" if order.buy else "SELL"
+        symbol = INSTRUMENTS[order.column].symbol
+        self._tell(order)
+        exchange.changes.events.append(
+            Notice(
+                order.client_id,
+                order.order_id,
+                399,
+                f"Order Message:\n{action} {order.quantity} {symbol}\nWarning: Your order will "
+                f"not be placed at the exchange until {opening:%Y-%m-%d %H:%M:%S} US/Eastern.",
+            )
+        )
+        self._tell(order)
+
+    def work(self, order: Order) -> None:
+        """Match an order against the book, then let the rest of it rest or end."""
+        exchange, now = self._exchange, self._exchange.now
+        book = self._book(order.column)
+        order.status = PRE_SUBMITTED if order.kind == "MKT" else SUBMITTED
+        self._tell(order)
+        fills = book.walk(now, order.buy, order.remaining, order.limit)
+        if order.tif == "FOK" and sum(size for _, size in fills) < order.remaining:
+            fills = []
+        if fills:
+            book.take(now, order.buy, fills)
+            self._note_book(order.column)
+            for price, shares in fills:
+                self._fill(order, price, shares, passive=False)
+        if order.remaining == 0:
+            return
+        if order.tif in {"IOC", "FOK"} or order.kind == "MKT":
+            self.end(order, CANCELLED, 202, "Order Canceled - reason:")
+            return
+        if order.limit is not None:
+            order.ahead = book.ahead(now, order.buy, order.limit)
+        self.rest(order)
+        exchange.touch(order)
+
+    def step(self, moment: int) -> None:
+        """Serve resting orders with the market of the second that ends at `moment`."""
+        exchange = self._exchange
+        second = (moment - exchange.span.open) // SECOND
+        for column in sorted(self._resting):
+            book = self._book(column)
+            flows = {buy: book.second_flow(second, buy) for buy in (True, False)}
+            for order in list(self._resting[column]):
+                if order.limit is None:
+                    continue
+                got, order.ahead = book.passive(
+                    moment, order.buy, order.limit, order.ahead, flows[order.buy]
+                )
+                shares = min(got, order.remaining)
+                if shares <= 0:
+                    continue
+                flows[order.buy] = max(flows[order.buy] - shares, 0)
+                book.give(moment, order.buy, shares)
+                self._note_book(column)
+                self._fill(order, order.limit, shares, passive=True)
+
+    def end(self, order: Order, status: str, code: int, text: str) -> None:
+        """End an order without a fill: cancelled, expired or rejected, with its TWS code."""
+        exchange = self._exchange
+        self.leave(order)
+        order.status, order.done_at, order.reason, order.held = status, exchange.now, text, False
+        notice = Notice(order.client_id, order.order_id, code, text)
+        exchange.changes.events.append(notice)
+        self._tell(order)
+        exchange.touch(order)
+
+    def report(self, execution: Execution) -> None:
+        """Book an execution's commission and report it."""
+        exchange = self._exchange
+        closed = execution.realized is not None
+        exchange.account.charge(execution.column, execution.commission, closed)
+        if execution.realized is not None:
+            execution.realized -= execution.commission
+        execution.reported = True
+        changes = exchange.changes
+        changes.executions[execution.exec_id] = execution
+        changes.positions.add(execution.column)
+        changes.events.append(CommissionCharged(execution))
+
+    def margin(self, order: Order) -> tuple[int, int]:
+        """Return equity and the initial margin (cents) if this and every open order filled."""
+        exchange = self._exchange
+        marks = {**exchange.marks(), order.column: exchange.mark(order.column)}
+        shares = {c: p.shares for c, p in exchange.account.positions.items()}
+        before = sum(abs(held) * marks[column] for column, held in shares.items())
+        for other in exchange.open_orders():
+            marks.setdefault(other.column, exchange.mark(other.column))
+            signed = other.remaining if other.buy else -other.remaining
+            shares[other.column] = shares.get(other.column, 0) + signed
+        equity = exchange.account.equity(marks)
+        after = sum(abs(held) * marks[column] for column, held in shares.items())
+        if after <= before:
+            return equity, 0
+        return equity, round(after * INITIAL_MARGIN)
+
+    def what_if(self, column: int, terms: Terms) -> tuple[Terms, dict[str, int]]:
+        """Return the terms and the margins, equity and commission (cents) of an imagined order."""
+        exchange = self._exchange
+        marks = {**exchange.marks(), column: exchange.mark(column)}
+        equity, gross = exchange.account.equity(marks), exchange.account.gross(marks)
+        position = exchange.account.positions.get(column)
+        held = position.shares if position else 0
+        target = held + (terms.quantity if terms.buy else -terms.quantity)
+        changed = (abs(target) - abs(held)) * marks[column]
+        price = terms.limit or marks[column]
+        return terms, {
+            "initial_before": round(gross * INITIAL_MARGIN),
+            "initial_change": round(changed * INITIAL_MARGIN),
+            "maintenance_before": round(gross * MAINTENANCE_MARGIN),
+            "maintenance_change": round(changed * MAINTENANCE_MARGIN),
+            "equity": equity,
+            "commission": commission_for(terms.quantity, terms.quantity * price),
+        }
+
+    def _fill(self, order: Order, price: int, shares: int, passive: bool) -> None:
+        exchange = self._exchange
+        order.filled += shares
+        order.value += shares * price
+        order.last_price = price
+        charged = commission_for(order.filled, order.value)
+        commission, order.commission = charged - order.commission, charged
+        self.executed += 1
+        execution = Execution(
+            exec_id=f"0000e0d5.{self.executed:08x}.01.01",
+            perm_id=order.perm_id,
+            client_id=order.client_id,
+            order_id=order.order_id,
+            column=order.column,
+            buy=order.buy,
+            shares=shares,
+            price=price,
+            at=exchange.now,
+            cumulative=order.filled,
+            average=order.average,
+            order_ref=order.request["orderRef"],
+            passive=passive,
+            commission=commission,
+            due=exchange.now + COMMISSION_DELAY,
+            realized=exchange.account.trade(order.column, order.buy, shares, price),
+        )
+        if order.remaining == 0:
+            order.status, order.done_at = FILLED, exchange.now
+            self.leave(order)
+        exchange.await_commission(execution)
+        changes = exchange.changes
+        changes.executions[execution.exec_id] = execution
+        changes.positions.add(order.column)
+        changes.events.append(Executed(execution))
+        exchange.touch(order)
+        self._tell(order)
+
+    def _book(self, column: int) -> Book:
+        return self._exchange.market.book_of(column, self._exchange.span)
+
+    def _note_book(self, column: int) -> None:
+        market, now = self._exchange.market, self._exchange.now
+        impact, offset = market.impact[column], market.disturbance[column].permanent
+        if impact.at and impact.at[-1] == now:
+            impact.offset[-1] = offset
+        else:
+            impact.at.append(now)
+            impact.offset.append(offset)
+        self._exchange.changes.books.add(column)
+
+    def _tell(self, order: Order) -> None:
+        self._exchange.changes.events.append(OrderChanged.of(order))

@@ -1,0 +1,141 @@
+"""Orders, executions and the events that tell of them."""
+
+from __future__ import annotations
+
+from copy import copy
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+PRE_SUBMITTED = "PreSubmitted"
+SUBMITTED = "Submitted"
+FILLED = "Filled"
+CANCELLED = "Cancelled"
+INACTIVE = "Inactive"
+WORKING = frozenset({PRE_SUBMITTED, SUBMITTED})
+
+
+@dataclass(slots=True)
+class Order:
+    """One order of one client. Prices and money are whole cents, quantities whole shares.
+
+    `request` is the decoded placeOrder message, echoed in openOrder. `held` means that it waits for
+    the next open, `idle` that the client has not transmitted it. `expires` is the session whose
+    close ends it (None: good till cancelled). `ahead` is the queue before it at its limit.
+    """
+
+    client_id: int
+    order_id: int
+    perm_id: int
+    column: int
+    buy: bool
+    quantity: int
+    kind: str
+    limit: int | None
+    tif: str
+    request: dict[str, Any]
+    placed_at: int
+    status: str = PRE_SUBMITTED
+    filled: int = 0
+    value: int = 0
+    commission: int = 0
+    last_price: int = 0
+    ahead: int = 0
+    held: bool = False
+    idle: bool = False
+    expires: date | None = None
+    done_at: int = 0
+    reason: str = ""
+
+    @property
+    def remaining(self) -> int:
+        """Shares not filled yet."""
+        return self.quantity - self.filled
+
+    @property
+    def is_working(self) -> bool:
+        """Say whether the order can still fill."""
+        return self.status in WORKING
+
+    @property
+    def average(self) -> float:
+        """The average fill price in USD, 0 before the first fill."""
+        return self.value / self.filled / 100.0 if self.filled else 0.0
+
+
+@dataclass(slots=True)
+class Execution:
+    """One fill. `commission` and `realized` are cents; `due` is when the commission is reported."""
+
+    exec_id: str
+    perm_id: int
+    client_id: int
+    order_id: int
+    column: int
+    buy: bool
+    shares: int
+    price: int
+    at: int
+    cumulative: int
+    average: float
+    order_ref: str
+    passive: bool
+    commission: int
+    due: int
+    realized: int | None = None
+    reported: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OrderChanged:
+    """An order's state at one moment (a copy)."""
+
+    order: Order
+
+    @staticmethod
+    def of(order: Order) -> OrderChanged:
+        """Take the copy."""
+        return OrderChanged(copy(order))
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """A fill happened."""
+
+    execution: Execution
+
+
+@dataclass(frozen=True, slots=True)
+class CommissionCharged:
+    """A commission was booked."""
+
+    execution: Execution
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """An error or message for one order of one client."""
+
+    client_id: int
+    order_id: int
+    code: int
+    text: str
+
+
+Event = OrderChanged | Executed | CommissionCharged | Notice
+
+
+@dataclass(slots=True)
+class Changes:
+    """What one action touched and the journal has not written yet."""
+
+    orders: dict[int, Order] = field(default_factory=dict)
+    executions: dict[str, Execution] = field(default_factory=dict)
+    positions: set[int] = field(default_factory=set)
+    books: set[int] = field(default_factory=set)
+    events: list[Event] = field(default_factory=list)
+
+    @property
+    def any(self) -> bool:
+        """Say whether there is anything to write."""
+        return bool(self.orders or self.executions or self.positions or self.books)

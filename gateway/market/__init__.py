@@ -1,0 +1,1 @@
+"""Prices: real daily closes, and everything inside the day simulated around them, seeded."""

@@ -1,0 +1,1 @@
+"""One API client's conversation: handshake, requests, subscriptions."""

@@ -1,0 +1,155 @@
+"""One TCP connection of an API client: handshake, frames in, messages out."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING, Protocol
+
+from gateway.codec.framing import FrameError, FrameReader, frame, tokens_of
+from gateway.codec.messages import Out, message
+from gateway.options import MIN_VERSION
+from gateway.timeline import new_york
+
+if TYPE_CHECKING:
+    from gateway.session.subscriptions import Subscriptions
+
+MOST_BACKLOG = 64 << 20  # bytes that a client may leave unread before it is cut off
+BUSY_BACKLOG = 256 << 10  # bytes beyond which market data waits
+
+log = logging.getLogger("gateway.session")
+
+
+class Host(Protocol):
+    """What a connection needs of the gateway behind it."""
+
+    @property
+    def server_version(self) -> int:
+        """The newest protocol version that this gateway speaks."""
+        ...
+
+    @property
+    def now(self) -> int:
+        """Market time in microseconds."""
+        ...
+
+    def handle(self, connection: Connection, tokens: list[str]) -> None:
+        """Work one message."""
+        ...
+
+    def joined(self, connection: Connection) -> None:
+        """Note a new connection."""
+        ...
+
+    def left(self, connection: Connection) -> None:
+        """Note that a connection ended."""
+        ...
+
+
+class Connection(asyncio.Protocol):
+    """One API client. `version` is the negotiated one; `client_id` is None until startApi."""
+
+    subscriptions: Subscriptions
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._transport: asyncio.Transport | None = None
+        self._greeting = b""
+        self._greeted = False
+        self._frames = FrameReader()
+        self._out: list[bytes] = []
+        self._loop = asyncio.get_running_loop()
+        self.version = 0
+        self.client_id: int | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Take the socket."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._host.joined(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the socket."""
+        self._transport = None
+        self._host.left(self)
+
+    def data_received(self, data: bytes) -> None:
+        """Cut what arrived into messages and work them."""
+        try:
+            if not self._greeted:
+                data = self._greet(data)
+            for payload in self._frames.feed(data):
+                if self._transport is None or self._transport.is_closing():
+                    return
+                if self.version:
+                    self._host.handle(self, tokens_of(payload))
+                else:
+                    self._negotiate(payload)
+        except FrameError as error:
+            log.warning("closing a connection: %s", error)
+            self.close()
+
+    def _greet(self, data: bytes) -> bytes:
+        self._greeting += data
+        if not b"API\0".startswith(self._greeting[:4]):
+            raise FrameError("the connection does not begin with 'API'")
+        if len(self._greeting) < 4:
+            return b""
+        self._greeted = True
+        return self._greeting[4:]
+
+    def _negotiate(self, payload: bytes) -> None:
+        text = payload.decode("ascii", errors="replace").split(" ")[0].rstrip("\0")
+        first, _, last = text.removeprefix("v").partition("..")
+        if not first.isdigit() or not (last or first).isdigit():
+            raise FrameError(f"no version range in {text[:40]!r}")
+        version = min(int(last or first), self._host.server_version)
+        if version < max(int(first), MIN_VERSION):
+            raise FrameError(
+                f"the client speaks {text}, this gateway {MIN_VERSION}..{self._host.server_version}"
+            )
+        self.version = version
+        stamp = f"{new_york(self._host.now):%Y%m%d %H:%M:%S %Z}"
+        self.send(frame(f"{version}\0{stamp}\0".encode()))
+
+    def send(self, data: bytes) -> None:
+        """Queue bytes; they are written together at the loop's next turn."""
+        if self._transport is None:
+            return
+        if not self._out:
+            self._loop.call_soon(self.write)
+        self._out.append(data)
+
+    def write(self) -> None:
+        """Write what is queued."""
+        if self._out and self._transport is not None:
+            data = b"".join(self._out)
+            self._out.clear()
+            self._transport.write(data)
+            if self.backlog > MOST_BACKLOG:
+                log.warning("cutting off client %s: it reads nothing", self.client_id)
+                self._transport.abort()
+        self._out.clear()
+
+    @property
+    def backlog(self) -> int:
+        """Bytes that the client has not taken yet."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
+    @property
+    def is_slow(self) -> bool:
+        """Say whether market data should wait for this client."""
+        return self.backlog > BUSY_BACKLOG
+
+    def error(self, request_id: int, code: int, text: str) -> None:
+        """Send an error message; -1 names no request."""
+        fields = [2, request_id, code, text]
+        if self.version >= 166:
+            fields.append("")
+        self.send(message(Out.ERROR, *fields))
+
+    def close(self) -> None:
+        """Write what is queued and close."""
+        self.write()
+        if self._transport is not None:
+            self._transport.close()

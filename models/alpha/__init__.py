@@ -1,0 +1,1 @@
+"""Forecasts: labels, purged walk-forward validation, the ranker, its evaluation and promotion."""

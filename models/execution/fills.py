@@ -1,0 +1,33 @@
+"""Executions with their corrections: which revision counts, and how many shares that makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from models.domain.orders import Fill
+
+
+def current_fills(fills: Iterable[Fill]) -> tuple[Fill, ...]:
+    """Return the latest revision of each execution, busts (0 shares) left out, by exec id.
+
+    Duplicates and superseded revisions change nothing, in whatever order they come.
+    """
+    latest: dict[str, Fill] = {}
+    for fill in fills:
+        known = latest.get(fill.exec_base)
+        if known is None or fill.revision > known.revision:
+            latest[fill.exec_base] = fill
+    return tuple(sorted((f for f in latest.values() if f.quantity), key=lambda f: f.exec_id))
+
+
+def net_quantity(fills: Iterable[Fill]) -> int:
+    """Return the shares that count now: corrections applied, busts removed."""
+    return sum(fill.quantity for fill in current_fills(fills))
+
+
+def gross_quantity(fills: Iterable[Fill]) -> int:
+    """Return the shares ever executed: the largest revision of each execution, busts included."""
+    largest: dict[str, int] = {}
+    for fill in fills:
+        largest[fill.exec_base] = max(largest.get(fill.exec_base, 0), fill.quantity)
+    return sum(largest.values())

@@ -1,0 +1,103 @@
+"""The state of one parent order in execution, and its accounting in shares."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from models.domain.errors import InvalidInput
+from models.domain.orders import ChildOrder, Fill, ParentOrder, ParentState
+from models.execution.curves import TargetCurve
+from models.execution.fills import current_fills, gross_quantity
+
+
+@dataclass(frozen=True, slots=True)
+class SlicingPolicy:
+    """How a parent is worked.
+
+    `slices` children over its span; `offset_bps` past the far touch is the most a child pays;
+    `catch_up` times the scheduled slice is the most a child sends (the last slice sweeps).
+    Raises InvalidInput on a value out of range.
+    """
+
+    slices: int = 13
+    offset_bps: Decimal = Decimal(5)
+    catch_up: Decimal = Decimal(2)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.slices <= 1000:
+            raise InvalidInput(f"slices is {self.slices}; give 1 to 1000")
+        if not (self.offset_bps.is_finite() and 0 <= self.offset_bps <= 1000):
+            raise InvalidInput(f"offset_bps is {self.offset_bps}; give 0 to 1000 bps")
+        if not (self.catch_up.is_finite() and 1 <= self.catch_up <= 100):
+            raise InvalidInput(f"catch_up is {self.catch_up}; give 1 to 100 times the slice")
+
+
+@dataclass(frozen=True, slots=True)
+class ParentExecution:
+    """Everything the engine knows of one parent.
+
+    `children` by orderRef, each with `filled` = executions that count + shares the broker reported
+    but whose executions have not come yet. `reported` is the highest cumulative count in any
+    status message (busts are not taken off it). `fills` holds every revision of every execution, by
+    orderRef, sorted by exec id. These only grow or move towards the terminal, so that the order and
+    the repetition of evidence don't matter.
+
+    `reconciled` is False from a start or a lost connection until the next reconciliation; nothing
+    is sent meanwhile. `over` says that no slice can come any more. `quarantine` says what a person
+    must look at, and stays empty as long as the broker contradicts nothing.
+    """
+
+    parent: ParentOrder
+    curve: TargetCurve
+    policy: SlicingPolicy
+    state: ParentState = ParentState.NEW
+    children: Mapping[str, ChildOrder] = field(default_factory=dict[str, ChildOrder])
+    reported: Mapping[str, int] = field(default_factory=dict[str, int])
+    fills: Mapping[str, tuple[Fill, ...]] = field(default_factory=dict[str, tuple[Fill, ...]])
+    cancels_asked: frozenset[str] = frozenset()
+    reconciled: bool = False
+    over: bool = False
+    closed: bool = False
+    quarantine: str = ""
+    reason: str = ""
+    last_rejection: str = ""
+
+    @property
+    def executions(self) -> tuple[Fill, ...]:
+        """The executions that count, corrections applied and busts removed."""
+        return current_fills(fill for fills in self.fills.values() for fill in fills)
+
+    @property
+    def filled(self) -> int:
+        """Shares done, by executions that count."""
+        return sum(fill.quantity for fill in self.executions)
+
+    @property
+    def leaves(self) -> int:
+        """Shares that may still fill, or did without their execution having come yet."""
+        return self.exposure - self.filled
+
+    @property
+    def exposure(self) -> int:
+        """Worst-case shares: filled plus the leaves of every child that is not proven dead."""
+        return sum(child.filled + child.leaves for child in self.children.values())
+
+    @property
+    def unallocated(self) -> int:
+        """Shares that no child has done or may still do; never negative unless quarantined."""
+        return self.parent.quantity - self.exposure
+
+    @property
+    def is_quiet(self) -> bool:
+        """Say whether every child has ended."""
+        return all(child.state.is_terminal for child in self.children.values())
+
+    @property
+    def is_settled(self) -> bool:
+        """Say whether an execution has come for every share that a status reported as filled."""
+        return all(
+            gross_quantity(self.fills.get(order_ref, ())) >= count
+            for order_ref, count in self.reported.items()
+        )

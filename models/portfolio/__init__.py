@@ -1,0 +1,1 @@
+"""From signals to weights, from weights to whole shares, from shares to trades."""

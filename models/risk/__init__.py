@@ -1,0 +1,1 @@
+"""Pre-trade risk: limits, pure checks with their reasons, and the two gates that run them."""

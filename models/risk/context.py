@@ -1,0 +1,52 @@
+"""What the checks must know of the account and the market, gathered by the caller."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from models.domain.orders import ParentOrder
+from models.domain.sessions import TradingSession
+
+
+@dataclass(frozen=True, slots=True)
+class PlanContext:
+    """The book at plan time.
+
+    `equity` in USD; `positions` signed shares held; `pending` signed shares of other accepted
+    parents that are not yet filled (the rest of the same rebalance included, so that a sale can
+    pay for a purchase); `prices` USD per share of every symbol held or pending; `adv` 20-day
+    average daily volume in shares; `recent` the parents accepted lately, for the duplicate check.
+    """
+
+    equity: float
+    positions: Mapping[str, int] = field(default_factory=dict[str, int])
+    pending: Mapping[str, int] = field(default_factory=dict[str, int])
+    prices: Mapping[str, float] = field(default_factory=dict[str, float])
+    adv: Mapping[str, float] = field(default_factory=dict[str, float])
+    recent: tuple[ParentOrder, ...] = ()
+
+    def expected(self, symbol: str) -> int:
+        """Return the signed shares of `symbol` once everything pending is filled."""
+        return self.positions.get(symbol, 0) + self.pending.get(symbol, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class SendContext:
+    """The account and the session at the moment of a send.
+
+    `halt_reason` is the text of the halt in force, or None; `session` the trading session of the
+    day, or None on a holiday. `parent_remaining` shares that no other child has done or may still
+    do; `position` signed shares held. Equities in USD: now, at the day's start, at its highest.
+    `recent_sends` the moments of the account's sends in the last minute or longer.
+    """
+
+    halt_reason: str | None
+    session: TradingSession | None
+    parent_remaining: int
+    position: int
+    equity: float
+    day_start_equity: float
+    peak_equity: float
+    recent_sends: tuple[datetime, ...] = ()

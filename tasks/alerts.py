@@ -1,0 +1,51 @@
+"""Alerts: one JSON line each in the mode's `alerts.jsonl`, shown by `robo status`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from pathlib import Path
+
+logger = logging.getLogger("robo.alerts")
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """Something that a person should see: `subject` is what it is about, `text` what to do."""
+
+    at: datetime
+    severity: str
+    subject: str
+    text: str
+
+
+def raise_alert(path: Path, alert: Alert) -> None:
+    """Append the alert to `path` in one write, and log it; an unwritable file is logged too."""
+    logger.error("%s: %s", alert.subject, alert.text)
+    line = json.dumps(asdict(alert) | {"at": alert.at.isoformat()}, ensure_ascii=False) + "\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            os.write(descriptor, line.encode())
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        logger.error("the alert could not be kept in %s: %s", path, error)
+
+
+def recent_alerts(path: Path, count: int = 5) -> list[Alert]:
+    """Return the last alerts, oldest first; a line cut short by a crash is passed over."""
+    if not path.exists():
+        return []
+    found: list[Alert] = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines()[-count:]:
+        try:
+            fields = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        found.append(Alert(**fields | {"at": datetime.fromisoformat(fields["at"])}))
+    return found

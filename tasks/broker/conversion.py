@@ -1,0 +1,147 @@
+"""From the broker client's objects to domain types, at the one place where the two meet.
+
+The objects are only read by attribute, so nothing here imports ib_async at run time.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from models.domain.orders import Fill, Quote, Side
+from tasks.broker.protocol import Commission, OrderStatus
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import date, datetime
+
+    import pandas as pd
+    from ib_async import BarData, CommissionReport, Contract, Execution, Order, Ticker
+
+UNSET_DOUBLE = 1.7976931348623157e308
+
+
+def exact(value: float | Decimal | str) -> Decimal:
+    """Return the decimal that the wire carried: a float's shortest text, not its binary tail."""
+    return value if isinstance(value, Decimal) else Decimal(str(value))
+
+
+def fill_of(contract: Contract, execution: Execution) -> Fill:
+    """Return the execution as a fill; its commission is a message of its own."""
+    return Fill(
+        exec_id=execution.execId,
+        order_ref=execution.orderRef,
+        symbol=contract.symbol,
+        side=Side.BUY if execution.side == "BOT" else Side.SELL,
+        quantity=whole_shares(execution.shares),
+        price=exact(execution.price),
+        at=execution.time.astimezone(UTC),
+        perm_id=int(execution.permId),
+    )
+
+
+def commission_of(report: CommissionReport) -> Commission:
+    """Return the commission report; a realised profit that was not told is None."""
+    untold = report.realizedPNL == UNSET_DOUBLE
+    return Commission(
+        exec_id=report.execId,
+        amount=exact(report.commission),
+        currency=report.currency,
+        realized_pnl=None if untold else exact(report.realizedPNL),
+    )
+
+
+def status_of_open(contract: Contract, order: Order, status: str) -> OrderStatus:
+    """Return what an open-order message proves: the order exists; of fills it says nothing."""
+    return OrderStatus(
+        order_ref=order.orderRef,
+        order_id=order.orderId,
+        perm_id=int(order.permId),
+        client_id=order.clientId,
+        symbol=contract.symbol,
+        status=status,
+        filled=0,
+        remaining=whole_shares(order.totalQuantity),
+    )
+
+
+def status_of_completed(contract: Contract, order: Order, status: str) -> OrderStatus:
+    """Return the last state of a completed order; the message carries no order id."""
+    filled = whole_shares(order.filledQuantity) if order.filledQuantity < UNSET_DOUBLE else 0
+    return OrderStatus(
+        order_ref=order.orderRef,
+        order_id=0,
+        perm_id=int(order.permId),
+        client_id=order.clientId,
+        symbol=contract.symbol,
+        status=status,
+        filled=filled,
+        remaining=0,
+    )
+
+
+def status_of_message(
+    order_id: int,
+    status: str,
+    filled: float,
+    remaining: float,
+    _average_price: float,
+    perm_id: int,
+    _parent_id: int,
+    _last_price: float,
+    client_id: int,
+    why_held: str,
+    _market_cap_price: float = 0.0,
+) -> OrderStatus:
+    """Return an orderStatus message; it carries ids only, so the order's name is still empty."""
+    return OrderStatus(
+        order_ref="",
+        order_id=order_id,
+        perm_id=int(perm_id),
+        client_id=client_id,
+        symbol="",
+        status=status,
+        filled=whole_shares(filled),
+        remaining=whole_shares(remaining),
+        why_held=why_held or "",
+    )
+
+
+def quote_of(symbol: str, ticker: Ticker, at: datetime) -> Quote | None:
+    """Return the top of book, or None while a side is unseen, empty or not real time."""
+    prices = (ticker.bid, ticker.ask)
+    if ticker.marketDataType != 1 or not all(
+        math.isfinite(price) and price > 0 for price in prices
+    ):
+        return None
+    sizes = [int(size) if math.isfinite(size) else 0 for size in (ticker.bidSize, ticker.askSize)]
+    return Quote(symbol, exact(ticker.bid), exact(ticker.ask), sizes[0], sizes[1], at)
+
+
+def bars_frame(symbol: str, bars: Iterable[BarData]) -> pd.DataFrame:
+    """Return daily bars in the Bars frame: symbol, session, open … close (USD), volume (shares)."""
+    import pandas as pd
+
+    rows = [
+        (symbol, session_of(bar.date), bar.open, bar.high, bar.low, bar.close, int(bar.volume))
+        for bar in bars
+    ]
+    columns = ["symbol", "session", "open", "high", "low", "close", "volume"]
+    frame = pd.DataFrame(rows, columns=columns)
+    floats = dict.fromkeys(("open", "high", "low", "close"), "float64")
+    return frame.astype(floats | {"volume": "int64"})
+
+
+def session_of(moment: date | datetime) -> date:
+    """Return the date of a daily bar, whichever of the two forms the broker gave."""
+    return moment.date() if hasattr(moment, "date") else moment  # type: ignore[union-attr]
+
+
+def whole_shares(quantity: float | Decimal) -> int:
+    """Return a share count; a fraction is refused, since this system trades whole shares."""
+    shares = int(quantity)
+    if shares != quantity:
+        raise ValueError(f"the broker reports {quantity} shares, a fraction; sell it by hand")
+    return shares

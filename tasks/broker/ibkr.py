@@ -1,0 +1,370 @@
+"""Interactive Brokers through ib_async: the only module that imports it.
+
+ib_async's own order objects lose evidence (a commission that comes before its execution, an
+execution correction, the state of an order after a harmless error code), so `EvidenceWrapper`
+takes each message as it is decoded, before that logic, and passes it on in domain types.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from ib_async import IB, Contract, LimitOrder, MarketOrder, Order, RequestError, StartupFetch, Stock
+from ib_async.client import Client
+from ib_async.wrapper import Wrapper
+
+from models.domain.errors import InvalidInput, RetryLater
+from tasks.broker import conversion
+from tasks.broker.evidence import EvidenceLog
+from tasks.broker.protocol import BrokerEvent, Evidence, GatewayUnreachable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    import pandas as pd
+
+    from models.domain.orders import ChildOrder, Quote
+
+CLIENT_ID_IN_USE = 326
+NO_SECURITY = 200
+HISTORY_ERROR = 162
+CLIENT_ID_ATTEMPTS = 4
+SUMMARY_TAGS = "TotalCashValue,NetLiquidation"
+
+Answer = TypeVar("Answer")
+
+
+class EvidenceWrapper(Wrapper):
+    """Note every order message in an evidence log before ib_async interprets it."""
+
+    def __init__(self, ib: IB, log: EvidenceLog) -> None:
+        super().__init__(ib)
+        self.log = log
+
+    def openOrder(self, orderId: int, contract: Any, order: Any, orderState: Any) -> None:
+        if not order.whatIf:
+            self.log.open_order(conversion.status_of_open(contract, order, orderState.status))
+        super().openOrder(orderId, contract, order, orderState)
+
+    def completedOrder(self, contract: Any, order: Any, orderState: Any) -> None:
+        found = conversion.status_of_completed(contract, order, orderState.status)
+        self.log.completed_order(found)
+        super().completedOrder(contract, order, orderState)
+
+    def orderStatus(self, *message: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        self.log.order_status(conversion.status_of_message(*message))
+        super().orderStatus(*message)
+
+    def execDetails(self, reqId: int, contract: Any, execution: Any) -> None:
+        self.log.fill(conversion.fill_of(contract, execution))
+        super().execDetails(reqId, contract, execution)
+
+    def commissionReport(self, commissionReport: Any) -> None:
+        self.log.commission(conversion.commission_of(commissionReport))
+        super().commissionReport(commissionReport)
+
+
+class EvidenceIB(IB):
+    """An ib_async connection that also keeps every piece of order evidence in `log`."""
+
+    RaiseRequestErrors = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.log = EvidenceLog()
+        self.wrapper = EvidenceWrapper(self, self.log)
+        self.client = Client(self.wrapper)
+        self.client.apiEnd += self.disconnectedEvent
+        self.id_in_use = asyncio.Event()
+        self.errorEvent += self._saw_error
+        self.disconnectedEvent += self.log.disconnected
+
+    def _saw_error(self, request_id: int, code: int, text: str, _contract: Any) -> None:
+        if code == CLIENT_ID_IN_USE:
+            self.id_in_use.set()
+        self.log.notice(self.client.clientId, request_id, code, text)
+
+
+@dataclass(frozen=True, slots=True)
+class ApiAddress:
+    """Where the gateway listens, and the API client id to present to it."""
+
+    host: str
+    port: int
+    client_id: int
+
+
+class Connection:
+    """One API connection with a deadline on every call.
+
+    Raises GatewayUnreachable when the gateway does not answer in `timeout` seconds, RetryLater
+    when the client id stays in use, InvalidInput for a symbol that the broker does not know.
+    """
+
+    def __init__(self, ib: EvidenceIB, where: str, timeout: float) -> None:
+        self._ib = ib
+        self._where = where
+        self._timeout = timeout
+        self._contracts: dict[str, Contract] = {}
+
+    @classmethod
+    async def open(cls, address: ApiAddress, timeout: float) -> Self:
+        """Connect, retrying a client id that is still in use by a connection just closed."""
+        for attempt in range(CLIENT_ID_ATTEMPTS):
+            ib = EvidenceIB()
+            try:
+                await _connect(ib, address, timeout)
+            except _ClientIdInUse:
+                await asyncio.sleep(0.5 * attempt)
+                continue
+            return cls(ib, f"{address.host}:{address.port}", timeout)
+        raise RetryLater(
+            f"client id {address.client_id} is in use at the gateway on {address.host}:"
+            f"{address.port}: another session of this system, or another program, is connected "
+            "with it; stop that one, or set ROBO_CLIENT_ID and ROBO_DATA_CLIENT_ID to free ids"
+        )
+
+    @property
+    def account(self) -> str:
+        """The account that the broker reports; more than one is refused, since none is chosen."""
+        accounts = self._ib.client.getAccounts()
+        if len(accounts) != 1:
+            raise InvalidInput(
+                f"the gateway manages {len(accounts)} accounts; this system trades one: log in "
+                "with a user of one account"
+            )
+        return accounts[0]
+
+    @property
+    def client_id(self) -> int:
+        """The API client id of this connection."""
+        return self._ib.client.clientId
+
+    async def qualify(self, symbols: Sequence[str]) -> None:
+        """Look up the contracts of `symbols`; InvalidInput names every one that is unknown."""
+        unknown: list[str] = []
+        for symbol in symbols:
+            if symbol not in self._contracts and not await self._qualified(symbol):
+                unknown.append(symbol)
+        if unknown:
+            raise InvalidInput(
+                f"the broker knows no US stock {', '.join(unknown)}; correct ROBO_UNIVERSE"
+            )
+
+    async def flush(self) -> datetime:
+        """Return the gateway's time (UTC) once all it sent before has been received."""
+        moment = await self._call(self._ib.reqCurrentTimeAsync(), "the time")
+        return moment.astimezone(UTC)
+
+    async def close(self) -> None:
+        """Close the socket; what the gateway still has to say is read after the next connection."""
+        self._ib.disconnectedEvent -= self._ib.log.disconnected
+        self._ib.disconnect()
+        await asyncio.sleep(0)
+
+    async def _qualified(self, symbol: str) -> bool:
+        stock = Stock(symbol, "SMART", "USD")
+        try:
+            details = await self._call(self._ib.reqContractDetailsAsync(stock), symbol)
+        except RequestError as error:
+            if error.code == NO_SECURITY:
+                return False
+            raise _refused(f"contract details of {symbol}", error) from error
+        if not details:
+            return False
+        stock.conId = details[0].contract.conId if details[0].contract else 0
+        self._contracts[symbol] = stock
+        return True
+
+    async def _call(self, answer: Awaitable[Answer], what: str) -> Answer:
+        try:
+            return await asyncio.wait_for(answer, self._timeout)
+        except (TimeoutError, OSError) as error:
+            raise GatewayUnreachable(
+                f"the gateway on {self._where} did not answer the request for {what} within "
+                f"{self._timeout:g} s ({type(error).__name__}); see that it runs and is logged in"
+            ) from error
+
+
+class OrderConnection(Connection):
+    """The connection that carries orders and no data: the OrderGateway of `protocol`."""
+
+    def next_order_id(self) -> int:
+        """Return an order id above every one that the gateway has shown."""
+        return self._ib.client.getReqId()
+
+    async def collect_evidence(self) -> Evidence:
+        """Ask, one after the other, for orders, executions, positions and cash."""
+        ib, account = self._ib, self.account
+        ib.log.orders.clear()
+        await self._call(ib.reqAllOpenOrdersAsync(), "open orders")
+        await self._call(ib.reqCompletedOrdersAsync(False), "completed orders")
+        await self._call(ib.reqExecutionsAsync(), "executions")
+        positions = await self._call(ib.reqPositionsAsync(), "positions")
+        summary = await self._summary(account)
+        at = await self.flush()
+        return Evidence(
+            account=account,
+            at=at,
+            cash=summary["TotalCashValue"],
+            net_liquidation=summary["NetLiquidation"],
+            positions={
+                item.contract.symbol: conversion.whole_shares(item.position)
+                for item in positions
+                if item.account == account and item.position
+            },
+            orders=tuple(ib.log.orders.values()),
+            fills=tuple(ib.log.fills.values()),
+            commissions=tuple(ib.log.commissions.values()),
+        )
+
+    def send(self, child: ChildOrder) -> None:
+        """Write one committed child to the socket; its outcome comes as events."""
+        if child.order_id is None:
+            raise InvalidInput(f"{child.order_ref} has no order id: commit its intent first")
+        self._ib.log.name_order(self.client_id, child.order_id, child.order_ref, child.symbol)
+        self._ib.client.updateReqId(child.order_id + 1)
+        self._ib.placeOrder(self._contracts[child.symbol], _order_of(child, self.account))
+
+    def cancel(self, order_id: int) -> None:
+        """Ask for the cancellation of one of this client's orders."""
+        self._ib.client.cancelOrder(order_id, "")
+
+    def cancel_everything(self) -> None:
+        """Ask for the cancellation of every working order of the account, whoever sent it."""
+        self._ib.reqGlobalCancel()
+
+    async def next_event(self) -> BrokerEvent:
+        """Wait for the next piece of evidence."""
+        return await self._ib.log.events.get()
+
+    def pending_events(self) -> list[BrokerEvent]:
+        """Return, without waiting, the evidence that has arrived and was not yet taken."""
+        return self._ib.log.take()
+
+    async def _summary(self, account: str) -> dict[str, Any]:
+        ib = self._ib
+        ib.wrapper.acctSummary.clear()
+        request_id = ib.client.getReqId()
+        answer = ib.wrapper.startReq(request_id)
+        ib.client.reqAccountSummary(request_id, "All", SUMMARY_TAGS)
+        await self._call(answer, "the account summary")
+        ib.client.cancelAccountSummary(request_id)
+        values = ib.wrapper.acctSummary.values()
+        return {v.tag: conversion.exact(v.value) for v in values if v.account == account}
+
+
+class DataConnection(Connection):
+    """The connection that carries market data and history and no orders."""
+
+    def stamp_quotes_with(self, now: Callable[[], datetime]) -> None:
+        """Stamp arriving quotes with `now()`: the market time at which they cannot be older."""
+        self._now = now
+        self._stamps: dict[str, datetime] = {}
+
+    async def subscribe(self, symbols: Sequence[str]) -> None:
+        """Stream the top of book of every symbol."""
+        await self.qualify(symbols)
+        for symbol in symbols:
+            ticker = self._ib.reqMktData(self._contracts[symbol], "", False, False)
+            ticker.updateEvent.connect(self._stamp)
+
+    def quote(self, symbol: str) -> Quote | None:
+        """Return the latest quote, or None before both sides were seen in real time."""
+        ticker = self._ib.ticker(self._contracts[symbol])
+        if ticker is None or symbol not in self._stamps:
+            return None
+        return conversion.quote_of(symbol, ticker, self._stamps[symbol])
+
+    async def daily_bars(self, symbol: str, first: date | None, end: date) -> pd.DataFrame:
+        """Return the Bars frame of `symbol` from `first` (None: 33 years) to `end`, inclusive."""
+        await self.qualify([symbol])
+        request = self._ib.reqHistoricalDataAsync(
+            self._contracts[symbol],
+            datetime(end.year, end.month, end.day, 23, 59, 59, tzinfo=UTC),
+            _duration(first, end),
+            "1 day",
+            "TRADES",
+            useRTH=True,
+            timeout=0,
+        )
+        try:
+            bars = await self._call(request, f"history of {symbol}")
+        except RequestError as error:
+            if error.code == HISTORY_ERROR and "no data" in error.message.lower():
+                bars = []
+            else:
+                raise _refused(f"history of {symbol}", error) from error
+        frame = conversion.bars_frame(symbol, bars)
+        inside = frame["session"] <= end
+        if first is not None:
+            inside &= frame["session"] >= first
+        return frame[inside].reset_index(drop=True)
+
+    def _stamp(self, ticker: Any) -> None:
+        self._stamps[ticker.contract.symbol] = self._now()
+
+
+class _ClientIdInUse(Exception):  # noqa: N818
+    """The gateway answered 326."""
+
+
+async def _connect(ib: EvidenceIB, address: ApiAddress, timeout: float) -> None:
+    host, port = address.host, address.port
+    connecting = asyncio.ensure_future(
+        ib.connectAsync(
+            host,
+            port,
+            address.client_id,
+            timeout,
+            readonly=True,  # orders are asked for by collect_evidence, in its own sequence
+            raiseSyncErrors=True,
+            fetchFields=StartupFetch(0),
+        )
+    )
+    refused = asyncio.ensure_future(ib.id_in_use.wait())
+    try:
+        await asyncio.wait({connecting, refused}, return_when=asyncio.FIRST_COMPLETED)
+        if refused.done() and not connecting.done():
+            raise _ClientIdInUse
+        await connecting
+    except (OSError, TimeoutError) as error:
+        if ib.id_in_use.is_set():
+            raise _ClientIdInUse from error
+        raise GatewayUnreachable(
+            f"no gateway answers on {host}:{port} ({error or type(error).__name__}); start the "
+            "simulated one with `robo gateway run`, or IB Gateway for a paper account, and see "
+            "ROBO_HOST and ROBO_PORT"
+        ) from error
+    finally:
+        for task in (connecting, refused):
+            task.cancel()
+        await asyncio.gather(connecting, refused, return_exceptions=True)
+
+
+def _order_of(child: ChildOrder, account: str) -> Order:
+    quantity = float(child.quantity)
+    order: Order
+    if child.limit_price is None:
+        order = MarketOrder(child.side.value, quantity)
+    else:
+        order = LimitOrder(child.side.value, quantity, float(child.limit_price))
+    order.orderId = child.order_id or 0
+    order.orderRef = child.order_ref
+    order.account = account
+    order.tif = child.tif
+    return order
+
+
+def _duration(first: date | None, end: date) -> str:
+    if first is None:
+        return "33 Y"
+    days = (end - first).days + 1
+    return f"{days} D" if days <= 365 else f"{days // 365 + 1} Y"
+
+
+def _refused(what: str, error: RequestError) -> InvalidInput:
+    return InvalidInput(f"the broker refused the {what}: {error.code} {error.message}")

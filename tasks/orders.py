@@ -1,0 +1,253 @@
+"""The order desk: broker evidence into ledger and engine, the engine's commands to the broker.
+
+Everything here runs on the one asyncio loop of a session. Each fact is committed to the ledger
+before anything follows from it, and each intent before it is sent.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from models.domain.errors import HaltTrading
+from models.domain.orders import ChildOrder, ChildState, Fill, ParentState
+from models.execution.commands import CancelChild, FinishParent, PlaceChild
+from models.execution.engine import step
+from models.execution.events import (
+    ChildAcked,
+    ChildCancelled,
+    ChildFilled,
+    ChildRejected,
+    ChildSent,
+    ConnectionLost,
+    SliceDue,
+)
+from models.risk.context import SendContext
+from models.risk.gate import check_child
+from models.risk.verdict import all_passed, denials
+from tasks.broker.codes import is_rejection
+from tasks.broker.protocol import (
+    BrokerEvent,
+    BrokerNotice,
+    Commission,
+    ConnectionDown,
+    GatewayUnreachable,
+    OrderStatus,
+)
+
+if TYPE_CHECKING:
+    from models.domain.orders import Quote
+    from models.domain.sessions import TradingSession
+    from models.execution.events import Event
+    from models.execution.state import ParentExecution
+    from models.risk.limits import RiskLimits
+    from tasks.account import AccountBook
+    from tasks.broker.protocol import OrderGateway
+    from warehouse.ledger import OrderLedger
+    from warehouse.ledger.leases import Lease
+
+logger = logging.getLogger("robo.orders")
+
+LIVE_STATUSES = frozenset({"PreSubmitted", "Submitted", "PendingCancel", "Filled"})
+ENDED_STATUSES = frozenset({"Cancelled", "ApiCancelled"})
+
+
+@dataclass(slots=True)
+class OrderDesk:
+    """The working parents of one session and the one way their state changes.
+
+    `quote` returns the latest quote of a symbol; `lease` is what makes this process the only one
+    that may send.
+    """
+
+    ledger: OrderLedger
+    gateway: OrderGateway
+    book: AccountBook
+    limits: RiskLimits
+    session: TradingSession
+    quote: Callable[[str], Quote | None]
+    lease: Lease
+    executions: dict[str, ParentExecution] = field(default_factory=dict)
+    denied: dict[str, str] = field(default_factory=dict)
+    _rejections: dict[str, str] = field(default_factory=dict)
+    _sends: list[datetime] = field(default_factory=list)
+
+    def feed(self, parent_id: str, event: Event, now: datetime) -> None:
+        """Apply one event to one parent, commit what changed, then carry out its commands."""
+        before = self.executions[parent_id]
+        after, commands = step(before, event)
+        self.executions[parent_id] = after
+        self._commit(before, after)
+        for command in commands:
+            match command:
+                case PlaceChild(child):
+                    self._place(before, child, now)
+                case CancelChild(order_ref):
+                    self._cancel(after.children[order_ref])
+                case FinishParent(state, reason):
+                    self.ledger.parents.set_state(parent_id, state, reason)
+                    logger.info("%s %s: %s", parent_id, state, reason)
+
+    def feed_all(self, event: Event, now: datetime) -> None:
+        """Apply one event to every parent: sells first, so that they pay for the buys."""
+        for parent_id in self.order_of_work():
+            self.feed(parent_id, event, now)
+
+    def slice_due(self, now: datetime) -> None:
+        """Ask every parent for the child that its schedule wants at `now`."""
+        for parent_id in self.order_of_work():
+            execution = self.executions[parent_id]
+            if not execution.state.is_terminal:
+                self.feed(parent_id, SliceDue(now, self.quote(execution.parent.symbol)), now)
+
+    def order_of_work(self) -> list[str]:
+        """Return the parent ids, sells before buys, by symbol."""
+        parents = [execution.parent for execution in self.executions.values()]
+        parents.sort(key=lambda parent: (parent.side.sign, parent.symbol, parent.parent_id))
+        return [parent.parent_id for parent in parents]
+
+    def take(self, event: BrokerEvent, now: datetime) -> None:
+        """Record one piece of broker evidence and let it act; raise when the connection ended."""
+        match event:
+            case Fill():
+                self._take_fill(event, now)
+            case Commission():
+                self.ledger.executions.record_commission(
+                    event.exec_id, event.amount, event.currency, event.realized_pnl
+                )
+            case OrderStatus():
+                self._take_status(event, now)
+            case BrokerNotice():
+                self._take_notice(event, now)
+            case ConnectionDown(reason):
+                raise GatewayUnreachable(f"{reason} in the middle of the session")
+
+    def pump(self, now: datetime) -> int:
+        """Take all evidence that has arrived; return how many pieces."""
+        events = self.gateway.pending_events()
+        for event in events:
+            self.take(event, now)
+        if any(isinstance(event, Fill | Commission) for event in events):
+            self.book.refresh()
+        return len(events)
+
+    def lose_connection(self, now: datetime) -> None:
+        """Mark what is in flight as unknown: the gateway can no longer say what became of it."""
+        self.feed_all(ConnectionLost(now), now)
+
+    def cancel_working(self) -> None:
+        """Ask for the end of every child that the broker has shown and that may still fill."""
+        for execution in self.executions.values():
+            for child in execution.children.values():
+                if child.leaves and child.perm_id is not None:
+                    self._cancel(child)
+
+    @property
+    def is_done(self) -> bool:
+        """Say whether every parent has ended."""
+        return all(execution.state.is_terminal for execution in self.executions.values())
+
+    @property
+    def is_quiet(self) -> bool:
+        """Say whether every child that was sent has ended."""
+        return all(execution.is_quiet for execution in self.executions.values())
+
+    def _place(self, before: ParentExecution, child: ChildOrder, now: datetime) -> None:
+        quote = self.quote(child.symbol)
+        verdicts = check_child(child, quote, self._context(before, child, now), self.limits, now)
+        if not all_passed(verdicts):
+            self.executions[child.parent_id] = before
+            self.denied[child.order_ref] = denials(verdicts)
+            self.ledger.parents.record_verdicts(child.parent_id, verdicts, now)
+            logger.warning("not sent: %s: %s", child.order_ref, denials(verdicts))
+            return
+        committed = self.ledger.children.commit_intent(
+            child,
+            self.gateway.client_id,
+            self.gateway.account,
+            next_valid_id=self.gateway.next_order_id(),
+            at=now,
+            lease=self.lease,
+        )
+        self.ledger.children.mark_sent(committed.order_ref, now)
+        self.gateway.send(committed)
+        self._sends.append(now)
+        self.feed(child.parent_id, ChildSent(committed.order_ref, committed.order_id), now)
+
+    def _context(self, before: ParentExecution, child: ChildOrder, now: datetime) -> SendContext:
+        halt = self.ledger.halts.current()
+        self._sends = [moment for moment in self._sends if now - moment < timedelta(minutes=2)]
+        return SendContext(
+            halt_reason=None if halt is None else halt.reason,
+            session=self.session,
+            parent_remaining=before.unallocated,
+            position=self.book.positions.get(child.symbol, 0),
+            equity=self.book.equity(self.quote),
+            day_start_equity=self.book.day_start_equity,
+            peak_equity=self.book.peak_equity,
+            recent_sends=tuple(self._sends),
+        )
+
+    def _cancel(self, child: ChildOrder) -> None:
+        if child.order_id is None:
+            raise HaltTrading(f"{child.order_ref} works without an order id; cancel it by hand")
+        self.gateway.cancel(child.order_id)
+
+    def _take_fill(self, fill: Fill, now: datetime) -> None:
+        parent_id = self._parent_of(fill.order_ref)
+        self.ledger.executions.record(fill, self.gateway.account)
+        if parent_id is not None:
+            self.feed(parent_id, ChildFilled(fill), now)
+        else:
+            logger.warning("execution %s belongs to no parent of this session", fill.exec_id)
+
+    def _take_status(self, status: OrderStatus, now: datetime) -> None:
+        parent_id = self._parent_of(status.order_ref)
+        if parent_id is None:
+            return
+        self.ledger.events.append("order_status", status.order_ref, asdict(status), now)
+        event = self._event_of(status)
+        if event is not None:
+            self.feed(parent_id, event, now)
+
+    def _event_of(self, status: OrderStatus) -> Event | None:
+        ref, filled = status.order_ref, status.filled
+        if status.status in LIVE_STATUSES:
+            return ChildAcked(ref, status.perm_id, filled)
+        if status.status in ENDED_STATUSES:
+            return ChildCancelled(ref, filled, status.perm_id)
+        if status.status == "Inactive" and ref in self._rejections:
+            return ChildRejected(ref, self._rejections[ref], filled)
+        return None  # PendingSubmit and ApiPending prove nothing; Inactive alone may be a hold
+
+    def _take_notice(self, notice: BrokerNotice, now: datetime) -> None:
+        if not notice.order_ref:
+            logger.debug("broker notice %d: %s", notice.code, notice.text)
+            return
+        self.ledger.events.append("notice", notice.order_ref, asdict(notice), now)
+        if is_rejection(notice.code):
+            self._rejections[notice.order_ref] = f"{notice.code} {notice.text}"
+            logger.warning("%s rejected: %d %s", notice.order_ref, notice.code, notice.text)
+
+    def _parent_of(self, order_ref: str) -> str | None:
+        parent_id = order_ref.rsplit(".", 2)[0]
+        return parent_id if parent_id in self.executions else None
+
+    def _commit(self, before: ParentExecution, after: ParentExecution) -> None:
+        parent_id = after.parent.parent_id
+        for ref, child in after.children.items():
+            known = before.children.get(ref)
+            if known is None or child.state in (ChildState.INTENT, ChildState.SENT):
+                continue
+            if (known.state, known.perm_id) == (child.state, child.perm_id):
+                continue
+            self.ledger.children.record_status(
+                ref, child.state, after.reported.get(ref, 0), child.perm_id
+            )
+        if after.state is not before.state and not after.state.is_terminal:
+            self.ledger.parents.set_state(parent_id, after.state, after.reason)
+            if after.state is ParentState.PAUSED:
+                logger.error("%s is paused: %s", parent_id, after.quarantine or after.reason)

@@ -1,0 +1,111 @@
+"""Start and recovery, which are the same: read what the broker has, adopt it, prove the rest.
+
+A child that was committed and left no trace is sent again only after two clean reconciliations, a
+quiet period apart. Until then it counts as exposure.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import TYPE_CHECKING
+
+from models.domain.orders import ChildState
+from models.execution.engine import restore
+from models.execution.events import ChildEvidence, ProvenNeverSent, Reconciled
+from tasks.account import require_agreement
+from tasks.broker.protocol import DONE_STATUSES
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from models.execution.state import ParentExecution, SlicingPolicy
+    from tasks.broker.protocol import Evidence, OrderGateway, OrderStatus
+    from tasks.orders import OrderDesk
+    from warehouse.ledger import OrderLedger
+
+logger = logging.getLogger("robo.recovery")
+
+_ENDED = {
+    "Filled": ChildState.FILLED,
+    "Cancelled": ChildState.CANCELLED,
+    "ApiCancelled": ChildState.CANCELLED,
+}
+
+
+def restore_session(
+    ledger: OrderLedger, session: date, policy: SlicingPolicy
+) -> dict[str, ParentExecution]:
+    """Rebuild, from the ledger alone, every parent of a session that may still produce a child."""
+    return {
+        record.order.parent_id: restore(
+            record.order,
+            policy,
+            ledger.children.of_parent(record.order.parent_id),
+            ledger.executions.fills_of(record.order.parent_id),
+            record.state,
+        )
+        for record in ledger.parents.of_session(session)
+        if not record.state.is_terminal
+    }
+
+
+def adopt(ledger: OrderLedger, evidence: Evidence) -> None:
+    """Record what the broker shows of the account; at first contact, its opening balance too."""
+    account = evidence.account
+    if ledger.accounts.opening(account) is None:
+        ledger.accounts.record_opening(
+            account, evidence.cash, evidence.positions, evidence.at, evidence.fills
+        )
+    for fill in evidence.fills:
+        ledger.executions.record(fill, account)
+    for commission in evidence.commissions:
+        ledger.executions.record_commission(
+            commission.exec_id, commission.amount, commission.currency, commission.realized_pnl
+        )
+
+
+async def recover(desk: OrderDesk, quiet_period: float) -> Evidence:
+    """Bring ledger and engine to what the broker shows; return the last evidence read.
+
+    `quiet_period` is in wall-clock seconds: what was under way has then arrived, or never will.
+    Raises HaltTrading when positions differ from the ledger's.
+    """
+    evidence = await _reconcile_once(desk, desk.gateway)
+    unproven = _unknown_children(desk)
+    if unproven:
+        logger.warning("no trace at the broker yet of %s", ", ".join(sorted(unproven)))
+        await asyncio.sleep(quiet_period)
+        evidence = await _reconcile_once(desk, desk.gateway)
+        for order_ref in sorted(unproven & _unknown_children(desk)):
+            desk.feed(order_ref.rsplit(".", 2)[0], ProvenNeverSent(order_ref), evidence.at)
+    require_agreement(desk.ledger, evidence)
+    desk.book.refresh()
+    return evidence
+
+
+async def _reconcile_once(desk: OrderDesk, gateway: OrderGateway) -> Evidence:
+    evidence = await gateway.collect_evidence()
+    adopt(desk.ledger, evidence)
+    orders = tuple(_child_evidence(order) for order in evidence.orders if order.order_ref)
+    desk.feed_all(Reconciled(evidence.at, orders, evidence.fills), evidence.at)
+    return evidence
+
+
+def _child_evidence(order: OrderStatus) -> ChildEvidence:
+    if order.status in _ENDED:
+        state = _ENDED[order.status]
+    elif order.status in DONE_STATUSES and not order.why_held and not order.remaining:
+        state = ChildState.REJECTED
+    else:
+        state = ChildState.PARTIAL if order.filled else ChildState.ACKED
+    return ChildEvidence(order.order_ref, state, order.filled, order.perm_id)
+
+
+def _unknown_children(desk: OrderDesk) -> set[str]:
+    return {
+        ref
+        for execution in desk.executions.values()
+        for ref, child in execution.children.items()
+        if child.state is ChildState.UNKNOWN
+    }

@@ -1,0 +1,61 @@
+"""The lease that makes one process at a time the session that may send orders."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from tasks.settings import Settings
+    from warehouse.ledger import OrderLedger
+    from warehouse.ledger.leases import Lease
+
+
+@dataclass(slots=True)
+class SessionLease:
+    """A held lease, renewed when a third of its time has gone; its times are wall-clock times."""
+
+    ledger: OrderLedger
+    held: Lease
+    renewed: datetime
+
+    @classmethod
+    def take(cls, ledger: OrderLedger, name: str, settings: Settings) -> Self:
+        """Take the lease; SkipToday that names the holder when another process has it."""
+        now = datetime.now(UTC)
+        held = ledger.leases.acquire(
+            name,
+            "robo execute",
+            os.getpid(),
+            socket.gethostname(),
+            settings.lease_ttl,
+            now,
+            is_running,
+        )
+        return cls(ledger, held, now)
+
+    def renew(self) -> Lease:
+        """Extend the lease if it is time; SkipToday when another process has taken it over."""
+        now = datetime.now(UTC)
+        if now - self.renewed > timedelta(seconds=self.held.ttl / 3):
+            self.held = self.ledger.leases.renew(self.held, now)
+            self.renewed = now
+        return self.held
+
+    def release(self) -> None:
+        """Give the lease back."""
+        self.ledger.leases.release(self.held)
+
+
+def is_running(pid: int) -> bool:
+    """Say whether a process of this machine has that id (another user's included)."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,304 @@
+"""The execution session: one asyncio loop that works a day's parent orders from open to close.
+
+It decides only at the moments of its schedule, in market time, after everything the gateway had
+sent before has been read; between them it watches for halts, for a stop request and for a gateway
+that has gone silent. Nothing in it skips a delay: an accelerated gateway makes the day short.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from threading import Event as ThreadEvent
+from typing import TYPE_CHECKING
+
+from models.domain.errors import HaltTrading, RetryLater, SkipToday
+from models.domain.sessions import TradingSession, exchange_date, session_on
+from models.execution.events import SessionClosed
+from models.execution.state import SlicingPolicy
+from tasks.account import AccountBook
+from tasks.broker.clock import GatewayClock, WallClock, open_clock
+from tasks.broker.protocol import GatewayUnreachable
+from tasks.execution_report import note_mids
+from tasks.orders import OrderDesk
+from tasks.recovery import adopt, recover, restore_session
+from tasks.session_lease import SessionLease
+
+if TYPE_CHECKING:
+    from models.risk.limits import RiskLimits
+    from tasks.broker.ibkr import DataConnection, OrderConnection
+    from tasks.settings import Settings
+    from warehouse.ledger import OrderLedger
+
+logger = logging.getLogger("robo.session")
+
+LEAD = timedelta(seconds=1)  # quotes that arrive in this last stretch are at most that old
+SETTLE = timedelta(seconds=2)  # market time given to an immediate-or-cancel child to end
+LAST_EVIDENCE = timedelta(seconds=10)  # and to the last commissions
+RECONNECT_DEADLINE = 60.0
+WATCH_EVERY = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class SessionProgress:
+    """How far the session is: shares filled of shares ordered, and the market time (UTC)."""
+
+    at: datetime
+    done_shares: int
+    all_shares: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionResult:
+    """What a session leaves behind besides the ledger; `denied` maps orderRef to a risk reason."""
+
+    session: date
+    account: str
+    is_resumed: bool
+    denied: dict[str, str]
+
+
+@dataclass(slots=True)
+class ExecutionSession:
+    """Work the parents of `session` until each has ended; safe to run again at any moment."""
+
+    settings: Settings
+    ledger: OrderLedger
+    limits: RiskLimits
+    session: date | None
+    longest_wait: float
+    on_progress: Callable[[SessionProgress], None]
+    stop: ThreadEvent
+    _clock: WallClock | GatewayClock = field(default_factory=WallClock)
+    _orders: OrderConnection | None = None
+    _data: DataConnection | None = None
+    _lease: SessionLease = field(init=False)
+
+    async def run(self) -> SessionResult:
+        """Run to the end; raise SkipToday, RetryLater, HaltTrading or InvalidInput on the way."""
+        self._lease = SessionLease.take(self.ledger, f"execute-{self.settings.mode}", self.settings)
+        try:
+            await self._open_clock()
+            day = self._require_session()
+            executions = restore_session(self.ledger, day.date, self._policy())
+            self._require_work(day, executions)
+            return await self._run_day(day)
+        finally:
+            await self._disconnect()
+            await self._clock.close()
+            self._lease.release()
+
+    async def _run_day(self, day: TradingSession) -> SessionResult:
+        give_up_at = None
+        resumed = False
+        while True:
+            desk = None
+            try:
+                desk = await self._start(day)
+                resumed = resumed or any(e.children for e in desk.executions.values())
+                await self._work(day, desk)
+                return SessionResult(day.date, desk.book.account, resumed, dict(desk.denied))
+            except GatewayUnreachable as error:
+                now = datetime.now(UTC)
+                give_up_at = give_up_at or now + timedelta(seconds=RECONNECT_DEADLINE)
+                if desk is not None:
+                    desk.lose_connection(self._clock.now())
+                    give_up_at = now + timedelta(seconds=RECONNECT_DEADLINE)
+                await self._await_gateway(give_up_at, error)
+
+    async def _start(self, day: TradingSession) -> OrderDesk:
+        """Connect, check the account, and bring ledger and engine to what the broker shows."""
+        from tasks.broker.ibkr import ApiAddress, DataConnection, OrderConnection
+
+        settings = self.settings
+        await self._disconnect()
+        if isinstance(self._clock, GatewayClock) and not self._clock.is_open:
+            await self._open_clock()
+        order_address = ApiAddress(settings.host, settings.port, settings.client_id)
+        data_address = ApiAddress(settings.host, settings.port, settings.data_client_id)
+        orders = self._orders = await OrderConnection.open(order_address, settings.broker_timeout)
+        data = self._data = await DataConnection.open(data_address, settings.broker_timeout)
+        settings.require_tradable(orders.account)
+        data.stamp_quotes_with(self._clock.now)
+        executions = restore_session(self.ledger, day.date, self._policy())
+        evidence = await orders.collect_evidence()
+        adopt(self.ledger, evidence)
+        before = self._equity_before(day, evidence.account, evidence.net_liquidation)
+        book = AccountBook(evidence.account, self.ledger, before, self._peak(evidence.account))
+        desk = OrderDesk(
+            self.ledger, orders, book, self.limits, day, data.quote, self._lease.held, executions
+        )
+        symbols = {e.parent.symbol for e in executions.values()} | evidence.positions.keys()
+        await orders.qualify(sorted({e.parent.symbol for e in executions.values()}))
+        await recover(desk, settings.quiet_period)
+        await data.subscribe(sorted(symbols))
+        return desk
+
+    async def _work(self, day: TradingSession, desk: OrderDesk) -> None:
+        """Go through the schedule: at each moment read everything, then let every parent act."""
+        schedule = sorted({due for e in desk.executions.values() for due in e.curve.due_times()})
+        last = max((e.curve.end for e in desk.executions.values()), default=day.close)
+        for number, due in enumerate(schedule, 1):
+            upcoming = schedule[number] if number < len(schedule) else last
+            if upcoming <= self._clock.now() or desk.is_done:
+                continue  # its slice is over: later ones catch up
+            await self._advance(due - LEAD, desk)
+            await self._advance(due, desk)
+            note_mids(self.ledger, desk, "arrival", self._clock.now())
+            desk.slice_due(self._clock.now())
+            await self._settle(desk)
+            self._report(desk, f"slice {number} of {len(schedule)}")
+        if not desk.is_done:
+            await self._advance(min(last, day.close), desk)
+            desk.slice_due(max(self._clock.now(), last))
+            await self._settle(desk)
+        if not desk.is_done and self._clock.now() >= day.close:
+            desk.feed_all(SessionClosed(self._clock.now()), self._clock.now())
+        await self._finish(day, desk)
+
+    async def _finish(self, day: TradingSession, desk: OrderDesk) -> None:
+        """Wait for the last commissions, then keep what the broker says of the account."""
+        await self._advance(self._clock.now() + LAST_EVIDENCE, desk)
+        note_mids(self.ledger, desk, "end", self._clock.now())
+        evidence = await recover(desk, self.settings.quiet_period)
+        self.ledger.accounts.record_snapshot(
+            evidence.account,
+            evidence.at,
+            evidence.cash,
+            evidence.net_liquidation,
+            f"{day.date} after",
+        )
+        self._report(desk, "session over")
+
+    async def _settle(self, desk: OrderDesk) -> None:
+        """Give what was just sent time to end; what shows no trace by then is reconciled."""
+        if not desk.is_quiet:
+            await self._advance(self._clock.now() + SETTLE, desk)
+        if not desk.is_quiet and self._has_untraced(desk):
+            desk.lose_connection(self._clock.now())
+            await recover(desk, self.settings.quiet_period)
+
+    @staticmethod
+    def _has_untraced(desk: OrderDesk) -> bool:
+        return any(
+            child.leaves and child.perm_id is None
+            for execution in desk.executions.values()
+            for child in execution.children.values()
+        )
+
+    async def _advance(self, moment: datetime, desk: OrderDesk) -> None:
+        """Let market time run to `moment`, reading evidence and watching for halts on the way."""
+        clock = self._clock
+        while True:
+            await self._watch(desk)
+            now = clock.now()
+            if now >= moment:
+                break
+            step = timedelta(seconds=WATCH_EVERY / max(clock.wall_seconds_per_second, 1e-9))
+            await clock.sleep_until(min(moment, now + step))
+            await self._read_everything(desk)
+        await self._read_everything(desk)
+
+    async def _read_everything(self, desk: OrderDesk) -> None:
+        """Return once all that the gateway had sent on both connections has been taken."""
+        assert self._orders is not None and self._data is not None
+        await self._orders.flush()
+        await self._data.flush()
+        desk.pump(self._clock.now())
+
+    async def _watch(self, desk: OrderDesk) -> None:
+        """Stop on a halt or a stop request, once what works is cancelled; keep the lease."""
+        halt = self.ledger.halts.current()
+        if halt is None and not self.stop.is_set():
+            desk.lease = self._lease.renew()
+            return
+        desk.cancel_working()
+        await self._clock.sleep_until(self._clock.now() + SETTLE)
+        await self._read_everything(desk)
+        if halt is not None:
+            raise HaltTrading(
+                f"trading was halted by {halt.by} at {halt.at.isoformat()}: {halt.reason}; "
+                "`robo resume --reason ...` lifts it, then `robo execute` goes on"
+            )
+        raise RetryLater(
+            "stopped before the schedule was done; nothing is lost: run `robo execute` again "
+            "and it goes on where it stopped"
+        )
+
+    async def _open_clock(self) -> None:
+        settings = self.settings
+        self._clock = await open_clock(
+            settings.clock, settings.host, settings.control_port, "execute"
+        )
+
+    async def _await_gateway(self, deadline: datetime, error: GatewayUnreachable) -> None:
+        """Wait a little for the gateway to come back; RetryLater once the deadline has passed."""
+        if self.stop.is_set() or datetime.now(UTC) >= deadline:
+            raise RetryLater(
+                f"{error}. The schedule is kept in the ledger: start the gateway and run "
+                "`robo execute` again; it reads what the broker has before it sends anything"
+            ) from error
+        logger.warning("%s; trying again", error)
+        await self._disconnect()
+        await self._clock.close()
+        await asyncio.sleep(1.0)
+
+    async def _disconnect(self) -> None:
+        for connection in (self._orders, self._data):
+            if connection is not None:
+                with suppress(OSError):
+                    await connection.close()
+        self._orders = self._data = None
+
+    def _require_session(self) -> TradingSession:
+        day = self.session or exchange_date(self._clock.now())
+        session = session_on(day)
+        if session is None:
+            raise SkipToday(f"market closed: {day} is no session of the exchange")
+        return session
+
+    def _require_work(self, day: TradingSession, executions: Mapping[str, object]) -> None:
+        if not self.ledger.parents.of_session(day.date):
+            raise SkipToday(f"nothing to execute on {day.date}: no plan; run `robo rebalance`")
+        if not executions:
+            raise SkipToday(f"nothing left to execute on {day.date}: every parent has ended")
+        wait = self._clock.wall_seconds_until(day.open)
+        if wait > self.longest_wait:
+            raise SkipToday(
+                f"market closed: the session of {day.date} opens in {wait / 60:.0f} minutes, "
+                f"longer than the {self.longest_wait / 60:.0f} minutes this run may wait"
+            )
+
+    def _policy(self) -> SlicingPolicy:
+        offset = Decimal(str(self.settings.limit_offset_bps))
+        return SlicingPolicy(slices=self.settings.slices, offset_bps=offset)
+
+    def _equity_before(self, day: TradingSession, account: str, now_worth: Decimal) -> float:
+        label = f"{day.date} before"
+        known = self.ledger.accounts.snapshots(account, label)
+        if known:
+            return float(known[0].net_liquidation)
+        cash = self.ledger.executions.cash(account).amount
+        self.ledger.accounts.record_snapshot(account, self._clock.now(), cash, now_worth, label)
+        return float(now_worth)
+
+    def _peak(self, account: str) -> float:
+        snapshots = self.ledger.accounts.snapshots(account)
+        return max(float(snapshot.net_liquidation) for snapshot in snapshots)
+
+    def _report(self, desk: OrderDesk, text: str) -> None:
+        executions = desk.executions.values()
+        self.on_progress(
+            SessionProgress(
+                self._clock.now(),
+                sum(e.filled for e in executions),
+                sum(e.parent.quantity for e in executions),
+                text,
+            )
+        )

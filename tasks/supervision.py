@@ -1,0 +1,62 @@
+"""A session on a thread of its own, while the caller shows its progress and takes signals."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+from collections.abc import Callable, Coroutine
+from threading import Event, Thread
+from typing import Any, Generic, TypeVar
+
+Result = TypeVar("Result")
+Progress = TypeVar("Progress")
+
+STOP_DEADLINE = 60.0
+LOOK_EVERY = 0.2
+
+
+class SupervisedSession(Generic[Result, Progress]):
+    """A coroutine in its own thread and loop; its progress and its end come back to the caller.
+
+    `make` receives a function that reports progress and the event that asks it to stop.
+    """
+
+    def __init__(
+        self,
+        make: Callable[[Callable[[Progress], None], Event], Coroutine[Any, Any, Result]],
+    ) -> None:
+        self._make = make
+        self._stop = Event()
+        self._progress: queue.Queue[Progress] = queue.Queue()
+        self._result: list[Result] = []
+        self._error: list[BaseException] = []
+
+    def run(self, on_progress: Callable[[Progress], None]) -> Result:
+        """Return the session's result, or raise what it raised.
+
+        A signal that arrives meanwhile (Ctrl-C, Prefect's cancellation) asks the session to stop,
+        waits until it has left everything in order, and is then raised again.
+        """
+        thread = Thread(target=self._work, name="session", daemon=True)
+        thread.start()
+        try:
+            while thread.is_alive():
+                thread.join(LOOK_EVERY)
+                self._show(on_progress)
+        except BaseException:
+            self._stop.set()
+            thread.join(STOP_DEADLINE)
+            raise
+        if self._error:
+            raise self._error[0]
+        return self._result[0]
+
+    def _work(self) -> None:
+        try:
+            self._result.append(asyncio.run(self._make(self._progress.put, self._stop)))
+        except BaseException as error:
+            self._error.append(error)
+
+    def _show(self, on_progress: Callable[[Progress], None]) -> None:
+        while not self._progress.empty():
+            on_progress(self._progress.get_nowait())

@@ -1,0 +1,1 @@
+"""What the system remembers: market data in DuckDB, orders and money in the SQL ledger."""

@@ -1,0 +1,292 @@
+"""Child orders: the committed intents, their order ids and what the broker says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+from models.domain.errors import HaltTrading, InvalidInput
+from models.domain.orders import ChildOrder, ChildState, Side
+from warehouse.ledger.connection import LedgerStore
+from warehouse.ledger.encoding import moment_text, optional_money, optional_money_text
+from warehouse.ledger.halts import require_no_halt
+from warehouse.ledger.leases import Lease, require_lease
+from warehouse.ledger.transitions import after_status
+
+_OF_SLICE = text(
+    "SELECT * FROM children WHERE parent_id = :parent_id AND slice_no = :slice_no ORDER BY attempt"
+)
+_NEXT_ID = text(
+    "SELECT COALESCE(MAX(order_id), 0) + 1 AS free FROM order_ids "
+    "WHERE account = :account AND client_id = :client_id"
+)
+_OWN_ID = text(
+    "INSERT INTO order_ids (account, client_id, order_id, parent_id, slice_no) "
+    "VALUES (:account, :client_id, :order_id, :parent_id, :slice_no)"
+)
+# The last line is the independent gate: no child is stored that its parent has no room for.
+_INSERT = text(
+    "INSERT INTO children (order_ref, parent_id, slice_no, attempt, account, client_id, order_id, "
+    "symbol, side, quantity, limit_price, tif, state, committed_at) "
+    "SELECT :order_ref, parents.parent_id, :slice_no, :attempt, :account, :client_id, :order_id, "
+    ":symbol, :side, :quantity, :limit_price, :tif, 'INTENT', :committed_at FROM parents "
+    "WHERE parents.parent_id = :parent_id AND symbol = :symbol AND side = :side "
+    "AND state IN ('NEW', 'WORKING', 'PAUSED') AND parents.quantity >= :quantity + "
+    "(SELECT COALESCE(SUM(exposure), 0) FROM child_exposures WHERE parent_id = :parent_id)"
+)
+_ROOM = text(
+    "SELECT parents.*, (SELECT COALESCE(SUM(exposure), 0) FROM child_exposures "
+    "WHERE child_exposures.parent_id = parents.parent_id) AS exposure "
+    "FROM parents WHERE parent_id = :parent_id"
+)
+_GET = text("SELECT * FROM children WHERE order_ref = :order_ref")
+_BY_PERM = text(
+    "SELECT * FROM children WHERE account = :account AND perm_id = :perm_id ORDER BY order_ref"
+)
+_UPDATE = text(
+    "UPDATE children SET state = :state, reported = :reported, perm_id = :perm_id, "
+    "reason = :reason, sent_at = :sent_at WHERE order_ref = :order_ref"
+)
+_OPEN = text(
+    "SELECT * FROM children WHERE account = :account "
+    "AND state NOT IN ('FILLED', 'CANCELLED', 'REJECTED', 'NEVER_SENT') "
+    "ORDER BY parent_id, slice_no, attempt"
+)
+_OF_PARENT = text("SELECT * FROM children WHERE parent_id = :parent_id ORDER BY slice_no, attempt")
+_SENT_SINCE = text(
+    "SELECT COUNT(*) AS sent FROM children WHERE account = :account AND sent_at >= :since"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ChildRecord:
+    """A child with what only the ledger knows: who carried it and why its state is so."""
+
+    order: ChildOrder
+    account: str
+    client_id: int
+    reason: str
+
+
+class Children:
+    """The child orders of every parent."""
+
+    def __init__(self, store: LedgerStore) -> None:
+        self._store = store
+
+    def commit_intent(
+        self,
+        child: ChildOrder,
+        client_id: int,
+        account: str,
+        *,
+        next_valid_id: int,
+        at: datetime,
+        lease: Lease | None = None,
+    ) -> ChildOrder:
+        """Store an intent durably, before anything is sent, and return it with its order id.
+
+        One transaction checks for a halt, for the loss of `lease`, for an earlier attempt that is
+        not proven dead, and for the parent's room. An id belongs to its slice for ever: an
+        attempt after NEVER_SENT takes it again, any other takes the greatest of the broker's
+        `next_valid_id` and the ledger's last id + 1. Committing the same INTENT again returns it.
+        Raises HaltTrading, or SkipToday when the lease is another's by now.
+        """
+        with self._store.write() as connection:
+            require_no_halt(connection)
+            if lease is not None:
+                require_lease(connection, lease)
+            key = {"parent_id": child.parent_id, "slice_no": child.slice_no}
+            attempts = connection.execute(_OF_SLICE, key).all()
+            for row in attempts:
+                if row.attempt == child.attempt:
+                    return _same_intent(row, child, client_id, account)
+            owner = key | {"account": account, "client_id": client_id}
+            order_id = _reusable_id(attempts, account, client_id, child)
+            if order_id is None:
+                ledger_next = int(connection.execute(_NEXT_ID, owner).scalar_one())
+                order_id = max(next_valid_id, ledger_next)
+                _require_parent(connection, child.parent_id)
+                connection.execute(_OWN_ID, owner | {"order_id": order_id})
+            _insert_intent(connection, child, owner | {"order_id": order_id}, at)
+            return _child(_require(connection, child.order_ref))
+
+    def mark_sent(self, order_ref: str, at: datetime) -> ChildOrder:
+        """Note that an intent goes to the socket at `at` (UTC)."""
+        return self._evidence(order_ref, ChildState.SENT, sent_at=moment_text(at))
+
+    def record_ack(self, order_ref: str, perm_id: int) -> ChildOrder:
+        """Note the broker's acknowledgement and its permanent id."""
+        return self._evidence(order_ref, ChildState.ACKED, perm_id=perm_id)
+
+    def record_status(
+        self,
+        order_ref: str,
+        state: ChildState,
+        filled: int = 0,
+        perm_id: int | None = None,
+        reason: str = "",
+    ) -> ChildOrder:
+        """Note an order status: `filled` is the broker's cumulative figure in shares.
+
+        The figure counts against the parent at once, also before its executions have come (FILLED
+        means the whole quantity). A terminal state stays; NEVER_SENT is not taken for a child that
+        the broker has shown. Raises InvalidInput for an order that is not in the ledger.
+        """
+        return self._evidence(order_ref, state, filled=filled, perm_id=perm_id, reason=reason)
+
+    def get(self, order_ref: str) -> ChildRecord | None:
+        """Return one child, or None when the ledger has none of that reference."""
+        with self._store.read() as connection:
+            row = connection.execute(_GET, {"order_ref": order_ref}).one_or_none()
+        return None if row is None else _record(row)
+
+    def by_perm_id(self, account: str, perm_id: int) -> ChildRecord | None:
+        """Return the child with the broker's permanent id, or None."""
+        with self._store.read() as connection:
+            rows = connection.execute(_BY_PERM, {"account": account, "perm_id": perm_id}).all()
+        return _record(rows[-1]) if rows else None
+
+    def open_children(self, account: str) -> tuple[ChildOrder, ...]:
+        """Return every child of the account that is not proven dead."""
+        with self._store.read() as connection:
+            return tuple(_child(row) for row in connection.execute(_OPEN, {"account": account}))
+
+    def of_parent(self, parent_id: str) -> tuple[ChildOrder, ...]:
+        """Return the children of a parent by slice and attempt."""
+        with self._store.read() as connection:
+            rows = connection.execute(_OF_PARENT, {"parent_id": parent_id}).all()
+        return tuple(_child(row) for row in rows)
+
+    def sent_since(self, account: str, since: datetime) -> int:
+        """Count the children sent at or after `since` (UTC), for the limit of orders a minute."""
+        key = {"account": account, "since": moment_text(since)}
+        with self._store.read() as connection:
+            return int(connection.execute(_SENT_SINCE, key).scalar_one())
+
+    def _evidence(
+        self,
+        order_ref: str,
+        told: ChildState,
+        *,
+        filled: int = 0,
+        perm_id: int | None = None,
+        reason: str = "",
+        sent_at: str | None = None,
+    ) -> ChildOrder:
+        with self._store.write() as connection:
+            row = _require(connection, order_ref)
+            reported = max(row.reported, row.quantity if told is ChildState.FILLED else filled)
+            was_seen = row.perm_id is not None or max(reported, row.gross) > 0
+            state = ChildState(row.state)
+            if not (told is ChildState.NEVER_SENT and was_seen):
+                state = after_status(state, told)
+            changes = {
+                "order_ref": order_ref,
+                "state": state.value,
+                "reported": reported,
+                "perm_id": perm_id or row.perm_id,
+                "reason": reason or row.reason,
+                "sent_at": row.sent_at or sent_at,
+            }
+            connection.execute(_UPDATE, changes)
+            return _child(_require(connection, order_ref))
+
+
+def _reusable_id(
+    attempts: Sequence[Row[Any]], account: str, client_id: int, child: ChildOrder
+) -> int | None:
+    for row in attempts:
+        if not ChildState(row.state).is_terminal:
+            raise HaltTrading(
+                f"{row.order_ref} is {row.state}, not proven dead: sending {child.order_ref} could "
+                "double it; run robo reconcile first"
+            )
+    if not attempts:
+        return None
+    last = attempts[-1]
+    never_arrived = all(row.state == ChildState.NEVER_SENT.value for row in attempts)
+    same_client = (last.account, last.client_id) == (account, client_id)
+    return int(last.order_id) if never_arrived and same_client else None
+
+
+def _same_intent(row: Row[Any], child: ChildOrder, client_id: int, account: str) -> ChildOrder:
+    stored = _child(row)
+    wanted = (child.symbol, child.side, child.quantity, child.limit_price, child.tif)
+    found = (stored.symbol, stored.side, stored.quantity, stored.limit_price, stored.tif)
+    if stored.state is not ChildState.INTENT:
+        raise HaltTrading(
+            f"{child.order_ref} is already {stored.state} and must not be sent again; "
+            "run robo reconcile, then let the session take the next attempt"
+        )
+    if wanted != found or (row.account, row.client_id) != (account, client_id):
+        raise HaltTrading(
+            f"{child.order_ref} is already committed with other content {found}; "
+            "run robo reconcile and look at the child orders"
+        )
+    return stored
+
+
+def _require_parent(connection: Connection, parent_id: str) -> None:
+    if connection.execute(_ROOM, {"parent_id": parent_id}).one_or_none() is None:
+        raise InvalidInput(
+            f"there is no parent order {parent_id} in the ledger; run robo rebalance first"
+        )
+
+
+def _insert_intent(
+    connection: Connection, child: ChildOrder, owner: dict[str, Any], at: datetime
+) -> None:
+    row = owner | {
+        "order_ref": child.order_ref,
+        "attempt": child.attempt,
+        "symbol": child.symbol,
+        "side": child.side.value,
+        "quantity": child.quantity,
+        "limit_price": optional_money_text(child.limit_price),
+        "tif": child.tif,
+        "committed_at": moment_text(at),
+    }
+    if connection.execute(_INSERT, row).rowcount == 1:
+        return
+    parent = connection.execute(_ROOM, {"parent_id": child.parent_id}).one()
+    raise HaltTrading(
+        f"{child.order_ref} ({child.side} {child.quantity} {child.symbol}) is refused: its parent "
+        f"is {parent.state}, {parent.side} {parent.quantity} {parent.symbol}, of which "
+        f"{parent.exposure} are filled or may still fill; run robo reconcile before trading on"
+    )
+
+
+def _require(connection: Connection, order_ref: str) -> Row[Any]:
+    row = connection.execute(_GET, {"order_ref": order_ref}).one_or_none()
+    if row is None:
+        raise InvalidInput(
+            f"there is no child order {order_ref!r} in the ledger: it is not this system's, or "
+            "another ledger was opened; look at ROBO_LEDGER_URL"
+        )
+    return row
+
+
+def _record(row: Row[Any]) -> ChildRecord:
+    return ChildRecord(_child(row), row.account, row.client_id, row.reason)
+
+
+def _child(row: Row[Any]) -> ChildOrder:
+    return ChildOrder(
+        parent_id=row.parent_id,
+        slice_no=row.slice_no,
+        attempt=row.attempt,
+        symbol=row.symbol,
+        side=Side(row.side),
+        quantity=row.quantity,
+        limit_price=optional_money(row.limit_price),
+        tif=row.tif,
+        state=ChildState(row.state),
+        filled=row.executed + max(0, row.reported - row.gross),
+        order_id=row.order_id,
+        perm_id=row.perm_id,
+    )

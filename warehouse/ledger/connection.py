@@ -1,0 +1,242 @@
+"""The one engine of a ledger: opening, transactions, and what a database failure means.
+
+Writers take turns: BEGIN IMMEDIATE on SQLite, one advisory lock on PostgreSQL. So whatever a
+write transaction has read still holds when it commits, on either database.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, OperationalError, ProgrammingError
+
+from models.domain.errors import InvalidInput, RetryLater
+from warehouse.ledger.encoding import moment_text
+from warehouse.ledger.failures import translate_failure
+from warehouse.versions import ROOT, load_migrations, pending_migrations
+
+MIGRATIONS = ROOT / "ledger"
+WRITER_LOCK = 7_205_759_403  # any constant that all versions share
+_WRITES = "ledger_writes"
+_T = TypeVar("_T")
+
+_CREATE_VERSIONS = text(
+    "CREATE TABLE IF NOT EXISTS schema_migrations (version BIGINT PRIMARY KEY, "
+    "name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at TEXT NOT NULL)"
+)
+_VERSIONS = text("SELECT version, checksum FROM schema_migrations")
+_ADD_VERSION = text(
+    "INSERT INTO schema_migrations (version, name, checksum, applied_at) "
+    "VALUES (:version, :name, :checksum, :at)"
+)
+
+
+class LedgerStore:
+    """A pooled engine with the ledger's transactions; safe to share between threads."""
+
+    def __init__(self, url: str, deadline: float = 20.0) -> None:
+        """Open the ledger at `url`, create or migrate it; wait `deadline` seconds for locks.
+
+        Raises InvalidInput for a place that cannot hold a ledger, RetryLater for a locked one.
+        """
+        parsed = _parse(url)
+        self.place = parsed.database or "" if _is_sqlite(parsed) else parsed.render_as_string()
+        self._deadline = deadline
+        self._local = threading.local()
+        if _is_sqlite(parsed):
+            _prepare_file(Path(self.place))
+        self._engine = _make_engine(parsed, deadline)
+        try:
+            self._migrate()
+        except BaseException:
+            self._engine.dispose()
+            raise
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Say whether the ledger is a SQLite file."""
+        return self._engine.dialect.name == "sqlite"
+
+    def close(self) -> None:
+        """Close every connection of this process to the ledger."""
+        self._engine.dispose()
+
+    @contextmanager
+    def write(self) -> Generator[Connection, None, None]:
+        """Give the writer's transaction: committed at the end, undone by any exception.
+
+        Inside an outer `write` of the same thread it joins that transaction.
+        """
+        joined: Connection | None = getattr(self._local, "connection", None)
+        if joined is not None:
+            yield joined
+            return
+        with translate_failure(self.place), self._writer() as connection, connection.begin():
+            self._local.connection = connection
+            try:
+                yield connection
+            finally:
+                self._local.connection = None
+
+    @contextmanager
+    def read(self) -> Generator[Connection, None, None]:
+        """Give one consistent view; inside a `write` of this thread, that transaction's view."""
+        joined: Connection | None = getattr(self._local, "connection", None)
+        if joined is not None:
+            yield joined
+            return
+        with (
+            translate_failure(self.place),
+            self._engine.connect() as connection,
+            connection.begin(),
+        ):
+            yield connection
+
+    def _writer(self) -> Connection:
+        return self._engine.connect().execution_options(**{_WRITES: True})
+
+    def _migrate(self) -> None:
+        known = load_migrations(MIGRATIONS)
+        applied = self._retry_busy(self._applied)
+        if pending_migrations(known, applied, self.place):
+            self._retry_busy(self._apply_pending)
+
+    def _applied(self) -> dict[int, str]:
+        try:
+            with self._engine.connect() as connection, connection.begin():
+                return _read_versions(connection)
+        except (OperationalError, ProgrammingError) as error:
+            cause = str(error.orig).lower()
+            if "no such table" in cause or ("relation" in cause and "does not exist" in cause):
+                return {}
+            raise
+
+    def _apply_pending(self) -> None:
+        with self._writer() as connection, connection.begin():
+            connection.execute(_CREATE_VERSIONS)
+            known = load_migrations(MIGRATIONS)
+            applied = _read_versions(connection)  # another process may have been faster
+            for step in pending_migrations(known, applied, self.place):
+                for statement in step.statements():
+                    connection.exec_driver_sql(statement)
+                row = {"version": step.version, "name": step.name, "checksum": step.checksum}
+                connection.execute(_ADD_VERSION, row | {"at": moment_text(datetime.now(UTC))})
+
+    def _retry_busy(self, action: Callable[[], _T]) -> _T:
+        """Repeat while the file is locked: the switch to WAL does not wait by itself."""
+        started = time.monotonic()
+        while True:
+            try:
+                with translate_failure(self.place):
+                    return action()
+            except RetryLater:
+                if time.monotonic() - started > self._deadline:
+                    raise
+                time.sleep(random.uniform(0.01, 0.05))  # noqa: S311
+
+
+def _read_versions(connection: Connection) -> dict[int, str]:
+    return {row.version: row.checksum for row in connection.execute(_VERSIONS)}
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise InvalidInput(
+            "ROBO_LEDGER_URL is no database URL; give sqlite:////folder/ledger.sqlite or "
+            "postgresql+psycopg://user:password@host/name"
+        ) from None
+    if _is_sqlite(parsed) and parsed.database in (None, "", ":memory:"):
+        raise InvalidInput(
+            "the order ledger must outlive the process: name a file in ROBO_LEDGER_URL"
+        )
+    if not _is_sqlite(parsed) and parsed.get_backend_name() != "postgresql":
+        raise InvalidInput(
+            f"ROBO_LEDGER_URL names {parsed.get_backend_name()}; use sqlite or postgresql"
+        )
+    return parsed
+
+
+def _is_sqlite(url: URL) -> bool:
+    return url.get_backend_name() == "sqlite"
+
+
+def _prepare_file(path: Path) -> None:
+    if path.is_dir():
+        raise InvalidInput(f"the order ledger {path} is a folder; name a file in ROBO_LEDGER_URL")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(
+            f"the folder of the order ledger {path} cannot be made ({error.strerror}); "
+            "make it writable, or set ROBO_HOME to a folder that is"
+        ) from error
+
+
+def _make_engine(url: URL, deadline: float) -> Engine:
+    try:
+        engine = create_engine(url, pool_pre_ping=not _is_sqlite(url))
+    except ModuleNotFoundError as error:
+        raise InvalidInput(
+            f"the database driver {error.name} for {url.drivername} is not installed; "
+            "install it (psycopg[binary] for postgresql+psycopg) or use sqlite"
+        ) from error
+    milliseconds = max(1, int(deadline * 1000))
+    if _is_sqlite(url):
+
+        def set_up_file(dbapi: DBAPIConnection, _record: object) -> None:
+            _set_up_sqlite(dbapi, milliseconds)
+
+        event.listen(engine, "connect", set_up_file)
+        event.listen(engine, "begin", _begin_sqlite)
+    else:
+
+        def set_up_server(dbapi: DBAPIConnection, _record: object) -> None:
+            _set_up_postgres(dbapi, milliseconds)
+
+        event.listen(engine, "connect", set_up_server)
+        event.listen(engine, "begin", _begin_postgres)
+    return engine
+
+
+def _set_up_sqlite(dbapi: DBAPIConnection, milliseconds: int) -> None:
+    dbapi.isolation_level = None  # the driver must not begin transactions by itself
+    cursor = dbapi.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {milliseconds}")
+    cursor.execute("PRAGMA journal_mode")
+    mode: Any = cursor.fetchone()
+    if mode != ("wal",):  # setting it again would need the whole file
+        cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _set_up_postgres(dbapi: DBAPIConnection, milliseconds: int) -> None:
+    cursor = dbapi.cursor()
+    cursor.execute(f"SET lock_timeout = {milliseconds}")
+    cursor.close()
+    dbapi.commit()
+
+
+def _begin_postgres(connection: Connection) -> None:
+    if connection.get_execution_options().get(_WRITES, False):
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITER_LOCK})")
+    else:
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")

@@ -1,0 +1,67 @@
+"""How values are written in the ledger: exact decimals, UTC moments and JSON, all as text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+from models.domain.errors import InvalidInput
+
+
+def moment_text(moment: datetime) -> str:
+    """Write a timezone-aware moment in UTC with microseconds: text order is time order.
+
+    Raises InvalidInput for a moment without a timezone.
+    """
+    if moment.tzinfo is None:
+        raise InvalidInput(f"the moment {moment} has no timezone; give it as UTC")
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def moment_of(text: str) -> datetime:
+    """Read what `moment_text` wrote, as UTC."""
+    return datetime.fromisoformat(text).astimezone(UTC)
+
+
+def money_text(amount: Decimal) -> str:
+    """Write a finite decimal exactly as it is.
+
+    Raises InvalidInput for NaN and infinities.
+    """
+    if not amount.is_finite():
+        raise InvalidInput(f"{amount} is no amount; the ledger takes finite decimals only")
+    return str(amount)
+
+
+def optional_money(text: str | None) -> Decimal | None:
+    """Read a decimal that may be absent."""
+    return None if text is None else Decimal(text)
+
+
+def optional_money_text(amount: Decimal | None) -> str | None:
+    """Write a decimal that may be absent."""
+    return None if amount is None else money_text(amount)
+
+
+def json_text(payload: Mapping[str, Any]) -> str:
+    """Write a mapping as JSON with sorted keys; decimals, moments and dates become text."""
+    return json.dumps(dict(payload), sort_keys=True, default=_plain, separators=(",", ":"))
+
+
+def json_of(text: str) -> dict[str, Any]:
+    """Read what `json_text` wrote."""
+    found: dict[str, Any] = json.loads(text)
+    return found
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, datetime):
+        return moment_text(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Decimal):
+        return str(value)
+    raise InvalidInput(f"{value!r} of type {type(value).__name__} cannot be written as JSON")

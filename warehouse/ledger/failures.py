@@ -1,0 +1,72 @@
+"""What a database failure asks of the caller, in the words of the domain's error tree."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+
+from models.domain.errors import HaltTrading, InvalidInput, RetryLater, RoboError
+
+_BUSY = ("database is locked", "database table is locked", "database schema is locked")
+_BUSY_POSTGRES = ("lock timeout", "canceling statement due to lock", "deadlock detected")
+_AWAY = ("connection refused", "connection timed out", "server closed", "could not translate host")
+_CORRUPT = ("not a database", "malformed", "file is encrypted")
+_UNUSABLE = ("unable to open database", "readonly database", "permission denied")
+_FULL = ("disk is full", "no space left", "disk i/o error")
+
+
+@contextmanager
+def translate_failure(place: str) -> Generator[None, None, None]:
+    """Turn the database's exceptions of the block into the domain's, naming `place`.
+
+    Raises RetryLater (locked or away), InvalidInput (unusable or corrupt) or HaltTrading (a full
+    disk, a constraint that refused a row): without a journal nothing may be sent.
+    """
+    try:
+        yield
+    except RoboError:
+        raise
+    except DBAPIError as error:
+        raise failure_of(error, place) from error
+    except SQLAlchemyError as error:
+        raise RetryLater(
+            f"the order ledger {place} could not be used ({error}); try again"
+        ) from error
+
+
+def failure_of(error: DBAPIError, place: str) -> RoboError:
+    """Return the domain error that a database error stands for."""
+    cause = " ".join(str(error.orig).split())
+    lowered = cause.lower()
+    if isinstance(error, IntegrityError):
+        return HaltTrading(
+            f"the order ledger {place} refused a row ({cause}); trading stops because two records "
+            "contradict each other: run robo reconcile and look at the child orders"
+        )
+    if any(sign in lowered for sign in (*_BUSY, *_BUSY_POSTGRES)):
+        return RetryLater(
+            f"the order ledger {place} is locked by another process ({cause}); "
+            "wait for it to end, or end it, then run this again"
+        )
+    if any(sign in lowered for sign in _CORRUPT):
+        return InvalidInput(
+            f"{place} is not a usable SQLite file ({cause}); "
+            "move it away and restore a backup, or name another file in ROBO_LEDGER_URL"
+        )
+    if any(sign in lowered for sign in _FULL):
+        return HaltTrading(
+            f"the order ledger {place} cannot be written ({cause}); free space on its disk: "
+            "no order is sent without its journal"
+        )
+    if any(sign in lowered for sign in _UNUSABLE):
+        return InvalidInput(
+            f"the order ledger {place} cannot be opened for writing ({cause}); "
+            "make the file and its folder writable, or name another in ROBO_LEDGER_URL"
+        )
+    if any(sign in lowered for sign in _AWAY) or error.connection_invalidated:
+        return RetryLater(
+            f"the order ledger {place} does not answer ({cause}); start the database and try again"
+        )
+    return InvalidInput(f"the order ledger {place} failed: {cause}; run robo doctor")

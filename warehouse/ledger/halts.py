@@ -1,0 +1,91 @@
+"""The halt: a row that every session reads before each send, and that only a person removes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+from models.domain.errors import HaltTrading
+from warehouse.ledger.connection import LedgerStore
+from warehouse.ledger.encoding import moment_of, moment_text
+
+_CURRENT = text("SELECT * FROM halts WHERE resumed_at IS NULL ORDER BY id LIMIT 1")
+_ALL = text("SELECT * FROM halts ORDER BY id")
+_INSERT = text(
+    "INSERT INTO halts (id, reason, halted_by, halted_at) "
+    "SELECT COALESCE(MAX(id), 0) + 1, :reason, :halted_by, :halted_at FROM halts"
+)
+_RESUME = text(
+    "UPDATE halts SET resume_reason = :reason, resumed_by = :resumed_by, resumed_at = :resumed_at "
+    "WHERE resumed_at IS NULL"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """One halt; `resumed_at` (UTC) is None while it is in force."""
+
+    reason: str
+    by: str
+    at: datetime
+    resume_reason: str | None = None
+    resumed_by: str | None = None
+    resumed_at: datetime | None = None
+
+
+class Halts:
+    """The halts of this ledger, past and present."""
+
+    def __init__(self, store: LedgerStore) -> None:
+        self._store = store
+
+    def halt(self, reason: str, by: str, at: datetime) -> Halt:
+        """Stop trading from `at` (UTC) on and return the halt in force.
+
+        A further halt is recorded too; `resume` ends all of them.
+        """
+        row = {"reason": reason, "halted_by": by, "halted_at": moment_text(at)}
+        with self._store.write() as connection:
+            connection.execute(_INSERT, row)
+            return _halt(connection.execute(_CURRENT).one())
+
+    def resume(self, reason: str, by: str, at: datetime) -> bool:
+        """End every halt in force; return False when there was none."""
+        row = {"reason": reason, "resumed_by": by, "resumed_at": moment_text(at)}
+        with self._store.write() as connection:
+            return connection.execute(_RESUME, row).rowcount > 0
+
+    def current(self) -> Halt | None:
+        """Return the first halt in force, or None."""
+        with self._store.read() as connection:
+            row = connection.execute(_CURRENT).one_or_none()
+        return None if row is None else _halt(row)
+
+    def history(self) -> tuple[Halt, ...]:
+        """Return every halt, oldest first."""
+        with self._store.read() as connection:
+            return tuple(_halt(row) for row in connection.execute(_ALL))
+
+
+def require_no_halt(connection: Connection) -> None:
+    """Raise HaltTrading, naming who halted, why and when, while a halt is in force."""
+    row = connection.execute(_CURRENT).one_or_none()
+    if row is not None:
+        raise HaltTrading(
+            f"trading was halted by {row.halted_by} at {row.halted_at}: {row.reason}; "
+            "run robo resume once the cause is settled"
+        )
+
+
+def _halt(row: Row[Any]) -> Halt:
+    return Halt(
+        reason=row.reason,
+        by=row.halted_by,
+        at=moment_of(row.halted_at),
+        resume_reason=row.resume_reason,
+        resumed_by=row.resumed_by,
+        resumed_at=None if row.resumed_at is None else moment_of(row.resumed_at),
+    )

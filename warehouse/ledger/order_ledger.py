@@ -1,0 +1,69 @@
+"""The order ledger: one object that holds every repository over one engine."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
+
+from warehouse.ledger.accounts import Accounts
+from warehouse.ledger.children import Children
+from warehouse.ledger.connection import LedgerStore
+from warehouse.ledger.events import Events
+from warehouse.ledger.executions import Executions
+from warehouse.ledger.halts import Halts
+from warehouse.ledger.integrity import check_ledger
+from warehouse.ledger.leases import Leases
+from warehouse.ledger.manifests import ModelManifests
+from warehouse.ledger.parents import Parents
+
+
+class OrderLedger:
+    """Everything the system knows of orders and money; one object a process, shared by threads."""
+
+    def __init__(self, url: str, deadline: float = 20.0) -> None:
+        """Open the ledger at a SQLAlchemy `url`, created or migrated as needed.
+
+        `deadline` is how long to wait for another process's lock, in seconds. Raises InvalidInput
+        (unusable place, corrupt file, newer schema) or RetryLater (locked, server down).
+        """
+        self._store = LedgerStore(url, deadline)
+        self.parents = Parents(self._store)
+        self.children = Children(self._store)
+        self.executions = Executions(self._store)
+        self.accounts = Accounts(self._store)
+        self.events = Events(self._store)
+        self.halts = Halts(self._store)
+        self.leases = Leases(self._store)
+        self.models = ModelManifests(self._store)
+
+    @property
+    def place(self) -> str:
+        """The file, or the URL with its password masked."""
+        return self._store.place
+
+    @contextmanager
+    def transaction(self) -> Generator[None, None, None]:
+        """Commit every write of the block at once: all of it, or nothing when it raises."""
+        with self._store.write():
+            yield
+
+    def check(self) -> list[str]:
+        """Return every contradiction inside the ledger, in words; empty when all is well."""
+        return check_ledger(self._store)
+
+    def close(self) -> None:
+        """Close this process's connections."""
+        self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -1,0 +1,205 @@
+"""Short openings of the DuckDB file: exclusive to write, shared to read, with waits for others.
+
+One process may hold the file; whoever comes second gets an error at once. So nothing is prepared
+while the file is open, and both readers and writers try again, with jitter, up to a deadline.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Generator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.domain.errors import InvalidInput, RetryLater
+from warehouse.versions import ROOT, load_migrations, pending_migrations
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+MIGRATIONS = ROOT / "market"
+FIRST_PAUSE = 0.005
+LONGEST_PAUSE = 0.25
+
+_HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
+_BUSY = ("could not set lock", "conflicting lock", "different configuration than existing")
+_OFFLINE = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+_WRITERS: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+
+class MarketStore:
+    """The DuckDB file at `path`; it is created and migrated by the first opening."""
+
+    def __init__(self, path: Path, deadline: float) -> None:
+        self.path = path
+        self._deadline = deadline
+
+    @contextmanager
+    def write(self) -> Generator[DuckDBPyConnection, None, None]:
+        """Give the only connection to the file, in one transaction; close it at the end.
+
+        Raises RetryLater when others hold the file beyond the deadline, InvalidInput when the file
+        or its folder cannot be used.
+        """
+        with self._alone_in_process(), _translated(self.path):
+            connection = self._open(read_only=False)
+            try:
+                _migrate(connection, self.path)
+                connection.begin()
+                try:
+                    yield connection
+                except BaseException:
+                    connection.rollback()
+                    raise
+                connection.commit()
+            finally:
+                connection.close()
+
+    @contextmanager
+    def read(self) -> Generator[DuckDBPyConnection, None, None]:
+        """Give a read-only connection; the file is created or migrated first when it needs to be.
+
+        Raises as `write` does.
+        """
+        if not self.path.is_file() or self._lacks_steps():
+            with self.write():
+                pass
+        with _translated(self.path):
+            connection = self._open(read_only=True)
+            try:
+                yield connection
+            finally:
+                connection.close()
+
+    def _lacks_steps(self) -> bool:
+        with _translated(self.path):
+            connection = self._open(read_only=True)
+            try:
+                applied = _applied(connection)
+            finally:
+                connection.close()
+        return bool(pending_migrations(load_migrations(MIGRATIONS), applied, str(self.path)))
+
+    @contextmanager
+    def _alone_in_process(self) -> Generator[None, None, None]:
+        """Let the threads of this process write one after the other, as processes do."""
+        lock = _WRITERS[str(self.path)]
+        if not lock.acquire(timeout=self._deadline):
+            raise RetryLater(
+                f"another thread of this process has been writing {self.path} for more than "
+                f"{self._deadline:g} s; run this again once it has ended"
+            )
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _open(self, *, read_only: bool) -> DuckDBPyConnection:
+        import duckdb
+
+        if not read_only:
+            _prepare_folder(self.path)
+        started = time.monotonic()
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                return duckdb.connect(str(self.path), read_only=read_only, config=dict(_OFFLINE))
+            except (duckdb.IOException, duckdb.ConnectionException) as error:
+                if not _is_busy(error):
+                    raise
+                if time.monotonic() - started + pause > self._deadline:
+                    raise RetryLater(_held_text(self.path, self._deadline, error)) from error
+            time.sleep(random.uniform(0.5, 1.5) * pause)  # noqa: S311
+            pause = min(2 * pause, LONGEST_PAUSE)
+
+
+def utc_naive(moment: datetime) -> datetime:
+    """Return a timezone-aware moment as DuckDB stores it: UTC without a timezone.
+
+    Raises InvalidInput for a moment that has none.
+    """
+    if moment.tzinfo is None:
+        raise InvalidInput(f"the moment {moment} has no timezone; give it as UTC")
+    return moment.astimezone(UTC).replace(tzinfo=None)
+
+
+def _migrate(connection: DuckDBPyConnection, path: Path) -> None:
+    known = load_migrations(MIGRATIONS)
+    pending = pending_migrations(known, _applied(connection), str(path))
+    if not pending:
+        return
+    connection.begin()
+    connection.execute(
+        "CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER PRIMARY KEY, "
+        "name VARCHAR NOT NULL, checksum VARCHAR NOT NULL, applied_at TIMESTAMP NOT NULL)"
+    )
+    for step in pending:
+        for statement in step.statements():
+            connection.execute(statement)
+        connection.execute(
+            "INSERT INTO schema_migrations VALUES (?, ?, ?, ?)",
+            [step.version, step.name, step.checksum, utc_naive(datetime.now(UTC))],
+        )
+    connection.commit()
+
+
+def _applied(connection: DuckDBPyConnection) -> dict[int, str]:
+    import duckdb
+
+    try:
+        rows = connection.execute("SELECT version, checksum FROM schema_migrations").fetchall()
+    except duckdb.CatalogException:
+        return {}
+    return {int(version): str(checksum) for version, checksum in rows}
+
+
+def _prepare_folder(path: Path) -> None:
+    if path.is_dir():
+        raise InvalidInput(f"the warehouse {path} is a folder; name a file (ROBO_HOME)")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidInput(
+            f"the folder of the warehouse {path} cannot be made ({error.strerror}); "
+            "make it writable, or set ROBO_HOME to a folder that is"
+        ) from error
+
+
+def _is_busy(error: Exception) -> bool:
+    return any(sign in str(error).lower() for sign in _BUSY)
+
+
+def _held_text(path: Path, deadline: float, error: Exception) -> str:
+    holder = _HOLDER.search(str(error))
+    who = f"process {holder['pid']} ({holder['program']})" if holder else "another process"
+    return (
+        f"the warehouse {path} is held by {who}, for more than {deadline:g} s; "
+        "wait for it to end, or end it, then run this again"
+    )
+
+
+@contextmanager
+def _translated(path: Path) -> Generator[None, None, None]:
+    """Turn DuckDB's failures about the file into the domain's, with what to do."""
+    import duckdb
+
+    try:
+        yield
+    except (duckdb.IOException, duckdb.SerializationException, duckdb.InternalException) as error:
+        cause = " ".join(str(error).split())
+        lowered = cause.lower()
+        if "no space left" in lowered or "disk full" in lowered:
+            advice = "free space on its disk and run this again: what was committed is safe"
+        elif "version number" in lowered or "newer" in lowered:
+            advice = "it was written by a newer version: update duckdb, or name another file"
+        elif any(sign in lowered for sign in ("permission", "read-only", "cannot open")):
+            advice = "make the file and its folder readable and writable, or set ROBO_HOME"
+        else:
+            advice = "move it away, restore a backup, or run robo ingest to fill a new one"
+        raise InvalidInput(f"the warehouse {path} cannot be used ({cause}); {advice}") from error

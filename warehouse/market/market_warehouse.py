@@ -1,0 +1,35 @@
+"""The market warehouse: every repository over one DuckDB file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from warehouse.market.bars import DailyBars
+from warehouse.market.connection import MarketStore
+from warehouse.market.quality_results import QualityResults
+from warehouse.market.signals import Signals
+from warehouse.market.targets import Targets
+from warehouse.market.tca import TcaRows
+
+
+class MarketWarehouse:
+    """Market data and what research derives from it; holds no file open between calls."""
+
+    def __init__(self, path: Path | str, deadline: float = 20.0) -> None:
+        """Name the DuckDB file, created at first use; wait `deadline` seconds for other holders."""
+        self._store = MarketStore(Path(path), deadline)
+        self.bars = DailyBars(self._store)
+        self.quality = QualityResults(self._store)
+        self.signals = Signals(self._store)
+        self.targets = Targets(self._store)
+        self.tca = TcaRows(self._store)
+
+    @property
+    def path(self) -> Path:
+        """The DuckDB file."""
+        return self._store.path
+
+    def check(self) -> None:
+        """Open the file once, as `robo doctor` does; raises what any use of it would raise."""
+        with self._store.read():
+            pass
