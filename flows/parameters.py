@@ -18,32 +18,33 @@ class IngestParameters(FlowParameters):
     """What to ingest."""
 
     symbols: list[str] | None = Field(
-        None,
+        default=None,
         title="Symbols",
         description="Symbols to ingest; empty for the whole universe (ROBO_UNIVERSE).",
-    )
-    full_history: bool = Field(
-        False,
-        title="Full history",
-        description="Ask for all history again instead of what is new (revisions are merged).",
     )
 
 
 class RetrainParameters(FlowParameters):
     """How to train and judge a candidate model."""
 
-    folds: int = Field(6, ge=2, le=20, title="Folds", description="Walk-forward folds.")
+    folds: int = Field(default=6, ge=2, le=20, title="Folds", description="Walk-forward folds.")
     horizon: int = Field(
-        5, ge=1, le=63, title="Horizon", description="Label horizon in sessions (trading days)."
+        default=5,
+        ge=1,
+        le=63,
+        title="Horizon",
+        description="Label horizon in sessions (trading days).",
     )
-    seed: int = Field(7, ge=0, le=2**31 - 1, title="Seed", description="Seed of the training.")
+    seed: int = Field(
+        default=7, ge=0, le=2**31 - 1, title="Seed", description="Seed of the training."
+    )
 
 
 class RebalanceParameters(FlowParameters):
     """Which session to plan for."""
 
     session: date | None = Field(
-        None,
+        default=None,
         title="Session",
         description="New York date to plan for; empty for the present session, or after its "
         "close for the next one.",
@@ -54,10 +55,10 @@ class ExecuteParameters(FlowParameters):
     """How to work today's parent orders."""
 
     session: date | None = Field(
-        None, title="Session", description="New York date to execute; empty for today."
+        default=None, title="Session", description="New York date to execute; empty for today."
     )
     longest_wait_minutes: float = Field(
-        90.0,
+        default=90.0,
         ge=0,
         le=24 * 60,
         title="Longest wait",
@@ -69,7 +70,7 @@ class ReconcileParameters(FlowParameters):
     """Which reconciliation this is."""
 
     moment: Literal["open", "close", "now"] = Field(
-        "now",
+        default="now",
         title="Moment",
         description="'open' and 'close' are skipped on a day without a session; 'now' never is.",
     )
@@ -78,4 +79,4 @@ class ReconcileParameters(FlowParameters):
 class DayParameters(FlowParameters):
     """The whole simulated trading day of `robo demo`."""
 
-    retrain: RetrainParameters = Field(default_factory=RetrainParameters, title="Retrain")
+    retrain: RetrainParameters = Field(default=RetrainParameters(), title="Retrain")

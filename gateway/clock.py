@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from gateway.engine.exchange import Exchange
@@ -31,7 +31,10 @@ class Holder:
 
 
 class MarketClock:
-    """Runs an exchange's time; `deliver` commits and sends what happened."""
+    """Runs an exchange's time.
+
+    `deliver` saves and sends what happened; `settle` also waits until the sockets have taken it.
+    """
 
     def __init__(
         self,
@@ -39,13 +42,13 @@ class MarketClock:
         speed: float,
         free: bool,
         deliver: Callable[[], None],
-        flush: Callable[[], None],
+        settle: Callable[[], Awaitable[None]],
     ) -> None:
         self._exchange = exchange
         self.speed = speed
         self.free = free
         self._deliver = deliver
-        self._flush = flush
+        self._at_rest = settle
         self.holders: list[Holder] = []
         self._wake = asyncio.Event()
         self.running = False
@@ -74,6 +77,8 @@ class MarketClock:
             holder.waiters.append(waiter)
             self._wake.set()
             await waiter
+        else:
+            await self._at_rest()
         return self._exchange.now
 
     def _limit(self) -> int | None:
@@ -90,7 +95,7 @@ class MarketClock:
         while True:
             limit = self._limit()
             if limit is None or 0 <= limit <= self._exchange.now:
-                self._settle()
+                await self._settle()
                 self._wake.clear()
                 if self._limit() == limit:
                     await self._wake.wait()
@@ -140,11 +145,10 @@ class MarketClock:
         exchange.advance(ends if limit < 0 else min(ends, limit))
         self._deliver()
 
-    def _settle(self) -> None:
+    async def _settle(self) -> None:
         """Stand still: save, send the last state, and answer whoever waited for this moment."""
         self.running = False
-        self._deliver()
-        self._flush()
+        await self._at_rest()
         now = self._exchange.now
         for holder in self.holders:
             if holder.target is not None and holder.target <= now:

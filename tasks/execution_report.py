@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tasks.orders import OrderDesk
     from warehouse.ledger import OrderLedger
     from warehouse.ledger.parents import ParentRecord
+    from warehouse.market import MarketWarehouse
 
 Moment = Literal["arrival", "end"]
 
@@ -39,7 +40,7 @@ class ParentReport:
 
 @dataclass(frozen=True, slots=True)
 class DayReport:
-    """Every parent of a session, and the account's worth in USD before and after (None: unknown)."""
+    """A session's parents, and the account's worth in USD before and after (None: unknown)."""
 
     session: date
     parents: tuple[ParentReport, ...]
@@ -143,3 +144,32 @@ def _noted_mid(ledger: OrderLedger, parent_id: str, moment: Moment) -> Decimal |
 def _equity(ledger: OrderLedger, account: str, label: str) -> Decimal | None:
     found = ledger.accounts.snapshots(account, label)
     return found[-1].net_liquidation if found else None
+
+
+def record_costs(warehouse: MarketWarehouse, report: DayReport, at: datetime) -> None:
+    """Keep the cost analysis of every worked parent in the warehouse; again replaces it."""
+    from warehouse.market.tca import TcaRow
+
+    rows = [
+        TcaRow(
+            session=report.session,
+            parent_id=row.order.parent_id,
+            symbol=row.order.symbol,
+            side=row.order.side,
+            target=row.order.quantity,
+            filled=row.filled,
+            avg_price=row.average_price,
+            arrival_price=row.arrival_price,
+            decision_price=row.order.decision_price,
+            shortfall_bps=_optional_float(row.shortfall.total_bps if row.shortfall else None),
+            shortfall_usd=row.shortfall.total if row.shortfall else None,
+            commission_usd=row.commission,
+            at=at,
+        )
+        for row in report.worked
+    ]
+    warehouse.tca.record(rows)
+
+
+def _optional_float(value: Decimal | None) -> float | None:
+    return None if value is None else float(value)

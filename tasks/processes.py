@@ -48,9 +48,11 @@ def require_free(host: str, port: int, what: str, variable: str) -> None:
 
 def answers_http(url: str, timeout: float = 2.0) -> bool:
     """Say whether an HTTP GET of `url` succeeds."""
-    with suppress(OSError, urllib.error.URLError):
-        with urllib.request.urlopen(url, timeout=timeout) as reply:  # noqa: S310 - our own URL
-            return 200 <= reply.status < 300
+    with (
+        suppress(OSError, urllib.error.URLError),
+        urllib.request.urlopen(url, timeout=timeout) as reply,  # noqa: S310 - our own URL
+    ):
+        return 200 <= reply.status < 300
     return False
 
 

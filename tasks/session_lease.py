@@ -23,17 +23,18 @@ class SessionLease:
     renewed: datetime
 
     @classmethod
-    def take(cls, ledger: OrderLedger, name: str, settings: Settings) -> Self:
+    def take(cls, ledger: OrderLedger, settings: Settings) -> Self:
         """Take the lease; SkipToday that names the holder when another process has it."""
+        name = f"trading-{settings.mode}"
         now = datetime.now(UTC)
         held = ledger.leases.acquire(
             name,
-            "robo execute",
-            os.getpid(),
-            socket.gethostname(),
-            settings.lease_ttl,
-            now,
-            is_running,
+            "a session of robo",
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            ttl=settings.lease_ttl,
+            now=now,
+            pid_alive=is_running,
         )
         return cls(ledger, held, now)
 

@@ -24,6 +24,7 @@ from models.execution.state import SlicingPolicy
 from tasks.account import AccountBook
 from tasks.broker.clock import GatewayClock, WallClock, open_clock
 from tasks.broker.protocol import GatewayUnreachable
+from tasks.broker.roles import Role, address
 from tasks.execution_report import note_mids
 from tasks.orders import OrderDesk
 from tasks.recovery import adopt, recover, restore_session
@@ -60,6 +61,7 @@ class SessionResult:
 
     session: date
     account: str
+    ended_at: datetime
     is_resumed: bool
     denied: dict[str, str]
 
@@ -82,7 +84,7 @@ class ExecutionSession:
 
     async def run(self) -> SessionResult:
         """Run to the end; raise SkipToday, RetryLater, HaltTrading or InvalidInput on the way."""
-        self._lease = SessionLease.take(self.ledger, f"execute-{self.settings.mode}", self.settings)
+        self._lease = SessionLease.take(self.ledger, self.settings)
         try:
             await self._open_clock()
             day = self._require_session()
@@ -103,7 +105,9 @@ class ExecutionSession:
                 desk = await self._start(day)
                 resumed = resumed or any(e.children for e in desk.executions.values())
                 await self._work(day, desk)
-                return SessionResult(day.date, desk.book.account, resumed, dict(desk.denied))
+                return SessionResult(
+                    day.date, desk.book.account, self._clock.now(), resumed, dict(desk.denied)
+                )
             except GatewayUnreachable as error:
                 now = datetime.now(UTC)
                 give_up_at = give_up_at or now + timedelta(seconds=RECONNECT_DEADLINE)
@@ -114,16 +118,15 @@ class ExecutionSession:
 
     async def _start(self, day: TradingSession) -> OrderDesk:
         """Connect, check the account, and bring ledger and engine to what the broker shows."""
-        from tasks.broker.ibkr import ApiAddress, DataConnection, OrderConnection
+        from tasks.broker.ibkr import DataConnection, OrderConnection
 
         settings = self.settings
         await self._disconnect()
         if isinstance(self._clock, GatewayClock) and not self._clock.is_open:
             await self._open_clock()
-        order_address = ApiAddress(settings.host, settings.port, settings.client_id)
-        data_address = ApiAddress(settings.host, settings.port, settings.data_client_id)
-        orders = self._orders = await OrderConnection.open(order_address, settings.broker_timeout)
-        data = self._data = await DataConnection.open(data_address, settings.broker_timeout)
+        timeout = settings.broker_timeout
+        orders = self._orders = await OrderConnection.open(address(settings, Role.ORDERS), timeout)
+        data = self._data = await DataConnection.open(address(settings, Role.DATA), timeout)
         settings.require_tradable(orders.account)
         data.stamp_quotes_with(self._clock.now)
         executions = restore_session(self.ledger, day.date, self._policy())

@@ -43,7 +43,8 @@ class TrainingPlan:
     folds: int = 6
     embargo: int = 5
     min_train: int = 1260
-    params: RankerParams = field(default_factory=RankerParams)
+    # One thread is as fast on this much data, and does not wait for a second one on a busy machine.
+    params: RankerParams = field(default_factory=lambda: RankerParams(num_threads=1))
     gate: PromotionGate = field(default_factory=PromotionGate)
 
 
@@ -99,6 +100,7 @@ def retrain(
     data = load_dataset(warehouse, settings.universe)
     recipe = _recipe(data, plan)
     fingerprint = _fingerprint(data, recipe)
+    progress("opening the model registry")
     present, trouble = _verified_champion(tracker, ledger)
     if present is not None and present.fingerprint == fingerprint:
         reason = "data and parameters are unchanged since it was trained"

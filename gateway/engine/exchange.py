@@ -41,7 +41,7 @@ class Exchange:
         self.orders: dict[int, Order] = {}
         self.executions: dict[str, Execution] = {}
         self.next_ids: dict[int, int] = {}
-        self.span: Span = current_span(now)
+        self._begin(current_span(now))
         self._journal = journal
         self._perm_id = FIRST_PERM_ID
         self._by_client: dict[tuple[int, int], Order] = {}
@@ -77,10 +77,10 @@ class Exchange:
     def commit(self) -> list[Event]:
         """Write what happened to the journal and return its events for delivery."""
         changes, self._changes = self._changes, Changes()
-        for order in self._matching.resting():
-            changes.orders.setdefault(order.perm_id, order)
+        changes.orders.update(self._matching.take_moved())
         meta = {
             "now": self.now,
+            "seed": self.market.seed,
             "cash": self.account.cash,
             "prior_equity": self.account.prior_equity,
             "perm_id": self._perm_id,
@@ -143,9 +143,12 @@ class Exchange:
         for order in list(self.orders.values()):
             if order.is_working and order.expires is not None and order.expires <= self.span.date:
                 self._matching.end(order, CANCELLED, 202, "Order Canceled - reason:")
-        for order in self._matching.resting():
-            order.ahead = 0
-        self.span = span_after(self.span.date)
+        self._begin(span_after(self.span.date))
+
+    def _begin(self, span: Span) -> None:
+        """Look forward to a session, whose closes must be drawn before another thread asks."""
+        self.span = span
+        self.market.closes.ordinal(span.date)
 
     def _midnight(self) -> int:
         local = new_york(self.now)
@@ -213,7 +216,8 @@ class Exchange:
             raise Refused(
                 201, "Order rejected - reason: the new quantity is not above what has filled"
             )
-        order.quantity, order.limit, order.request = terms.quantity, terms.limit, request
+        order.quantity, order.limit = terms.quantity, terms.limit
+        order.request, order.request_text = request, ""
         if terms.tif != order.tif:
             order.tif = terms.tif
             order.expires = None if terms.tif == "GTC" else self.span.date

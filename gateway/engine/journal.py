@@ -31,7 +31,7 @@ CREATE TABLE books (col INTEGER PRIMARY KEY, at INTEGER, permanent REAL, flow RE
 CREATE TABLE impact (col INTEGER, at INTEGER, permanent REAL, PRIMARY KEY (col, at));
 CREATE TABLE clients (client_id INTEGER PRIMARY KEY, next_id INTEGER NOT NULL);
 """
-_ORDER_FIELDS = tuple(f.name for f in fields(Order) if f.name != "request")
+_ORDER_FIELDS = tuple(f.name for f in fields(Order) if not f.name.startswith("request"))
 
 
 class Journal:
@@ -110,6 +110,8 @@ class Journal:
     def _save_orders(self, changes: Changes) -> None:
         for order in changes.orders.values():
             state = {name: getattr(order, name) for name in _ORDER_FIELDS}
+            if not order.request_text:
+                order.request_text = json.dumps(order.request, default=str)
             state["expires"] = order.expires.isoformat() if order.expires else None
             self._db.execute(
                 "INSERT OR REPLACE INTO orders VALUES (?,?,?,?,?,?,?)",
@@ -119,7 +121,7 @@ class Journal:
                     order.order_id,
                     order.is_working,
                     order.done_at,
-                    json.dumps(order.request),
+                    order.request_text,
                     json.dumps(state),
                 ),
             )

@@ -34,6 +34,7 @@ class Matching:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._resting: dict[int, list[Order]] = {}
+        self._moved: dict[int, Order] = {}
         self.executed = 0
 
     @property
@@ -41,9 +42,10 @@ class Matching:
         """Say whether any order rests in a book."""
         return bool(self._resting)
 
-    def resting(self) -> list[Order]:
-        """Return every order that rests, instrument by instrument, oldest first."""
-        return [order for column in sorted(self._resting) for order in self._resting[column]]
+    def take_moved(self) -> dict[int, Order]:
+        """Return, once, the orders whose place in the queue has changed, by permanent id."""
+        moved, self._moved = self._moved, {}
+        return moved
 
     def rest(self, order: Order) -> None:
         """Put an order into its instrument's queue."""
@@ -113,9 +115,12 @@ class Matching:
             for order in list(self._resting[column]):
                 if order.limit is None:
                     continue
-                got, order.ahead = book.passive(
+                got, ahead = book.passive(
                     moment, order.buy, order.limit, order.ahead, flows[order.buy]
                 )
+                if ahead != order.ahead:
+                    order.ahead = ahead
+                    self._moved[order.perm_id] = order
                 shares = min(got, order.remaining)
                 if shares <= 0:
                     continue

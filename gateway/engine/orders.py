@@ -22,6 +22,7 @@ class Order:
     `request` is the decoded placeOrder message, echoed in openOrder. `held` means that it waits for
     the next open, `idle` that the client has not transmitted it. `expires` is the session whose
     close ends it (None: good till cancelled). `ahead` is the queue before it at its limit.
+    `request_text` is the request as the journal keeps it, empty until it has been written.
     """
 
     client_id: int
@@ -46,6 +47,7 @@ class Order:
     expires: date | None = None
     done_at: int = 0
     reason: str = ""
+    request_text: str = ""
 
     @property
     def remaining(self) -> int:

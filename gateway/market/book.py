@@ -58,6 +58,16 @@ class Top:
     ask_size: int
 
 
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The session so far: prices in cents, volume in shares."""
+
+    open: int
+    high: int
+    low: int
+    volume: int
+
+
 class Book:
     """One instrument's book through one session."""
 
@@ -132,6 +142,17 @@ class Book:
         bid, ask = self._outer(at)
         size = max(int(self.path.volume[second]) // 4 // 100 * 100, 100)
         return (bid if self.path.last_is_bid[second] else ask), size
+
+    def day(self, at: int) -> Day:
+        """Return the session's open, high, low and volume so far, at the present impact."""
+        second = self.span.second(at)
+        scale = exp(self.state.permanent) * 100.0
+        return Day(
+            open=max(round(float(self.path.mid[0]) * scale), 1),
+            high=max(round(float(self.path.high[second]) * scale), 1),
+            low=max(round(float(self.path.low[second]) * scale), 1),
+            volume=int(self.path.traded[second]),
+        )
 
     def walk(self, at: int, buy: bool, shares: int, limit: int | None) -> list[tuple[int, int]]:
         """Return the (cents, shares) that an aggressive order would get now, without taking them.

@@ -54,6 +54,61 @@ def round_price(prices: NDArray[np.float64], cents: bool) -> NDArray[np.float64]
     return np.where(prices >= 10.0, np.round(prices, 4), np.round(prices, 6))
 
 
+@dataclass(frozen=True, slots=True)
+class _LogPaths:
+    """Log prices: `points` (rows, minutes + 1), the minutes' extremes `high`, `low` (rows, minutes)."""
+
+    points: NDArray[np.float64]
+    high: NDArray[np.float64]
+    low: NDArray[np.float64]
+
+
+def _log_paths(
+    key: int,
+    first: int,
+    previous: NDArray[np.float64],
+    closes: NDArray[np.float64],
+    vols: NDArray[np.float64],
+    minutes: int,
+) -> _LogPaths:
+    from scipy.special import ndtri
+
+    rows = len(closes)
+    uniforms = uniform_rows(key_of(key, "path"), first, rows, PATH_WIDTH)
+    ending, started = np.log(closes), np.log(previous)
+    gap_noise = GAP_NOISE * vols * np.clip(ndtri(uniforms[:, 0]), -3, 3)
+    opening = started + GAP_SHARE * (ending - started) + gap_noise
+    share = u_shape(minutes)
+    scale = DAY_SHARE * vols
+    steps = ndtri(uniforms[:, HEAD : HEAD + minutes])
+    steps *= np.sqrt(share)
+    steps *= scale[:, None]
+    points = np.empty((rows, minutes + 1))
+    points[:, 0] = 0.0
+    np.cumsum(steps, axis=1, out=points[:, 1:])
+    clock = np.concatenate(([0.0], np.cumsum(share)))
+    clock /= clock[-1]
+    points += (ending - opening - points[:, -1])[:, None] * clock[None, :]
+    points += opening[:, None]
+    points[:, -1] = ending
+    doubled = 2.0 * share[None, :] * (scale**2)[:, None]
+    start = points[:, :-1]
+    moved = points[:, 1:] - start
+    squared = moved**2
+    extremes: list[NDArray[np.float64]] = []
+    for offset, sign in ((HEAD + FULL_DAY, 1.0), (HEAD + 2 * FULL_DAY, -1.0)):
+        reach = np.log(uniforms[:, offset : offset + minutes])
+        reach *= doubled
+        np.subtract(squared, reach, out=reach)
+        np.sqrt(reach, out=reach)
+        reach *= sign
+        reach += moved
+        reach *= 0.5
+        reach += start
+        extremes.append(reach)
+    return _LogPaths(points, *extremes)
+
+
 def minute_matrix(
     key: int,
     first: int,
@@ -68,45 +123,36 @@ def minute_matrix(
     `previous`, `closes` and `vols` have shape (rows,): last close and close in USD, daily log
     volatility. A row depends on its own inputs and ordinal only.
     """
-    from scipy.special import ndtri
-
-    rows = len(closes)
-    uniforms = uniform_rows(key_of(key, "path"), first, rows, PATH_WIDTH)
-    day_return = np.log(closes / previous)
-    gap = GAP_SHARE * day_return + GAP_NOISE * vols * np.clip(ndtri(uniforms[:, 0]), -3, 3)
-    opening = np.log(previous) + gap
-    variance = u_shape(minutes)[None, :] * (DAY_SHARE * vols[:, None]) ** 2
-    steps = ndtri(uniforms[:, HEAD : HEAD + minutes]) * np.sqrt(variance)
-    walk = np.zeros((rows, minutes + 1))
-    np.cumsum(steps, axis=1, out=walk[:, 1:])
-    clock = np.zeros(minutes + 1)
-    np.cumsum(u_shape(minutes), out=clock[1:])
-    clock /= clock[-1]
-    drift = np.log(closes) - opening - walk[:, -1]
-    log_points = opening[:, None] + walk + drift[:, None] * clock[None, :]
-    points = round_price(np.exp(log_points), cents)
+    paths = _log_paths(key, first, previous, closes, vols, minutes)
+    points = round_price(np.exp(paths.points), cents)
     points[:, -1] = closes
-    return _with_extremes(points, variance, uniforms[:, HEAD + FULL_DAY :], cents)
-
-
-def _with_extremes(
-    points: NDArray[np.float64],
-    variance: NDArray[np.float64],
-    uniforms: NDArray[np.float64],
-    cents: bool,
-) -> MinuteMatrix:
-    minutes = variance.shape[1]
     start, end = points[:, :-1], points[:, 1:]
-    moved = np.log(end / start)
-    squared, doubled = moved**2, 2.0 * variance
-    up = 0.5 * (moved + np.sqrt(squared - doubled * np.log(uniforms[:, :minutes])))
-    down = 0.5 * (
-        moved - np.sqrt(squared - doubled * np.log(uniforms[:, FULL_DAY : FULL_DAY + minutes]))
+    return MinuteMatrix(
+        points,
+        np.maximum(round_price(np.exp(paths.high), cents), np.maximum(start, end)),
+        np.minimum(round_price(np.exp(paths.low), cents), np.minimum(start, end)),
     )
-    ends_high, ends_low = np.maximum(start, end), np.minimum(start, end)
-    high = np.maximum(round_price(start * np.exp(up), cents), ends_high)
-    low = np.minimum(round_price(start * np.exp(down), cents), ends_low)
-    return MinuteMatrix(points, high, low)
+
+
+def day_ranges(
+    key: int,
+    first: int,
+    previous: NDArray[np.float64],
+    closes: NDArray[np.float64],
+    vols: NDArray[np.float64],
+    minutes: int,
+    cents: bool = False,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return each session's open, high and low: what `minute_matrix` aggregates to.
+
+    Rounding does not change the order of prices, so that the extremes are found before it.
+    """
+    paths = _log_paths(key, first, previous, closes, vols, minutes)
+    opened = round_price(np.exp(paths.points[:, 0]), cents)
+    high = round_price(np.exp(paths.high.max(axis=1)), cents)
+    low = round_price(np.exp(paths.low.min(axis=1)), cents)
+    high = np.maximum(np.maximum(high, opened), closes)
+    return opened, high, np.minimum(np.minimum(low, opened), closes)
 
 
 def day_volumes(

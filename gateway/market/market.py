@@ -16,6 +16,7 @@ from gateway.market.closes import Closes
 from gateway.market.intraday import (
     FULL_DAY,
     MinuteMatrix,
+    day_ranges,
     day_volumes,
     minute_matrix,
     minute_volumes,
@@ -33,7 +34,7 @@ SENTENCE = (
     "sample); everything inside a day, all volumes, spreads and depth, and every session after "
     "2022-12-28 are simulated around them from the seed"
 )
-CHUNK = 1024
+CHUNK = 256
 KEPT_PATHS = 64
 
 
@@ -67,7 +68,7 @@ class Market:
     """Prices of the universe: past bars, and the book of the running session.
 
     All of it is a function of the seed, the time and the disturbances that client trades have left.
-    Methods that draw are safe to call from one other thread.
+    `daily` belongs to one thread; the rest may be called from that one and the loop's.
     """
 
     def __init__(self, seed: int) -> None:
@@ -79,7 +80,7 @@ class Market:
         self._daily: dict[int, DailyBars] = {}
         self._paths: OrderedDict[tuple[int, int], SecondPath] = OrderedDict()
         self._books: dict[int, Book] = {}
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
 
     def span(self, ordinal: int) -> Span:
         """Return the session of an ordinal."""
@@ -105,41 +106,40 @@ class Market:
     def path(self, column: int, ordinal: int) -> SecondPath:
         """Return the undisturbed one-second market of a session."""
         with self._lock:
-            found = self._paths.get((column, ordinal))
-            if found is None:
-                matrix, volumes, vol = self.minutes(column, ordinal)
-                found = second_path(self._keys[column], ordinal, matrix, volumes, vol)
-                self._paths[column, ordinal] = found
-                while len(self._paths) > KEPT_PATHS:
-                    self._paths.popitem(last=False)
-            self._paths.move_to_end((column, ordinal))
-            return found
+            if found := self._paths.get((column, ordinal)):
+                self._paths.move_to_end((column, ordinal))
+                return found
+        matrix, volumes, vol = self.minutes(column, ordinal)
+        found = second_path(self._keys[column], ordinal, matrix, volumes, vol)
+        with self._lock:
+            self._paths[column, ordinal] = found
+            while len(self._paths) > KEPT_PATHS:
+                self._paths.popitem(last=False)
+        return found
 
     def minutes(
         self, column: int, ordinal: int
     ) -> tuple[MinuteMatrix, NDArray[np.int64], float]:
         """Return a session's undisturbed minute bars, minute volumes and daily volatility."""
-        with self._lock:
-            previous, closes, vols = self._inputs(column, ordinal, ordinal + 1)
-            key = self._keys[column]
-            count = self.span(ordinal).minutes
-            cents = ordinal >= self.closes.real
-            matrix = minute_matrix(key, ordinal, previous, closes, vols, count, cents)
-            total = self._volumes(column, ordinal, previous, closes, vols)[0]
-            return matrix, minute_volumes(key, ordinal, int(total), count), float(vols[0])
+        previous, closes, vols = self._inputs(column, ordinal, ordinal + 1)
+        key = self._keys[column]
+        count = self.span(ordinal).minutes
+        cents = ordinal >= self.closes.real
+        matrix = minute_matrix(key, ordinal, previous, closes, vols, count, cents)
+        total = self._volumes(column, ordinal, previous, closes, vols)[0]
+        return matrix, minute_volumes(key, ordinal, int(total), count), float(vols[0])
 
     def daily(self, column: int, count: int) -> DailyBars:
         """Return undisturbed daily bars of ordinals [0, count), drawn once and kept."""
-        with self._lock:
-            have = self._daily.get(column)
-            done = 0 if have is None else len(have.close)
-            if have is None or done < count:
-                parts = [] if have is None else [have]
-                for first in range(done, count, CHUNK):
-                    parts.append(self._daily_rows(column, first, min(first + CHUNK, count)))
-                have = _joined(parts)
-                self._daily[column] = have
-            return have
+        have = self._daily.get(column)
+        done = 0 if have is None else len(have.close)
+        if have is None or done < count:
+            parts = [] if have is None else [have]
+            for first in range(done, count, CHUNK):
+                parts.append(self._daily_rows(column, first, min(first + CHUNK, count)))
+            have = _joined(parts)
+            self._daily[column] = have
+        return have
 
     def close_cents(self, column: int, ordinal: int) -> int:
         """Return the closing price of a session in whole cents, client impact included."""
@@ -168,38 +168,22 @@ class Market:
 
     def _daily_rows(self, column: int, first: int, end: int) -> DailyBars:
         previous, closes, vols = self._inputs(column, first, end)
-        rows = end - first
-        opened, high, low = np.empty(rows), np.empty(rows), np.empty(rows)
-        lengths = np.array([self.span(ordinal).minutes for ordinal in range(first, end)])
-        full = lengths == FULL_DAY
-        real = np.arange(first, end) < self.closes.real
-        groups = [np.flatnonzero(real)] if full.all() and real.all() else _runs(lengths, real)
-        for group in groups:
-            start, stop = group[0], group[-1] + 1
-            matrix = minute_matrix(
-                self._keys[column],
-                first + int(start),
-                previous[start:stop],
-                closes[start:stop],
-                vols[start:stop],
-                int(lengths[start]),
-                not real[start],
-            )
-            opened[start:stop] = matrix.points[:, 0]
-            high[start:stop] = np.maximum(matrix.high.max(axis=1), matrix.points[:, 0])
-            low[start:stop] = np.minimum(matrix.low.min(axis=1), matrix.points[:, 0])
+        key, real = self._keys[column], end <= self.closes.real
+        opened, high, low = day_ranges(key, first, previous, closes, vols, FULL_DAY, not real)
+        for row in range(end - first):
+            minutes = self.span(first + row).minutes
+            cents = first + row >= self.closes.real
+            if minutes != FULL_DAY or cents == real:
+                one = slice(row, row + 1)
+                inputs = (previous[one], closes[one], vols[one])
+                ranges = day_ranges(key, first + row, *inputs, minutes, cents)
+                opened[one], high[one], low[one] = ranges
         volume = self._volumes(column, first, previous, closes, vols)
         return DailyBars(opened, high, low, closes, volume)
 
     def ordinals_before(self, day: date) -> int:
         """Return how many sessions there are up to and including a New York date."""
-        with self._lock:
-            return self.closes.ordinals_up_to(day)
-
-
-def _runs(lengths: NDArray[np.int64], real: NDArray[np.bool_]) -> list[NDArray[np.int64]]:
-    changes = (np.diff(lengths) != 0) | (np.diff(real.astype(np.int8)) != 0)
-    return np.split(np.arange(len(lengths)), np.flatnonzero(changes) + 1)
+        return self.closes.ordinals_up_to(day)
 
 
 def _joined(parts: list[DailyBars]) -> DailyBars:

@@ -8,7 +8,6 @@ takes each message as it is decoded, before that logic, and passes it on in doma
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -19,7 +18,7 @@ from ib_async.wrapper import Wrapper
 from models.domain.errors import InvalidInput, RetryLater
 from tasks.broker import conversion
 from tasks.broker.evidence import EvidenceLog
-from tasks.broker.protocol import BrokerEvent, Evidence, GatewayUnreachable
+from tasks.broker.protocol import ApiAddress, BrokerEvent, Evidence, GatewayUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -86,15 +85,6 @@ class EvidenceIB(IB):
         if code == CLIENT_ID_IN_USE:
             self.id_in_use.set()
         self.log.notice(self.client.clientId, request_id, code, text)
-
-
-@dataclass(frozen=True, slots=True)
-class ApiAddress:
-    """Where the gateway listens, and the API client id to present to it."""
-
-    host: str
-    port: int
-    client_id: int
 
 
 class Connection:

@@ -21,6 +21,15 @@ class GatewayUnreachable(RetryLater):
 
 
 @dataclass(frozen=True, slots=True)
+class ApiAddress:
+    """Where the gateway listens, and the API client id to present to it."""
+
+    host: str
+    port: int
+    client_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class OrderStatus:
     """One piece of order evidence: an orderStatus, open-order or completed-order message.
 

@@ -1,6 +1,7 @@
 """Real closes with simulated ranges around them, and settings that live in a temporary folder."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
@@ -10,6 +11,8 @@ import pandas as pd
 import pytest
 
 from tasks.settings import Settings, load_settings
+from tasks.tracking import Tracker, open_tracker
+from warehouse.ledger import OrderLedger
 
 
 @pytest.fixture(autouse=True)
@@ -63,3 +66,25 @@ def _sample_bars() -> pd.DataFrame:
     bars["low"] = bars[["open", "close"]].min(axis=1) * 0.996
     bars["volume"] = rng.integers(1_000_000, 9_000_000, len(bars))
     return bars[["symbol", "session", "open", "high", "low", "close", "volume"]]
+
+
+@pytest.fixture(scope="session")
+def empty_registry(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A fresh MLflow database, made once: its tables take seconds."""
+    folder = tmp_path_factory.mktemp("mlflow")
+    Tracker(f"sqlite:///{folder / 'mlflow.db'}", folder / "artifacts").latest()
+    return folder / "mlflow.db"
+
+
+@pytest.fixture
+def tracker(settings: Settings, empty_registry: Path) -> Tracker:
+    settings.mlflow_dir.mkdir(parents=True)
+    shutil.copy(empty_registry, settings.mlflow_dir / "mlflow.db")
+    return open_tracker(settings)
+
+
+@pytest.fixture
+def ledger(settings: Settings) -> Iterator[OrderLedger]:
+    settings.state_dir.mkdir(parents=True, exist_ok=True)
+    with OrderLedger(settings.ledger_url.get_secret_value(), deadline=2.0) as opened:
+        yield opened

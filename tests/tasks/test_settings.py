@@ -227,7 +227,7 @@ def test_telemetry_switches_are_the_ones_the_packages_read() -> None:
         "assert is_telemetry_disabled()\n"
         "assert not is_telemetry_enabled()\n"
     )
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: PLW1510
         [sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
@@ -239,7 +239,7 @@ def test_reading_settings_imports_nothing_heavy() -> None:
         "print([n for n in ('pandas', 'numpy', 'prefect', 'mlflow', 'sqlalchemy') "
         "if n in sys.modules])"
     )
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: PLW1510
         [sys.executable, "-c", code], cwd=Path(__file__).parents[2], capture_output=True, text=True
     )
     assert done.stdout.strip() == "[]", done.stderr

@@ -16,6 +16,7 @@ from warehouse.ledger.encoding import moment_of, moment_text, money_text
 from warehouse.ledger.executions import store_execution
 
 _GET = text("SELECT * FROM accounts WHERE account = :account")
+_LATEST = text("SELECT account FROM accounts ORDER BY opened_at DESC LIMIT 1")
 _POSITIONS = text(
     "SELECT symbol, quantity FROM opening_positions WHERE account = :account ORDER BY symbol"
 )
@@ -74,6 +75,12 @@ class Accounts:
             return None
         positions = {found.symbol: int(found.quantity) for found in rows}
         return Opening(account, Decimal(row.cash), positions, moment_of(row.opened_at))
+
+    def latest_account(self) -> str | None:
+        """Return the account that was opened last, or None before first contact."""
+        with self._store.read() as connection:
+            row = connection.execute(_LATEST).one_or_none()
+        return None if row is None else str(row.account)
 
     def record_opening(
         self,

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, OperationalError, ProgrammingError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, ProgrammingError
 
 from models.domain.errors import InvalidInput, RetryLater
 from warehouse.ledger.encoding import moment_text
@@ -187,11 +187,13 @@ def _prepare_file(path: Path) -> None:
 def _make_engine(url: URL, deadline: float) -> Engine:
     try:
         engine = create_engine(url, pool_pre_ping=not _is_sqlite(url))
-    except ModuleNotFoundError as error:
+    except (ModuleNotFoundError, NoSuchModuleError) as error:
         raise InvalidInput(
-            f"the database driver {error.name} for {url.drivername} is not installed; "
+            f"the database driver of {url.drivername} is not installed; "
             "install it (psycopg[binary] for postgresql+psycopg) or use sqlite"
         ) from error
+    if engine.dialect.is_async:
+        raise InvalidInput(f"{url.drivername} is an asyncio driver; use postgresql+psycopg")
     milliseconds = max(1, int(deadline * 1000))
     if _is_sqlite(url):
 

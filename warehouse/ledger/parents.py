@@ -43,6 +43,7 @@ _STARTED = text(
 _DELETE_PLAN = text("DELETE FROM parents WHERE session = :session AND strategy = :strategy")
 _PLAN_NO = text("SELECT COALESCE(MAX(plan_no), 0) AS newest FROM risk_checks")
 _PLAN_NO_PARENTS = text("SELECT COALESCE(MAX(plan_no), 0) AS newest FROM parents")
+_LATEST = text("SELECT MAX(session) FROM parents")
 _SET_STATE = text(
     "UPDATE parents SET state = :state, reason = :reason WHERE parent_id = :parent_id"
 )
@@ -199,6 +200,12 @@ class Parents:
             else:
                 rows = connection.execute(_OF_PLAN, key | {"strategy": strategy}).all()
         return tuple(_record(row) for row in rows)
+
+    def latest_session(self) -> date | None:
+        """Return the last session that has parents, or None."""
+        with self._store.read() as connection:
+            found = connection.execute(_LATEST).scalar_one()
+        return None if found is None else date.fromisoformat(found)
 
     def set_state(self, parent_id: str, state: ParentState, reason: str = "") -> bool:
         """Move a parent to `state`; return whether it did.

@@ -30,7 +30,7 @@ LONGEST_PAUSE = 0.25
 _HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 _BUSY = ("could not set lock", "conflicting lock", "different configuration than existing")
 _OFFLINE = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
-_WRITERS: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+_OPENINGS: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
 
 class MarketStore:
@@ -70,7 +70,12 @@ class MarketStore:
         if not self.path.is_file() or self._lacks_steps():
             with self.write():
                 pass
-        with _translated(self.path):
+        with self._reader() as connection:
+            yield connection
+
+    @contextmanager
+    def _reader(self) -> Generator[DuckDBPyConnection, None, None]:
+        with self._alone_in_process(), _translated(self.path):
             connection = self._open(read_only=True)
             try:
                 yield connection
@@ -78,21 +83,21 @@ class MarketStore:
                 connection.close()
 
     def _lacks_steps(self) -> bool:
-        with _translated(self.path):
-            connection = self._open(read_only=True)
-            try:
-                applied = _applied(connection)
-            finally:
-                connection.close()
+        with self._reader() as connection:
+            applied = _applied(connection)
         return bool(pending_migrations(load_migrations(MIGRATIONS), applied, str(self.path)))
 
     @contextmanager
     def _alone_in_process(self) -> Generator[None, None, None]:
-        """Let the threads of this process write one after the other, as processes do."""
-        lock = _WRITERS[str(self.path)]
+        """Let the threads of this process open the file one after the other.
+
+        Inside one process DuckDB shares an opening between connections, and a second one that
+        comes while the first is being closed fails in several ways.
+        """
+        lock = _OPENINGS[str(self.path.absolute())]
         if not lock.acquire(timeout=self._deadline):
             raise RetryLater(
-                f"another thread of this process has been writing {self.path} for more than "
+                f"another thread of this process has been using {self.path} for more than "
                 f"{self._deadline:g} s; run this again once it has ended"
             )
         try:
@@ -191,7 +196,7 @@ def _translated(path: Path) -> Generator[None, None, None]:
 
     try:
         yield
-    except (duckdb.IOException, duckdb.SerializationException, duckdb.InternalException) as error:
+    except (duckdb.IOException, duckdb.FatalException, duckdb.InternalException) as error:
         cause = " ".join(str(error).split())
         lowered = cause.lower()
         if "no space left" in lowered or "disk full" in lowered:

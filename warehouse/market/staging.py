@@ -44,7 +44,7 @@ def stage(columns: Mapping[str, tuple[str, Sequence[Any]]]) -> ArrowTable:
     for name, (kind, values) in columns.items():
         try:
             arrays[name] = pa.array([_plain(value) for value in values], type=kinds[kind])
-        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+        except (pa.ArrowException, TypeError, ValueError, ArithmeticError) as error:
             raise InvalidInput(
                 f"column {name} holds a value that is no {kind} ({error}); correct it upstream"
             ) from error

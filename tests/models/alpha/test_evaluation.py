@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from models.alpha.evaluation import evaluate, session_ics
+from models.alpha.inference import newey_west_t
 from models.alpha.walk_forward import Fold
 from models.domain.errors import InvalidInput
 
@@ -77,6 +78,15 @@ def test_mean_icir_and_folds_follow_from_the_session_ics() -> None:
     assert record.fold_ics == pytest.approx((ics.iloc[:20].mean(), ics.iloc[20:].mean()))
     assert abs(record.t_stat) < 3
     assert record.metrics()["ic_fold_2"] == record.fold_ics[1]
+
+
+@pytest.mark.parametrize(("horizon", "lag"), [(1, 9), (15, 14)])
+def test_the_t_statistic_is_corrected_for_the_horizon(horizon: int, lag: int) -> None:
+    scores, returns = _wide(1).stack(), _wide(2).stack()
+    ics = session_ics(_wide(1), _wide(2)).to_numpy()
+    record = evaluate(scores, returns, scores, FOLDS, horizon)
+    assert record.t_stat == pytest.approx(newey_west_t(ics, lag))
+    assert record.t_stat != pytest.approx(newey_west_t(ics, 0))
 
 
 def test_rows_whose_horizon_has_not_passed_are_left_out() -> None:

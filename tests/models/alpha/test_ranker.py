@@ -43,6 +43,7 @@ def test_the_same_input_gives_the_same_model_to_the_bit() -> None:
     assert first == second
     other = RankerParams(min_data_in_leaf=20, rounds=20, seed=8)
     assert booster_to_text(train(*_rows(), other)) != first
+    assert "[deterministic: 1]" in first and "[force_row_wise: 1]" in first
 
 
 def test_rows_without_a_label_are_not_trained_on() -> None:

@@ -1,4 +1,4 @@
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 import pandas as pd
@@ -102,7 +102,9 @@ def test_a_symbol_in_warm_up_takes_no_place_among_the_ranks(bars: pd.DataFrame) 
     sessions = np.sort(bars["session"].unique())
     features = daily_features(_without(bars, "AAPL", sessions[:100])).xs(sessions[-1])
     assert "AAPL" not in features.index
-    assert features["return_1"].min() == -0.5 and features["return_1"].max() == 0.5
+    peers = np.linspace(-0.5, 0.5, 19)
+    for name in RANKED:
+        np.testing.assert_allclose(np.sort(features[name]), peers, atol=1e-12)
 
 
 def test_a_frozen_price_is_left_out_rather_than_divided_by_zero(bars: pd.DataFrame) -> None:
@@ -112,11 +114,11 @@ def test_a_frozen_price_is_left_out_rather_than_divided_by_zero(bars: pd.DataFra
     assert np.isfinite(features.to_numpy()).all()
 
 
-def test_thirty_two_years_of_twenty_symbols_take_under_two_seconds(
+def test_thirty_two_years_of_twenty_symbols_take_under_two_seconds_of_one_core(
     sample_bars: pd.DataFrame,
 ) -> None:
-    started = perf_counter()
+    started = process_time()
     features = daily_features(sample_bars)
-    assert perf_counter() - started < 2.0
+    assert process_time() - started < 2.0
     assert len(features.index.unique("symbol")) == 20
     assert len(features.index.unique("session")) == 8313 - WARM_UP_SESSIONS + 1

@@ -159,7 +159,7 @@ def stock(instrument: Instrument, exchange: str = "SMART") -> dict[str, Any]:
         "secType": "STK",
         "lastTradeDateOrContractMonth": "",
         "strike": "0",
-        "right": "?",
+        "right": "",
         "multiplier": "",
         "exchange": exchange,
         "currency": "USD",
@@ -202,6 +202,7 @@ def _values(order: Order) -> dict[str, Any]:
     instrument = INSTRUMENTS[order.column]
     values = dict(order.request)
     values.update(stock(instrument, values["exchange"] or "SMART"))
+    values["right"] = "?"
     values.update(
         orderId=order.order_id,
         clientId=order.client_id,

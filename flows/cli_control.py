@@ -1,0 +1,122 @@
+"""The verbs that look, stop and start things; none of them trades."""
+
+from __future__ import annotations
+
+import getpass
+from typing import Annotated
+
+import typer
+
+from flows.cli_exit import FAILED, HALTED, answer, exits
+from flows.cli_flows import AsJson
+
+Reason = Annotated[str, typer.Option(help="Why; it is kept in the ledger.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the command line."""
+    for verb in (status, halt, resume, doctor, serve):
+        app.command()(verb)
+
+
+def status(as_json: AsJson = False) -> None:
+    """Show the account, the last session's orders, a halt, and the last alerts."""
+    with exits(as_json):
+        from tasks.settings import load_settings
+        from tasks.status import read_status
+        from tasks.stores import open_ledger
+
+        settings = load_settings()
+        with open_ledger(settings) as ledger:
+            found = read_status(settings, ledger)
+        if as_json:
+            answer(found, True)
+            return
+        orders = ", ".join(f"{count} {state}" for state, count in found.parents.items()) or "none"
+        shares = ", ".join(f"{s} {n:,}" for s, n in found.positions.items()) or "none"
+        worth = f"{found.net_liquidation:,.2f} USD" if found.net_liquidation else "unknown"
+        cash = f"{found.cash:,.2f} USD" if found.cash is not None else "unknown"
+        lines = [
+            f"mode          {found.mode}",
+            f"account       {found.account or 'none seen yet: run make demo'}",
+            f"trading       {'HALTED ' + found.halt if found.halt else 'not halted'}",
+            f"at work       {found.session_at_work or 'no session'}",
+            f"last session  {found.last_session or 'none'}; parent orders: {orders}",
+            f"positions     {shares} (shares)",
+            f"cash          {cash}",
+            f"worth         {worth}"
+            + (f" at {found.as_of:%Y-%m-%d %H:%M} UTC" if found.as_of else ""),
+            *(
+                f"alert         {a.at:%Y-%m-%d %H:%M} UTC {a.subject}: {a.text}"
+                for a in found.alerts
+            ),
+        ]
+        answer(found, False, "\n".join(lines))
+
+
+def halt(reason: Reason = "robo halt", as_json: AsJson = False) -> None:
+    """Stop trading now: block every new order and cancel every working one."""
+    with exits(as_json):
+        from tasks.halting import halt_trading
+        from tasks.settings import load_settings
+        from tasks.stores import open_ledger
+
+        settings = load_settings()
+        with open_ledger(settings) as ledger:
+            done = halt_trading(settings, ledger, reason, getpass.getuser())
+        text = f"halted: {reason}. New orders are blocked until `robo resume`; "
+        if done.trouble:
+            text += f"working orders could NOT be cancelled: {done.trouble}"
+        else:
+            text += f"{done.cancelled} working orders cancelled, {done.still_working} left"
+        answer(done, as_json, text)
+        if done.trouble or done.still_working:
+            raise typer.Exit(FAILED)
+
+
+def resume(
+    reason: Annotated[str, typer.Option(help="Why it is safe again; kept in the ledger.")],
+    as_json: AsJson = False,
+) -> None:
+    """Lift a halt, and let parent orders that were paused work again."""
+    with exits(as_json):
+        from tasks.halting import resume_trading
+        from tasks.settings import load_settings
+        from tasks.stores import open_ledger
+
+        with open_ledger(load_settings()) as ledger:
+            session = ledger.parents.latest_session()
+            parents = ledger.parents.of_session(session) if session else ()
+            ids = [record.order.parent_id for record in parents]
+            changed = resume_trading(ledger, reason, getpass.getuser(), ids)
+        text = "resumed" if changed else "nothing was halted or paused"
+        answer({"resumed": changed}, as_json, text)
+
+
+def doctor(as_json: AsJson = False) -> None:
+    """Check Python, packages, settings, gateway, ledger, warehouse and registry."""
+    with exits(as_json):
+        from tasks.doctor import Health, check_up
+        from tasks.settings import quiet_dependencies
+
+        quiet_dependencies()
+        findings = check_up()
+        if as_json:
+            from dataclasses import asdict
+
+            answer({"findings": [asdict(finding) for finding in findings]}, True)
+        else:
+            for finding in findings:
+                typer.echo(f"{finding.health.value:<14}{finding.subject:<16}{finding.seen}")
+                if finding.mend:
+                    typer.echo(f"{'':<30}-> {finding.mend}")
+        if any(finding.health is Health.BROKEN for finding in findings):
+            raise typer.Exit(HALTED if any("halt" in f.seen for f in findings) else FAILED)
+
+
+def serve() -> None:
+    """Run Prefect server and worker, MLflow UI and gateway together, until Ctrl-C."""
+    with exits(False):
+        from flows.serve import run_stack
+
+        run_stack()

@@ -1,0 +1,38 @@
+"""Progress for whoever watches: the run's log in Prefect, and the terminal when there is one."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+from typing import TextIO
+
+_terminal: list[TextIO] = []
+
+
+def show_progress_on(stream: TextIO | None) -> None:
+    """Also write progress lines to `stream` from now on; None ends it."""
+    _terminal[:] = [stream] if stream is not None else []
+
+
+def say(text: str) -> None:
+    """Log one line of progress in the present flow run, and show it."""
+    from prefect.exceptions import MissingContextError
+    from prefect.logging import get_run_logger
+
+    with suppress(MissingContextError):
+        get_run_logger().info(text)
+    for stream in _terminal:
+        stream.write(f"    {text}\n")
+        stream.flush()
+
+
+def headline(text: str) -> None:
+    """Show a step's heading on the terminal."""
+    for stream in _terminal:
+        stream.write(f"{text}\n")
+        stream.flush()
+
+
+def terminal() -> TextIO:
+    """Return the stream that progress goes to."""
+    return sys.stderr

@@ -1,0 +1,108 @@
+"""Execute: work the day's parent orders through the broker, slice by slice, from open to close.
+
+No retries, no caching and no persisted results here: an order is never sent because a run was
+repeated. The session itself is safe to repeat, since it starts from what the broker shows.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from prefect import flow
+from prefect.artifacts import (
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
+from prefect.client.schemas.objects import State
+
+from flows.console import say
+from flows.hooks import alert
+from flows.outcomes import Outcome, finish
+from flows.parameters import ExecuteParameters
+from flows.tables import day_rows, day_summary
+from models.domain.errors import HaltTrading
+from models.domain.orders import ParentState
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from tasks.execution_report import DayReport
+    from tasks.sessions import SessionProgress, SessionResult
+    from tasks.settings import Settings
+    from warehouse.ledger import OrderLedger
+
+
+@flow(
+    name="execute",
+    retries=0,
+    persist_result=False,
+    on_failure=[alert],
+    on_crashed=[alert],
+    on_cancellation=[alert],
+)
+def execute(parameters: ExecuteParameters = ExecuteParameters()) -> State[Any]:
+    """Work the parents of one session until each has ended; safe to run again at any moment."""
+    return finish(lambda: _execute(parameters))
+
+
+def _execute(parameters: ExecuteParameters) -> Outcome:
+    from tasks.execution_report import day_report, record_costs
+    from tasks.settings import load_settings
+    from tasks.stores import open_ledger, open_warehouse
+
+    settings = load_settings()
+    with open_ledger(settings) as ledger:
+        result = _run_session(settings, ledger, parameters)
+        report = day_report(ledger, result.account, result.session)
+        record_costs(open_warehouse(settings), report, result.ended_at)
+    create_table_artifact(day_rows(report), key="execution", description=day_summary(report))
+    for order_ref, reason in result.denied.items():
+        say(f"not sent: {order_ref}: {reason}")
+    _require_clean(report)
+    return Outcome(day_summary(report), report)
+
+
+def _run_session(
+    settings: Settings, ledger: OrderLedger, parameters: ExecuteParameters
+) -> SessionResult:
+    from tasks.limits import load_limits
+    from tasks.sessions import ExecutionSession
+    from tasks.supervision import SupervisedSession
+
+    limits = load_limits(settings.limits_path)
+    supervised: SupervisedSession[SessionResult, SessionProgress] = SupervisedSession(
+        lambda report, stop: ExecutionSession(
+            settings=settings,
+            ledger=ledger,
+            limits=limits,
+            session=parameters.session,
+            longest_wait=parameters.longest_wait_minutes * 60,
+            on_progress=report,
+            stop=stop,
+        ).run()
+    )
+    bar = cast(
+        "UUID",  # a coroutine only inside an event loop, and this is none
+        create_progress_artifact(progress=0.0, key="execution-progress", description="Filled"),
+    )
+
+    def show(progress: SessionProgress) -> None:
+        share = 100.0 * progress.done_shares / max(progress.all_shares, 1)
+        update_progress_artifact(artifact_id=bar, progress=share)
+        say(
+            f"{progress.text}, {progress.at:%H:%M} UTC: {progress.done_shares:,} of "
+            f"{progress.all_shares:,} shares filled ({share:.0f} %)"
+        )
+
+    return supervised.run(show)
+
+
+def _require_clean(report: DayReport) -> None:
+    held = [row for row in report.worked if row.state in (ParentState.PAUSED, ParentState.FAILED)]
+    if held:
+        listed = "; ".join(f"{row.order.parent_id}: {row.reason}" for row in held)
+        raise HaltTrading(
+            f"{len(held)} parent orders need a person: {listed}. Compare with the broker "
+            "(`robo reconcile`), then `robo resume` or leave them"
+        )

@@ -1,0 +1,66 @@
+"""Ingest: daily bars from the broker, validated as one batch, merged into the warehouse."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+from prefect.client.schemas.objects import State
+
+from flows.console import say
+from flows.hooks import alert
+from flows.outcomes import Outcome, finish
+from flows.parameters import IngestParameters
+
+if TYPE_CHECKING:
+    from tasks.ingest import IngestReport
+    from tasks.settings import Settings
+
+
+@flow(name="ingest", on_failure=[alert], on_crashed=[alert])
+def ingest(parameters: IngestParameters = IngestParameters()) -> State[Any]:
+    """Ask the broker for what is new, validate it, and merge it; a second run adds nothing."""
+    return finish(lambda: _ingest(parameters))
+
+
+def _ingest(parameters: IngestParameters) -> Outcome:
+    from tasks.settings import load_settings
+
+    chosen = {"universe": tuple(parameters.symbols)} if parameters.symbols else {}
+    settings = load_settings(**chosen)
+    report = asyncio.run(_from_broker(settings))
+    _publish(report)
+    return Outcome(report.summary, report)
+
+
+async def _from_broker(settings: Settings) -> IngestReport:
+    from tasks.broker.clock import market_now
+    from tasks.broker.ibkr import DataConnection
+    from tasks.broker.roles import Role, address
+    from tasks.ingest import ingest_daily
+    from tasks.stores import open_warehouse
+
+    now = market_now(settings.clock, settings.host, settings.control_port)
+    warehouse = open_warehouse(settings)
+    source = await DataConnection.open(address(settings, Role.HISTORY), settings.broker_timeout)
+    try:
+        return await ingest_daily(source, warehouse, settings, now, say)
+    finally:
+        await source.close()
+
+
+def _publish(report: IngestReport) -> None:
+    rows = [
+        {
+            "check": check.expectation,
+            "column": check.column or "",
+            "passed": "yes" if check.success else "NO",
+            "observed": str(check.observed),
+        }
+        for check in report.quality.checks
+    ]
+    create_table_artifact(
+        rows, key="data-quality", description=f"Great Expectations: {report.summary}"
+    )

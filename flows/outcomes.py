@@ -1,0 +1,33 @@
+"""How a flow run ends: Completed, skipped when there is rightly nothing to do, or Failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+
+from flows.console import say
+from models.domain.errors import SkipToday
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a flow hands back: a line for people and the facts behind it."""
+
+    message: str
+    facts: Any = None
+    skipped: bool = False
+
+
+def finish(work: Callable[[], Outcome]) -> State[Any]:
+    """Run `work` and turn its outcome into the run's final state; SkipToday is no failure."""
+    try:
+        outcome = work()
+    except SkipToday as reason:
+        outcome = Outcome(str(reason), skipped=True)
+    say(outcome.message)
+    name = "Skipped" if outcome.skipped else "Completed"
+    return Completed(name=name, message=outcome.message, data=outcome)

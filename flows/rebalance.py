@@ -1,0 +1,109 @@
+"""Rebalance: the champion's signals to target weights to parent orders. It sends nothing."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+from prefect.client.schemas.objects import State
+
+from flows.console import say
+from flows.hooks import alert
+from flows.outcomes import Outcome, finish
+from flows.parameters import RebalanceParameters
+from models.domain.errors import SkipToday
+from models.domain.sessions import TradingSession, exchange_date, next_session, session_on
+
+if TYPE_CHECKING:
+    from tasks.portfolio import RebalancePlan
+
+
+@flow(name="rebalance", on_failure=[alert], on_crashed=[alert])
+def rebalance(parameters: RebalanceParameters = RebalanceParameters()) -> State[Any]:
+    """Plan a session and put its parent orders, with every verdict on them, into the ledger."""
+    return finish(lambda: _rebalance(parameters))
+
+
+def session_to_plan(day: date | None, now: datetime) -> TradingSession:
+    """Return the session of `day`, or of the present day, or after its close the next one.
+
+    `now` is market time (UTC). Raises SkipToday when the market is closed on that day.
+    """
+    today = session_on(day or exchange_date(now))
+    if today is None:
+        raise SkipToday(f"market closed: {day or exchange_date(now)} is no session")
+    if day is None and now >= today.close:
+        return next_session(today.date)
+    return today
+
+
+def _rebalance(parameters: RebalanceParameters) -> Outcome:
+    from tasks.account import require_agreement
+    from tasks.account_snapshot import read_account
+    from tasks.broker.clock import market_now
+    from tasks.champion import load_champion
+    from tasks.limits import load_limits
+    from tasks.portfolio import STRATEGY, plan_rebalance, record_plan
+    from tasks.recovery import adopt
+    from tasks.session_lease import SessionLease
+    from tasks.settings import load_settings
+    from tasks.stores import open_ledger, open_warehouse
+    from tasks.tracking import open_tracker
+
+    settings = load_settings()
+    now = market_now(settings.clock, settings.host, settings.control_port)
+    session = session_to_plan(parameters.session, now)
+    with open_ledger(settings) as ledger:
+        lease = SessionLease.take(ledger, settings)  # no plan changes under a session at work
+        try:
+            model = load_champion(open_tracker(settings), ledger)
+            say(f"champion {model.version.label}, its files checked against the ledger's hashes")
+            evidence = read_account(settings)
+            adopt(ledger, evidence)
+            require_agreement(ledger, evidence)
+            warehouse = open_warehouse(settings)
+            plan = plan_rebalance(
+                warehouse,
+                model,
+                positions=evidence.positions,
+                equity=evidence.net_liquidation,
+                session=session,
+                limits=load_limits(settings.limits_path),
+                settings=settings,
+                now=now,
+            )
+            ledger.parents.replace_plan(session.date, STRATEGY, plan.parents, plan.verdicts)
+            record_plan(warehouse, plan)
+        finally:
+            lease.release()
+    _publish(plan)
+    return Outcome(_summary(plan), plan)
+
+
+def _summary(plan: RebalancePlan) -> str:
+    invested = sum(plan.weights.values())
+    text = (
+        f"planned {plan.session}: {len(plan.accepted)} parent orders in {len(plan.targets)} "
+        f"symbols, {invested:.1%} of equity invested, decided on the closes of {plan.as_of}"
+    )
+    if plan.rejected:
+        names = ", ".join(parent.symbol for parent in plan.rejected)
+        text += f"; denied by pre-trade checks: {names}"
+    return "; ".join([text, *plan.notes])
+
+
+def _publish(plan: RebalancePlan) -> None:
+    rows = [
+        {
+            "parent": parent.parent_id,
+            "side": parent.side.value,
+            "shares": parent.quantity,
+            "decision price USD": str(parent.decision_price),
+            "weight": f"{plan.weights.get(parent.symbol, 0.0):.2%}",
+            "checks": "passed" if parent in plan.accepted else "DENIED",
+        }
+        for parent in plan.parents
+    ]
+    create_table_artifact(rows, key="rebalance-plan", description=_summary(plan))

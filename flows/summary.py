@@ -1,0 +1,31 @@
+"""Summary: the day in one table, as an artifact of its own run."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from prefect import flow
+from prefect.artifacts import create_table_artifact
+from prefect.client.schemas.objects import State
+
+from flows.outcomes import Outcome, finish
+from flows.tables import day_rows, day_summary, equity_lines
+
+
+@flow(name="summary")
+def summary(account: str, session: date) -> State[Any]:
+    """Tell what a session's orders did and cost, and what the account is worth."""
+    return finish(lambda: _summary(account, session))
+
+
+def _summary(account: str, session: date) -> Outcome:
+    from tasks.execution_report import day_report
+    from tasks.settings import load_settings
+    from tasks.stores import open_ledger
+
+    with open_ledger(load_settings()) as ledger:
+        report = day_report(ledger, account, session)
+    text = "\n\n".join([day_summary(report), *equity_lines(report)])
+    create_table_artifact(day_rows(report), key="trading-day", description=text)
+    return Outcome(day_summary(report), report)

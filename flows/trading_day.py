@@ -1,0 +1,59 @@
+"""The whole simulated trading day, one run with a run below it for each step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+
+from flows.console import headline, say
+from flows.execute import execute
+from flows.gateway import gateway
+from flows.hooks import alert
+from flows.ingest import ingest
+from flows.outcomes import Outcome, finish
+from flows.parameters import DayParameters, ReconcileParameters
+from flows.rebalance import rebalance
+from flows.reconcile import reconcile
+from flows.retrain import retrain
+from flows.summary import summary
+from models.domain.sessions import exchange_date
+
+STEPS = 7
+
+
+@flow(name="trading-day", on_failure=[alert], on_crashed=[alert])
+def trading_day(parameters: DayParameters = DayParameters()) -> State[Any]:
+    """Gateway, ingest, retrain, rebalance, execute, reconcile, summary: one simulated day."""
+    return finish(lambda: _trading_day(parameters))
+
+
+def _trading_day(parameters: DayParameters) -> Outcome:
+    from tasks.gateway_process import close_trading_day, stop_gateway
+    from tasks.settings import load_settings
+
+    settings = load_settings()
+    hello, now = _step(1, "gateway", gateway).facts
+    try:
+        _step(2, "ingest", ingest)
+        _step(3, "retrain", lambda **kw: retrain(parameters.retrain, **kw))
+        _step(4, "rebalance", rebalance)
+        _step(5, "execute", execute)
+        say("letting the market run to the close")
+        close_trading_day(settings, now)
+        closing = ReconcileParameters(moment="close")
+        _step(6, "reconcile", lambda **kw: reconcile(closing, **kw))
+        session = exchange_date(now)
+        return _step(7, "summary", lambda **kw: summary(hello.account, session, **kw))
+    finally:
+        if hello.started_here:
+            stop_gateway(settings)
+
+
+def _step(number: int, name: str, run: Callable[..., Any]) -> Outcome:
+    """Run one subflow and return its outcome; what it raised is raised again."""
+    headline(f"[{number}/{STEPS}] {name}")
+    state: State[Outcome] = run(return_state=True)
+    return state.result()

@@ -1,0 +1,177 @@
+"""The command line: `robo gateway ...` and `python -m gateway ...`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from models.domain.errors import InvalidInput, RetryLater, RoboError
+
+app = typer.Typer(
+    name="gateway",
+    no_args_is_help=True,
+    help="A simulated IB Gateway that unmodified TWS API clients connect to. Daily closes of 20 US "
+    "stocks (1990-2022) are real; everything inside a day, and every day after them, is simulated "
+    "from a seed.",
+)
+
+HOST = "127.0.0.1"
+DEFAULT_STATE = Path("var") / "gateway"
+
+Host = Annotated[str, typer.Option(help="Loopback address to listen on.")]
+Port = Annotated[int, typer.Option(help="TCP port of the API (0: any free one).")]
+ControlPort = Annotated[int, typer.Option(help="TCP port of the control socket.")]
+
+
+@app.command()
+def run(
+    host: Host = HOST,
+    port: Port = 4999,
+    control_port: ControlPort = 4998,
+    seed: Annotated[int, typer.Option(help="Seed of everything simulated.")] = 7,
+    speed: Annotated[float, typer.Option(help="Market seconds per wall second, 0.01-3600.")] = 60.0,
+    clock: Annotated[
+        str, typer.Option(help="held: time moves when its holders say; free: it always runs.")
+    ] = "held",
+    state_dir: Annotated[
+        Path, typer.Option(help="Folder of the state that survives a restart.")
+    ] = DEFAULT_STATE,
+    server_version: Annotated[
+        int, typer.Option(help="Newest TWS server version to speak, 157-178.")
+    ] = 178,
+    cash: Annotated[int, typer.Option(help="Opening cash in whole USD (first start).")] = 100_000,
+    start: Annotated[
+        str, typer.Option(help="First session to simulate, YYYY-MM-DD (first start).")
+    ] = "",
+    reset: Annotated[bool, typer.Option("--reset", help="Forget the stored state.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before --reset.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log what happens to stderr.")] = False,
+) -> None:
+    """Run a gateway in the foreground until it is stopped."""
+    import asyncio
+    from datetime import date
+    from decimal import Decimal
+
+    from gateway.options import GatewayOptions
+    from gateway.server import serve
+
+    if reset and not yes:
+        typer.confirm(f"Forget every order, position and the clock in {state_dir}?", abort=True)
+    logging.basicConfig(
+        level=logging.INFO if verbose else logging.WARNING,
+        stream=sys.stderr,
+        format="%(asctime)s level=%(levelname)s logger=%(name)s %(message)s",
+    )
+    try:
+        options = GatewayOptions(
+            state_dir=state_dir,
+            host=host,
+            port=port,
+            control_port=control_port,
+            seed=seed,
+            speed=speed,
+            clock=clock,
+            server_version=server_version,
+            cash=Decimal(cash),
+            start=date.fromisoformat(start) if start else None,
+            reset=reset,
+        )
+        asyncio.run(serve(options, lambda ready: print(ready, flush=True)))  # noqa: T201
+    except ValueError as error:
+        _stop_with(InvalidInput(f"--start {start} is no date ({error}); write YYYY-MM-DD"))
+    except RoboError as error:
+        _stop_with(error)
+
+
+@app.command()
+def status(host: Host = HOST, control_port: ControlPort = 4998) -> None:
+    """Show the market time, clients, orders and clock holders of a running gateway."""
+    try:
+        hello = ask(host, control_port, {"op": "hello"})
+        state = ask(host, control_port, {"op": "status"})
+    except RoboError as error:
+        _stop_with(error)
+    typer.echo(json.dumps({**hello, **state}, indent=2))
+
+
+@app.command()
+def advance(
+    to: Annotated[str, typer.Option(help="An ISO-8601 moment, next-open or next-close.")],
+    host: Host = HOST,
+    control_port: ControlPort = 4998,
+) -> None:
+    """Let market time run to a moment, and return once it is there."""
+    try:
+        if to in {"next-open", "next-close"}:
+            to = _next(to, host, control_port)
+        reply = ask(host, control_port, {"op": "advance", "to": to}, timeout=None)
+    except RoboError as error:
+        _stop_with(error)
+    typer.echo(reply["now"])
+
+
+@app.command()
+def stop(host: Host = HOST, control_port: ControlPort = 4998) -> None:
+    """Stop a running gateway; its state is kept."""
+    try:
+        reply = ask(host, control_port, {"op": "shutdown"})
+    except RoboError as error:
+        _stop_with(error)
+    typer.echo(f"stopped at market time {reply['now']}")
+
+
+def ask(
+    host: str, port: int, request: dict[str, Any], timeout: float | None = 10.0
+) -> dict[str, Any]:
+    """Ask a running gateway one thing over its control socket.
+
+    Raises RetryLater when none answers, InvalidInput when it refuses.
+    """
+    try:
+        with socket.create_connection((host, port), 10.0) as link:
+            link.settimeout(timeout)
+            link.sendall(json.dumps({"id": 1, **request}).encode() + b"\n")
+            with link.makefile("rb") as stream:
+                line = stream.readline()
+    except OSError as error:
+        raise RetryLater(
+            f"no gateway answers on control port {port} ({error}); start one with "
+            "`robo gateway run`, or name its port with --control-port"
+        ) from error
+    if not line:
+        raise RetryLater(f"the gateway on control port {port} went away; ask `robo gateway status`")
+    reply = json.loads(line)
+    if not reply["ok"]:
+        raise InvalidInput(reply["error"])
+    return reply
+
+
+def _next(what: str, host: str, control_port: int) -> str:
+    """Return the next open or close strictly after market time."""
+    from datetime import date, datetime
+
+    from models.domain.sessions import next_session
+
+    hello = ask(host, control_port, {"op": "hello"})
+    edge = what.removeprefix("next-")
+    moment = hello["session"][edge]
+    if datetime.fromisoformat(moment) <= datetime.fromisoformat(hello["now"]):
+        later = next_session(date.fromisoformat(hello["session"]["date"]))
+        moment = (later.open if edge == "open" else later.close).isoformat()
+    return moment
+
+
+def _stop_with(error: RoboError) -> Any:
+    typer.echo(f"error: {error}", err=True)
+    raise typer.Exit(2 if isinstance(error, InvalidInput) else 1)
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,171 @@
+"""The control socket: JSON lines that hold and advance the clock, and look inside the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from gateway import __version__
+from gateway.clock import Holder, MarketClock
+from gateway.engine.exchange import Exchange
+from gateway.market.market import SENTENCE
+from gateway.options import ACCOUNT, GatewayOptions
+from gateway.session.hub import Hub
+from gateway.timeline import to_iso, to_micros
+from models.domain.errors import InvalidInput
+
+LONGEST_LINE = 1 << 16
+OPS = ("hello", "time", "hold", "advance", "release", "status", "shutdown")
+
+
+class ControlServer:
+    """Answers {"id", "op", ...} with {"id", "ok", ...}, one connection at a time holding one clock."""
+
+    def __init__(
+        self,
+        options: GatewayOptions,
+        hub: Hub,
+        clock: MarketClock,
+        stop: Callable[[], None],
+    ) -> None:
+        self._options = options
+        self._hub = hub
+        self._clock = clock
+        self._stop = stop
+        self.api_port = options.port
+
+    @property
+    def _exchange(self) -> Exchange:
+        return self._hub.exchange
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection until it ends; a holder that disconnects no longer holds."""
+        holder: Holder | None = None
+        try:
+            while line := await reader.readline():
+                request, reply = _parsed(line)
+                if request is not None:
+                    try:
+                        answer, holder = await self._answer(request, holder)
+                        reply |= {"ok": True, **answer}
+                    except InvalidInput as error:
+                        reply |= {"ok": False, "error": str(error)}
+                writer.write(json.dumps(reply).encode() + b"\n")
+                await writer.drain()
+                if request is not None and request.get("op") == "shutdown" and reply["ok"]:
+                    self._stop()
+        except (ConnectionError, ValueError, asyncio.CancelledError):
+            return  # gone, or a line beyond all bounds: nothing is owed to this connection
+        finally:
+            if holder is not None:
+                self._clock.release(holder)
+            writer.close()
+
+    async def _answer(
+        self, request: dict[str, Any], holder: Holder | None
+    ) -> tuple[dict[str, Any], Holder | None]:
+        match request.get("op"):
+            case "hello":
+                return self._hello(), holder
+            case "time":
+                return self._time(), holder
+            case "status":
+                return self._status(), holder
+            case "hold":
+                holder = holder or self._clock.hold(str(request.get("name", "unnamed")))
+                return self._time(), holder
+            case "advance":
+                return await self._advance(request, holder)
+            case "release":
+                if holder is not None:
+                    self._clock.release(holder)
+                return self._time(), None
+            case "shutdown":
+                return self._time(), holder
+            case other:
+                raise InvalidInput(f"op {other!r} is unknown; use one of {', '.join(OPS)}")
+
+    async def _advance(
+        self, request: dict[str, Any], holder: Holder | None
+    ) -> tuple[dict[str, Any], Holder | None]:
+        to = _moment(request.get("to"))
+        if to < self._exchange.now:
+            raise InvalidInput(
+                f"market time cannot go back from {to_iso(self._exchange.now)} to {to_iso(to)}; "
+                "advance to a later moment, or start anew with --reset"
+            )
+        passing = holder or self._clock.hold("advance")
+        try:
+            now = await self._clock.advance(passing, to)
+        finally:
+            if holder is None:
+                self._clock.release(passing)
+        return {"now": to_iso(now)}, holder
+
+    def _time(self) -> dict[str, Any]:
+        return {
+            "now": to_iso(self._exchange.now),
+            "speed": self._clock.speed,
+            "clock": "free" if self._clock.free else "held",
+        }
+
+    def _hello(self) -> dict[str, Any]:
+        span = self._exchange.span
+        return {
+            "gateway": "robo-trader simulated IB Gateway",
+            "version": __version__,
+            "account": ACCOUNT,
+            **self._time(),
+            "session": {
+                "date": span.date.isoformat(),
+                "open": to_iso(span.open),
+                "close": to_iso(span.close),
+                "running": self._exchange.in_session,
+            },
+            "seed": self._options.seed,
+            "market": SENTENCE,
+            "api_port": self.api_port,
+            "pid": os.getpid(),
+        }
+
+    def _status(self) -> dict[str, Any]:
+        exchange = self._exchange
+        return {
+            **self._time(),
+            "running": self._clock.running,
+            "clients": [c.client_id for c in self._hub.clients],
+            "orders": {
+                "working": len(exchange.open_orders()),
+                "today": len(exchange.orders),
+                "executions": len(exchange.executions),
+            },
+            "holders": [
+                {"name": h.name, "target": None if h.target is None else to_iso(h.target)}
+                for h in self._clock.holders
+            ],
+        }
+
+
+def _parsed(line: bytes) -> tuple[dict[str, Any] | None, dict[str, Any]]:
+    try:
+        request = json.loads(line)
+    except ValueError:
+        request = None
+    if not isinstance(request, dict):
+        problem = 'a request is one JSON object a line, such as {"id": 1, "op": "hello"}'
+        return None, {"id": None, "ok": False, "error": problem}
+    return request, {"id": request.get("id")}
+
+
+def _moment(text: Any) -> int:
+    try:
+        moment = datetime.fromisoformat(text)
+    except (TypeError, ValueError):
+        raise InvalidInput(f"'to' must be an ISO-8601 moment with its offset, not {text!r}") from None
+    if moment.tzinfo is None:
+        raise InvalidInput(f"'to' has no offset from UTC: {text}; add +00:00")
+    return to_micros(moment)

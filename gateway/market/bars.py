@@ -1,0 +1,183 @@
+"""Bars of any size from the minute and second paths, client impact included."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from gateway.market.market import Market
+from gateway.timeline import SECOND, Span, new_york
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+MINUTE = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar: start (microseconds), USD prices, shares. `day` is the session it belongs to."""
+
+    start: int
+    day: date
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """Small bars of one session: seconds since the open at which each begins, then its figures."""
+
+    start: NDArray[np.int64]
+    open: NDArray[np.float64]
+    high: NDArray[np.float64]
+    low: NDArray[np.float64]
+    close: NDArray[np.float64]
+    volume: NDArray[np.int64]
+
+
+def daily_bars(market: Market, column: int, first: int, end: int, until: int) -> list[Bar]:
+    """Return daily bars of ordinals [first, end) as known at `until`; the last may be partial."""
+    if end <= first:
+        return []
+    impact = market.impact[column]
+    whole = end
+    while whole > first and _is_touched(market, whole - 1, until, impact.at):
+        whole -= 1
+    bars: list[Bar] = []
+    if whole > first:
+        rows = market.daily(column, whole)
+        columns = (rows.open, rows.high, rows.low, rows.close, rows.volume)
+        cells = zip(*(values[first:whole].tolist() for values in columns), strict=True)
+        days = market.closes.dates[first:whole]
+        bars = [Bar(0, day, *cell) for day, cell in zip(days, cells, strict=True)]
+    for ordinal in range(whole, end):
+        bars += _merge(market, column, ordinal, until, lambda start: np.zeros_like(start), MINUTE)
+    return bars
+
+
+def _is_touched(market: Market, ordinal: int, until: int, impact: list[int]) -> bool:
+    close = market.span(ordinal).close
+    return close > until or bool(impact and impact[0] <= close)
+
+
+def intraday_bars(
+    market: Market, column: int, ordinal: int, until: int, seconds: int
+) -> list[Bar]:
+    """Return one session's bars of `seconds` each, aligned to the clock, up to `until`."""
+    span = market.span(ordinal)
+    opened = new_york(span.open)
+    offset = (opened.hour * 60 + opened.minute) * 60
+
+    def group(start: NDArray[np.int64]) -> NDArray[np.int64]:
+        return (start + offset) // seconds
+
+    grain = MINUTE if seconds % MINUTE == 0 else 1
+    return _merge(market, column, ordinal, until, group, grain)
+
+
+def grouped(bars: list[Bar], key: Callable[[date], object]) -> list[Bar]:
+    """Merge daily bars whose dates share a key (a week, a month); the last day names the bar."""
+    merged: list[Bar] = []
+    for bar in bars:
+        if merged and key(merged[-1].day) == key(bar.day):
+            old = merged[-1]
+            merged[-1] = Bar(
+                old.start,
+                bar.day,
+                old.open,
+                max(old.high, bar.high),
+                min(old.low, bar.low),
+                bar.close,
+                old.volume + bar.volume,
+            )
+        else:
+            merged.append(bar)
+    return merged
+
+
+def _merge(
+    market: Market,
+    column: int,
+    ordinal: int,
+    until: int,
+    group: Callable[[NDArray[np.int64]], NDArray[np.int64]],
+    grain: int,
+) -> list[Bar]:
+    span = market.span(ordinal)
+    rows = _session_rows(market, column, ordinal, span, until, grain)
+    if not len(rows.start):
+        return []
+    keys = group(rows.start)
+    first = np.flatnonzero(np.diff(keys, prepend=keys[0] - 1))
+    last = np.append(first[1:], len(keys)) - 1
+    cells = zip(
+        rows.start[first].tolist(),
+        rows.open[first].tolist(),
+        np.maximum.reduceat(rows.high, first).tolist(),
+        np.minimum.reduceat(rows.low, first).tolist(),
+        rows.close[last].tolist(),
+        np.add.reduceat(rows.volume, first).tolist(),
+        strict=True,
+    )
+    return [Bar(span.open + start * SECOND, span.date, *cell) for start, *cell in cells]
+
+
+def _session_rows(
+    market: Market, column: int, ordinal: int, span: Span, until: int, grain: int
+) -> _Rows:
+    done = span.second(until)
+    minutes = done // MINUTE if grain == MINUTE else 0
+    matrix, volumes, _ = market.minutes(column, ordinal)
+    points = matrix.points[0]
+    whole = _Rows(
+        np.arange(minutes, dtype=np.int64) * MINUTE,
+        points[:minutes],
+        matrix.high[0, :minutes],
+        matrix.low[0, :minutes],
+        points[1 : minutes + 1],
+        volumes[:minutes],
+    )
+    if minutes * MINUTE < done:
+        path = market.path(column, ordinal)
+        start = np.arange(minutes * MINUTE, done, dtype=np.int64)
+        before, after = path.mid[start], path.mid[start + 1]
+        whole = _Rows(
+            np.concatenate((whole.start, start)),
+            np.concatenate((whole.open, before)),
+            np.concatenate((whole.high, np.maximum(before, after))),
+            np.concatenate((whole.low, np.minimum(before, after))),
+            np.concatenate((whole.close, after)),
+            np.concatenate((whole.volume, path.volume[start + 1])),
+        )
+    return _with_impact(market, column, span, whole, ordinal >= market.closes.real)
+
+
+def _with_impact(market: Market, column: int, span: Span, rows: _Rows, cents: bool) -> _Rows:
+    impact = market.impact[column]
+    if not impact.at or not len(rows.start):
+        return rows
+    offsets = np.concatenate(([0.0], impact.offset))
+    moments = np.array(impact.at)
+    ends = np.append(rows.start[1:], rows.start[-1] + 1)
+    scale = np.exp(offsets[np.searchsorted(moments, span.open + ends * SECOND, side="right")])
+    opening = np.exp(offsets[np.searchsorted(moments, span.open + rows.start * SECOND, "right")])
+    digits = 2 if cents else 6
+    opened = np.round(rows.open * opening, digits)
+    close = np.round(rows.close * scale, digits)
+    ends_high, ends_low = np.maximum(opened, close), np.minimum(opened, close)
+    return _Rows(
+        rows.start,
+        opened,
+        np.maximum(np.round(rows.high * scale, digits), ends_high),
+        np.minimum(np.round(rows.low * scale, digits), ends_low),
+        close,
+        rows.volume,
+    )

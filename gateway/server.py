@@ -1,0 +1,162 @@
+"""One gateway process: market, exchange, journal, API port and control port."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import signal
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.clock import MarketClock
+from gateway.control import LONGEST_LINE, ControlServer
+from gateway.engine.account import Account
+from gateway.engine.exchange import Exchange
+from gateway.engine.journal import Journal
+from gateway.market.market import SENTENCE, Market
+from gateway.options import ACCOUNT, GatewayOptions
+from gateway.session.connection import Connection
+from gateway.session.hub import Hub
+from gateway.timeline import from_micros, span_on, to_iso, to_micros
+from models.domain.errors import InvalidInput, RetryLater
+from models.domain.sessions import at_exchange_time, next_session
+
+log = logging.getLogger("gateway")
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """What a gateway says of itself once it listens."""
+
+    host: str
+    port: int
+    control_port: int
+    now: int
+
+    def __str__(self) -> str:
+        """Return the line that is printed."""
+        return (
+            f"gateway ready on {self.host}:{self.port} (control {self.control_port}), account "
+            f"{ACCOUNT}, market time {from_micros(self.now):%Y-%m-%d %H:%M:%S} UTC"
+        )
+
+
+async def serve(options: GatewayOptions, ready: Callable[[Ready], None] | None = None) -> None:
+    """Run a gateway until it is stopped by a signal, the control socket or cancellation.
+
+    Port 0 takes a free port; `ready` is told which. Raises RetryLater when the state or a port is
+    in use, InvalidInput when the options cannot work.
+    """
+    journal = Journal(options.state_dir, options.reset)
+    try:
+        exchange = _exchange(options, journal)
+        log.info("market: %s; seed %s", SENTENCE, options.seed)
+        await _run(options, exchange, ready)
+    finally:
+        journal.close()
+
+
+def _exchange(options: GatewayOptions, journal: Journal) -> Exchange:
+    meta = journal.meta()
+    market = Market(int(meta.get("seed", options.seed)))
+    if meta and int(meta["seed"]) != options.seed:
+        raise InvalidInput(
+            f"the state in {options.state_dir} was made with --seed {meta['seed']}, not "
+            f"{options.seed}; use that seed, another --state-dir, or --reset --yes"
+        )
+    cash = int(options.cash * 100)
+    if meta:
+        account = Account(int(meta["cash"]), prior_equity=int(meta["prior_equity"]))
+        exchange = Exchange(market, journal, account, int(meta["now"]))
+    else:
+        start = _first_moment(options, market)
+        exchange = Exchange(market, journal, Account(cash, prior_equity=cash), start)
+    exchange.restore()
+    exchange.commit()
+    return exchange
+
+
+def _first_moment(options: GatewayOptions, market: Market) -> int:
+    last = market.closes.last_real
+    day = options.start or next_session(last).date
+    if day <= last or span_on(day) is None:
+        raise InvalidInput(
+            f"--start {day} cannot be simulated: give a trading day after {last}, "
+            f"such as {next_session(last).date}"
+        )
+    return to_micros(at_exchange_time(day, 8))
+
+
+async def _run(
+    options: GatewayOptions, exchange: Exchange, ready: Callable[[Ready], None] | None
+) -> None:
+    loop = asyncio.get_running_loop()
+    hub = Hub(exchange, options.server_version)
+    clock = MarketClock(exchange, options.speed, options.clock == "free", hub.deliver, hub.settle)
+    hub.clock_runs = lambda: clock.running
+    stopped = asyncio.Event()
+    control = ControlServer(options, hub, clock, stopped.set)
+    api = await _listen(
+        loop.create_server(lambda: Connection(hub), options.host, options.port),
+        "--port",
+        options.port,
+    )
+    controller = await _listen(
+        asyncio.start_server(
+            control.serve, options.host, options.control_port, limit=LONGEST_LINE
+        ),
+        "--control-port",
+        options.control_port,
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with suppress(NotImplementedError, ValueError, RuntimeError):
+            loop.add_signal_handler(number, stopped.set)
+    control.api_port = api.sockets[0].getsockname()[1]
+    control_port = controller.sockets[0].getsockname()[1]
+    tasks = [loop.create_task(clock.run()), loop.create_task(hub.run_flush())]
+    if ready is not None:
+        ready(Ready(options.host, control.api_port, control_port, exchange.now))
+    try:
+        await _until_stopped(stopped, hub, tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        api.close()
+        controller.close()
+        if not hub.failed.done():
+            hub.deliver()
+            hub.failed.cancel()
+        hub.close()
+        log.info("stopped at %s", to_iso(exchange.now))
+
+
+async def _until_stopped(
+    stopped: asyncio.Event, hub: Hub, tasks: list[asyncio.Task[None]]
+) -> None:
+    stop = asyncio.get_running_loop().create_task(stopped.wait())
+    try:
+        done, _ = await asyncio.wait(
+            {stop, hub.failed, *tasks}, return_when=asyncio.FIRST_COMPLETED
+        )
+        for ended in done:
+            ended.result()
+    finally:
+        stop.cancel()
+
+
+async def _listen(
+    starting: Coroutine[Any, Any, asyncio.Server], option: str, port: int
+) -> asyncio.Server:
+    try:
+        return await starting
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise RetryLater(
+                f"{option} {port} is in use; stop what listens there (`robo gateway stop` if it is "
+                f"another gateway), or give another {option}"
+            ) from error
+        raise InvalidInput(f"{option} {port} cannot be opened: {error}; give another") from error

@@ -1,0 +1,307 @@
+"""Account values, portfolio, positions and profit: on request, and as they change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gateway.codec.messages import Out, cents, message
+from gateway.engine.account import INITIAL_MARGIN, MAINTENANCE_MARGIN, Position
+from gateway.engine.refusal import Refused
+from gateway.market.universe import FIRST_CON_ID, INSTRUMENTS
+from gateway.options import ACCOUNT
+from gateway.session.connection import Connection
+from gateway.session.order_echo import stock
+from gateway.session.subscriptions import ProfitSingle
+from gateway.timeline import new_york
+
+if TYPE_CHECKING:
+    from gateway.session.hub import Hub
+
+Values = dict[str, Any]
+Row = tuple[str, str, str]
+UNSET = "1.7976931348623157E308"
+LEDGER_TAGS = frozenset(
+    ("CashBalance", "TotalCashBalance", "NetLiquidationByCurrency", "StockMarketValue")
+    + ("RealizedPnL", "UnrealizedPnL", "ExchangeRate", "AccruedCash", "Currency")
+    + ("NetDividend", "FundValue", "RealCurrency", "AccountOrGroup")
+)
+
+
+def account_rows(hub: Hub) -> list[Row]:
+    """Return every (tag, value, currency) of the account at this moment."""
+    account, marks = hub.exchange.account, hub.exchange.marks()
+    equity, gross = account.equity(marks), account.gross(marks)
+    stocks = equity - account.cash
+    initial, maintenance = round(gross * INITIAL_MARGIN), round(gross * MAINTENANCE_MARGIN)
+    available, excess = equity - initial, equity - maintenance
+    power = max(available, 0) * (4 if equity >= 2_500_000 else 2)
+    basis = sum(position.basis for position in account.positions.values())
+    realized = sum(position.realized for position in account.positions.values())
+    cushion = f"{excess / equity:.6f}" if equity > 0 else "0"
+    rows: list[Row] = [
+        ("AccountCode", ACCOUNT, ""),
+        ("AccountOrGroup", ACCOUNT, "BASE"),
+        ("AccountOrGroup", ACCOUNT, "USD"),
+        ("AccountReady", "true", ""),
+        ("AccountType", "INDIVIDUAL", ""),
+        ("Currency", "USD", "USD"),
+        ("RealCurrency", "USD", "USD"),
+        ("ExchangeRate", "1.00", "USD"),
+        ("Cushion", cushion, ""),
+        ("DayTradesRemaining", "-1", ""),
+        ("LookAheadNextChange", "0", ""),
+        ("Leverage", f"{gross / equity:.2f}" if equity > 0 else "0", ""),
+    ]
+    money = {
+        "NetLiquidation": equity,
+        "NetLiquidationByCurrency": equity,
+        "TotalCashValue": account.cash,
+        "TotalCashBalance": account.cash,
+        "CashBalance": account.cash,
+        "SettledCash": account.cash,
+        "AccruedCash": 0,
+        "AccruedDividend": 0,
+        "NetDividend": 0,
+        "FundValue": 0,
+        "StockMarketValue": stocks,
+        "GrossPositionValue": gross,
+        "EquityWithLoanValue": equity,
+        "PreviousDayEquityWithLoanValue": account.prior_equity,
+        "RegTEquity": equity,
+        "RegTMargin": initial,
+        "SMA": available,
+        "InitMarginReq": initial,
+        "MaintMarginReq": maintenance,
+        "FullInitMarginReq": initial,
+        "FullMaintMarginReq": maintenance,
+        "LookAheadInitMarginReq": initial,
+        "LookAheadMaintMarginReq": maintenance,
+        "AvailableFunds": available,
+        "FullAvailableFunds": available,
+        "LookAheadAvailableFunds": available,
+        "ExcessLiquidity": excess,
+        "FullExcessLiquidity": excess,
+        "LookAheadExcessLiquidity": excess,
+        "BuyingPower": power,
+        "UnrealizedPnL": stocks - basis,
+        "RealizedPnL": realized,
+    }
+    return rows + [(tag, cents(value), "USD") for tag, value in money.items()]
+
+
+def account_updates(hub: Hub, connection: Connection, values: Values) -> None:
+    """Start or stop account updates."""
+    if values["account"] not in {"", ACCOUNT}:
+        raise Refused(321, "Error validating request.-'bG' : cause - Invalid account code")
+    connection.subscriptions.account = values["subscribe"]
+    if values["subscribe"]:
+        _send_account(hub, connection)
+        connection.send(message(Out.ACCOUNT_DOWNLOAD_END, 1, ACCOUNT))
+
+
+def _send_account(hub: Hub, connection: Connection) -> None:
+    for tag, value, currency in account_rows(hub):
+        connection.send(message(Out.ACCOUNT_VALUE, 2, tag, value, currency, ACCOUNT))
+    for column in sorted(hub.exchange.account.positions):
+        _send_portfolio(hub, connection, column)
+    connection.send(message(Out.ACCOUNT_TIME, 1, f"{new_york(hub.now):%H:%M}"))
+
+
+def _send_portfolio(hub: Hub, connection: Connection, column: int) -> None:
+    position = hub.exchange.account.positions[column]
+    mark = hub.exchange.mark(column)
+    instrument = INSTRUMENTS[column]
+    fields = stock(instrument, instrument.primary) | {"right": "0"}
+    connection.send(
+        message(
+            Out.PORTFOLIO_VALUE,
+            *(8, *fields.values(), position.shares, cents(mark), cents(position.shares * mark)),
+            *(position.average_cost, cents(position.shares * mark - position.basis)),
+            *(cents(position.realized), ACCOUNT),
+        )
+    )
+
+
+def tell_account(hub: Hub, connection: Connection) -> None:
+    """Send the account again to those who follow it."""
+    subscriptions = connection.subscriptions
+    if subscriptions.account:
+        _send_account(hub, connection)
+    rows = account_rows(hub) if subscriptions.account_multi or subscriptions.summaries else []
+    for request_id, ledger_only in subscriptions.account_multi.items():
+        _send_multi(connection, request_id, rows, ledger_only)
+    for request_id, tags in subscriptions.summaries.items():
+        _send_summary(connection, request_id, rows, tags)
+
+
+def account_multi(hub: Hub, connection: Connection, values: Values) -> None:
+    """Start account updates under a request id."""
+    if values["account"] not in {"", ACCOUNT}:
+        raise Refused(321, "Error validating request.-'bG' : cause - Invalid account code")
+    request_id, ledger_only = values["reqId"], values["ledgerAndNLV"]
+    connection.subscriptions.account_multi[request_id] = ledger_only
+    _send_multi(connection, request_id, account_rows(hub), ledger_only)
+    connection.send(message(Out.ACCOUNT_UPDATE_MULTI_END, 1, request_id))
+
+
+def _send_multi(connection: Connection, request_id: int, rows: list[Row], ledger_only: bool) -> None:
+    for tag, value, currency in rows:
+        if not ledger_only or tag == "NetLiquidation" or tag in LEDGER_TAGS:
+            fields = (1, request_id, ACCOUNT, "", tag, value, currency)
+            connection.send(message(Out.ACCOUNT_UPDATE_MULTI, *fields))
+
+
+def cancel_account_multi(hub: Hub, connection: Connection, values: Values) -> None:
+    """Stop account updates under a request id."""
+    connection.subscriptions.account_multi.pop(values["reqId"], None)
+
+
+def account_summary(hub: Hub, connection: Connection, values: Values) -> None:
+    """Start an account summary of the named tags ($LEDGER: the cash balances)."""
+    tags = tuple(tag.strip() for tag in values["tags"].split(",") if tag.strip())
+    if not tags:
+        raise Refused(321, "Error validating request.-'bF' : cause - No tags are given")
+    if len(connection.subscriptions.summaries) >= 2:
+        raise Refused(322, "Error processing request.-'bF' : cause - Maximum number of account summary requests exceeded")
+    connection.subscriptions.summaries[values["reqId"]] = tags
+    _send_summary(connection, values["reqId"], account_rows(hub), tags)
+    connection.send(message(Out.ACCOUNT_SUMMARY_END, 1, values["reqId"]))
+
+
+def _send_summary(
+    connection: Connection, request_id: int, rows: list[Row], tags: tuple[str, ...]
+) -> None:
+    ledger = any(tag.startswith("$LEDGER") for tag in tags)
+    for tag, value, currency in rows:
+        if tag in tags or (ledger and tag in LEDGER_TAGS):
+            fields = (1, request_id, ACCOUNT, tag, value, currency)
+            connection.send(message(Out.ACCOUNT_SUMMARY, *fields))
+
+
+def cancel_account_summary(hub: Hub, connection: Connection, values: Values) -> None:
+    """Stop an account summary."""
+    connection.subscriptions.summaries.pop(values["reqId"], None)
+
+
+def positions(hub: Hub, connection: Connection, values: Values) -> None:
+    """Send every position, and start position updates."""
+    connection.subscriptions.positions = True
+    for column, position in sorted(hub.exchange.account.positions.items()):
+        if position.shares:
+            _send_position(connection, column, position)
+    connection.send(message(Out.POSITION_END, 1))
+
+
+def cancel_positions(hub: Hub, connection: Connection, values: Values) -> None:
+    """Stop position updates."""
+    connection.subscriptions.positions = False
+
+
+def positions_multi(hub: Hub, connection: Connection, values: Values) -> None:
+    """Send every position under a request id, and start updates."""
+    connection.subscriptions.positions_multi[values["reqId"]] = values["modelCode"]
+    for column, position in sorted(hub.exchange.account.positions.items()):
+        if position.shares:
+            _send_position_multi(connection, values["reqId"], column, position)
+    connection.send(message(Out.POSITION_MULTI_END, 1, values["reqId"]))
+
+
+def cancel_positions_multi(hub: Hub, connection: Connection, values: Values) -> None:
+    """Stop position updates under a request id."""
+    connection.subscriptions.positions_multi.pop(values["reqId"], None)
+
+
+def tell_positions(hub: Hub, connection: Connection, columns: set[int]) -> None:
+    """Send changed positions to those who follow them."""
+    for column in sorted(columns):
+        position = hub.exchange.account.positions[column]
+        if connection.subscriptions.positions:
+            _send_position(connection, column, position)
+        for request_id in connection.subscriptions.positions_multi:
+            _send_position_multi(connection, request_id, column, position)
+
+
+def _send_position(connection: Connection, column: int, position: Position) -> None:
+    contract = stock(INSTRUMENTS[column], INSTRUMENTS[column].primary)
+    fields = (3, ACCOUNT, *contract.values(), position.shares, position.average_cost)
+    connection.send(message(Out.POSITION, *fields))
+
+
+def _send_position_multi(
+    connection: Connection, request_id: int, column: int, position: Position
+) -> None:
+    contract = stock(INSTRUMENTS[column], INSTRUMENTS[column].primary)
+    fields = (1, request_id, ACCOUNT, *contract.values(), position.shares, position.average_cost)
+    connection.send(message(Out.POSITION_MULTI, *fields, ""))
+
+
+def profit(hub: Hub, connection: Connection, values: Values) -> None:
+    """Start profit updates of the account."""
+    connection.subscriptions.profit[values["reqId"]] = ()
+    tell_profit(hub, connection)
+
+
+def cancel_profit(hub: Hub, connection: Connection, values: Values) -> None:
+    """Stop profit updates of the account."""
+    connection.subscriptions.profit.pop(values["reqId"], None)
+
+
+def profit_single(hub: Hub, connection: Connection, values: Values) -> None:
+    """Start profit updates of one position."""
+    column = values["conId"] - FIRST_CON_ID
+    if not 0 <= column < len(INSTRUMENTS):
+        raise Refused(200, "No security definition has been found for the request")
+    request_id = values["reqId"]
+    connection.subscriptions.profit_single[request_id] = ProfitSingle(request_id, column)
+    tell_profit(hub, connection)
+
+
+def cancel_profit_single(hub: Hub, connection: Connection, values: Values) -> None:
+    """Stop profit updates of one position."""
+    connection.subscriptions.profit_single.pop(values["reqId"], None)
+
+
+def tell_profit(hub: Hub, connection: Connection) -> None:
+    """Send profit figures that changed to those who follow them."""
+    subscriptions = connection.subscriptions
+    account = hub.exchange.account
+    if subscriptions.profit:
+        marks = hub.exchange.marks()
+        equity = account.equity(marks)
+        basis = sum(position.basis for position in account.positions.values())
+        realized = sum(position.realized for position in account.positions.values())
+        figures = (equity - account.prior_equity, equity - account.cash - basis, realized)
+        for request_id, sent in subscriptions.profit.items():
+            if figures != sent:
+                subscriptions.profit[request_id] = figures
+                connection.send(message(Out.PNL, request_id, *map(cents, figures)))
+    for single in subscriptions.profit_single.values():
+        position = account.positions.get(single.column, Position())
+        value = position.shares * hub.exchange.mark(single.column)
+        figures = (
+            value - position.opening + position.flow,
+            value - position.basis,
+            position.realized,
+            value,
+        )
+        if (position.shares, *figures) != single.sent:
+            single.sent = (position.shares, *figures)
+            fields = (single.request_id, position.shares, *map(cents, figures))
+            connection.send(message(Out.PNL_SINGLE, *fields))
+
+
+HANDLERS = {
+    "reqAccountUpdates": account_updates,
+    "reqAccountUpdatesMulti": account_multi,
+    "cancelAccountUpdatesMulti": cancel_account_multi,
+    "reqAccountSummary": account_summary,
+    "cancelAccountSummary": cancel_account_summary,
+    "reqPositions": positions,
+    "cancelPositions": cancel_positions,
+    "reqPositionsMulti": positions_multi,
+    "cancelPositionsMulti": cancel_positions_multi,
+    "reqPnL": profit,
+    "cancelPnL": cancel_profit,
+    "reqPnLSingle": profit_single,
+    "cancelPnLSingle": cancel_profit_single,
+}

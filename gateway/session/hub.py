@@ -1,0 +1,252 @@
+"""The broker's side of every session: takes requests, works them, tells each client what it should know."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from gateway.codec.fields import CodecError
+from gateway.codec.messages import Out, message
+from gateway.codec.requests import read_request
+from gateway.engine.exchange import Exchange
+from gateway.engine.orders import CommissionCharged, Event, Executed, Notice, OrderChanged
+from gateway.engine.refusal import Refused
+from gateway.options import ACCOUNT
+from gateway.session import (
+    account_requests,
+    history_requests,
+    order_requests,
+    quote_requests,
+    reference_requests,
+    refusals,
+)
+from gateway.session.connection import Connection
+from gateway.session.subscriptions import Subscriptions
+from gateway.timeline import SECOND
+
+log = logging.getLogger("gateway.session")
+
+FLUSH_WALL = 0.25  # seconds; Interactive Brokers samples stocks every 250 ms
+ACCOUNT_EVERY = 180 * SECOND  # of market time between account updates without a trade
+SLOW_WALL = 1.0  # seconds between account and profit updates
+DRAIN_WAIT = 5.0  # seconds that an advance waits for clients to take their data
+
+Values = dict[str, Any]
+Handler = Callable[["Hub", Connection, Values], Coroutine[Any, Any, None] | None]
+
+
+class Hub:
+    """Every API connection of one gateway, over one exchange."""
+
+    def __init__(self, exchange: Exchange, server_version: int) -> None:
+        self.exchange = exchange
+        self._server_version = server_version
+        self.connections: list[Connection] = []
+        self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pool = ThreadPoolExecutor(1, "gateway-history")
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.clock_runs: Callable[[], bool] = lambda: False
+        self._account_dirty = True
+        self._account_at = exchange.now
+        self._slow_at = 0.0
+        self._handlers: dict[str, Handler] = {
+            **refusals.HANDLERS,
+            **reference_requests.HANDLERS,
+            **order_requests.HANDLERS,
+            **account_requests.HANDLERS,
+            **quote_requests.HANDLERS,
+            **history_requests.HANDLERS,
+        }
+
+    @property
+    def server_version(self) -> int:
+        """The newest protocol version that this gateway speaks."""
+        return self._server_version
+
+    @property
+    def now(self) -> int:
+        """Market time in microseconds."""
+        return self.exchange.now
+
+    def joined(self, connection: Connection) -> None:
+        """Note a new connection."""
+        connection.subscriptions = Subscriptions()
+        self.connections.append(connection)
+
+    def left(self, connection: Connection) -> None:
+        """Note that a connection ended."""
+        if connection in self.connections:
+            self.connections.remove(connection)
+
+    @property
+    def clients(self) -> list[Connection]:
+        """The connections that have named their client id."""
+        return [c for c in self.connections if c.client_id is not None]
+
+    def handle(self, connection: Connection, tokens: list[str]) -> None:
+        """Work one message; whatever is wrong with it is answered, never raised."""
+        name, values = "", {}
+        try:
+            request, values = read_request(tokens, connection.version)
+            name = request.name
+            if name == "startApi":
+                self._start_api(connection, values["clientId"])
+            elif connection.client_id is None:
+                connection.error(-1, 504, "Not connected")
+            else:
+                work = self._handlers[name](self, connection, values)
+                if work is not None:
+                    self.spawn(connection, values["reqId"], work)
+        except CodecError as error:
+            request_id = _request_id(error.values)
+            connection.error(
+                request_id, 320, f"Server error when reading an API client request: {error}"
+            )
+        except Refused as refusal:
+            connection.error(_request_id(values), refusal.code, refusal.text)
+        except Exception as error:  # noqa: BLE001 - a fault must reach the operator, not the loop
+            log.exception("request %s failed", name)
+            connection.error(_request_id(values), 322, f"Error processing request: {error}")
+            if self.exchange.changes.any or self.exchange.changes.events:
+                self.fail(error)  # half an action must not be written as if it were whole
+
+    def spawn(
+        self, connection: Connection, request_id: int, work: Coroutine[Any, Any, None]
+    ) -> None:
+        """Run the slow part of a request beside the others."""
+
+        async def run() -> None:
+            try:
+                await work
+            except Refused as refusal:
+                connection.error(request_id, refusal.code, refusal.text)
+            except Exception as error:  # noqa: BLE001 - as above
+                log.exception("request %s failed", request_id)
+                connection.error(request_id, 322, f"Error processing request: {error}")
+
+        task = asyncio.get_running_loop().create_task(run())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def aside(self, work: Callable[[], bytes]) -> bytes:
+        """Compute something long in the history thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    def fail(self, error: BaseException) -> None:
+        """Bring the gateway down: its state can no longer be trusted."""
+        if not self.failed.done():
+            self.failed.set_exception(error)
+
+    def close(self) -> None:
+        """Close every connection and stop the history thread."""
+        for task in self._tasks:
+            task.cancel()
+        for connection in list(self.connections):
+            connection.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _start_api(self, connection: Connection, client_id: int) -> None:
+        if any(other.client_id == client_id for other in self.connections):
+            connection.error(
+                -1,
+                326,
+                "Unable to connect as the client id is already in use. "
+                "Retry with a unique client id.",
+            )
+            connection.close()
+            return
+        connection.client_id = client_id
+        connection.send(message(Out.MANAGED_ACCOUNTS, 1, ACCOUNT))
+        connection.send(message(Out.NEXT_VALID_ID, 1, self.exchange.next_id(client_id)))
+        for code, text in (
+            (2104, "Market data farm connection is OK:usfarm"),
+            (2106, "HMDS data farm connection is OK:ushmds"),
+            (2158, "Sec-def data farm connection is OK:secdefnj"),
+        ):
+            connection.error(-1, code, text)
+
+    # -- telling ---------------------------------------------------------------------------------
+
+    def deliver(self) -> None:
+        """Write what happened to the journal, then tell the clients."""
+        try:
+            events = self.exchange.commit()
+        except Exception as error:  # noqa: BLE001 - what is not written must not be acknowledged
+            log.exception("the journal cannot be written")
+            self.fail(error)
+            return
+        if not events:
+            return
+        by_client = {connection.client_id: connection for connection in self.clients}
+        columns: set[int] = set()
+        for event in events:
+            columns |= self._tell(event, by_client)
+        if columns:
+            self._account_dirty = True
+            for connection in self.clients:
+                account_requests.tell_positions(self, connection, columns)
+                if not self.clock_runs():
+                    quote_requests.tell_quotes(self, connection, columns)
+
+    def _tell(self, event: Event, by_client: dict[int | None, Connection]) -> set[int]:
+        match event:
+            case OrderChanged(order):
+                if connection := by_client.get(order.client_id):
+                    order_requests.tell_order(connection, order)
+            case Notice(client_id, order_id, code, text):
+                if connection := by_client.get(client_id):
+                    connection.error(order_id, code, text)
+            case Executed(execution):
+                if connection := by_client.get(execution.client_id):
+                    order_requests.tell_execution(connection, execution, -1)
+                return {execution.column}
+            case CommissionCharged(execution):
+                if connection := by_client.get(execution.client_id):
+                    order_requests.tell_commission(connection, execution)
+                return {execution.column}
+        return set()
+
+    def flush(self, final: bool = False) -> None:
+        """Send the latest quotes, and now and then the account; `final` when the clock stops."""
+        now = time.monotonic()
+        slow = final or now - self._slow_at >= SLOW_WALL
+        stale = self._account_dirty or self.now - self._account_at >= ACCOUNT_EVERY
+        for connection in self.clients:
+            if connection.is_slow and not final:
+                continue
+            quote_requests.tell_quotes(self, connection, force=final)
+            if slow:
+                account_requests.tell_profit(self, connection)
+                if stale:
+                    account_requests.tell_account(self, connection)
+        if slow:
+            self._slow_at = now
+            if stale:
+                self._account_dirty, self._account_at = False, self.now
+
+    async def settle(self) -> None:
+        """Save, send the last state and wait until the sockets have taken it."""
+        self.deliver()
+        self.flush(final=True)
+        for connection in self.clients:
+            connection.write()
+        until = time.monotonic() + DRAIN_WAIT
+        while any(c.backlog for c in self.clients) and time.monotonic() < until:
+            await asyncio.sleep(0.001)
+
+    async def run_flush(self) -> None:
+        """Flush for as long as the gateway lives."""
+        last = -1
+        while True:
+            await asyncio.sleep(FLUSH_WALL)
+            if self.exchange.now != last:
+                last = self.exchange.now
+                self.flush()
+
+
+def _request_id(values: Values) -> int:
+    return values.get("reqId", values.get("orderId", -1))

@@ -1,0 +1,179 @@
+"""What is known of instruments and the account, and does not change with the market."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from gateway.codec.fields import UNSET_INT
+from gateway.codec.messages import Out, message
+from gateway.engine.refusal import Refused
+from gateway.market.universe import INSTRUMENTS, MARKET_RULE, TICK, Instrument
+from gateway.options import ACCOUNT
+from gateway.session.connection import Connection
+from gateway.session.contracts import EXCHANGES, find
+from gateway.timeline import SECOND, new_york, span_on
+
+if TYPE_CHECKING:
+    from gateway.session.hub import Hub
+
+Values = dict[str, Any]
+ORDER_TYPES = "ACTIVETIM,DAY,FOK,GTC,IOC,LMT,MKT,WHATIF"
+HOURS_DAYS = 6
+
+
+def contract_details(hub: Hub, connection: Connection, values: Values) -> None:
+    """Send the details of every matching instrument."""
+    found = find(values)
+    hours = _hours(hub.now)
+    for instrument in found:
+        exchange = values["exchange"] or "SMART"
+        connection.send(_details(instrument, exchange, hours, values["reqId"], connection.version))
+    connection.send(message(Out.CONTRACT_DETAILS_END, 1, values["reqId"]))
+
+
+def _details(
+    instrument: Instrument, exchange: str, hours: str, request_id: int, version: int
+) -> bytes:
+    old = version < 164
+    fields: list[Any] = [8] if old else []
+    fields += [request_id, instrument.symbol, "STK", "", "0", "", exchange, "USD"]
+    fields += [instrument.symbol, instrument.trading_class, instrument.trading_class]
+    fields += [instrument.con_id, TICK]
+    fields += [100] if old else []
+    fields += ["", ORDER_TYPES, ",".join(EXCHANGES), 1, 0, instrument.name, instrument.primary]
+    fields += ["", instrument.industry, instrument.category, instrument.category, "US/Eastern"]
+    fields += [hours, hours, "", "", 0, 1, "", "", ",".join([str(MARKET_RULE)] * len(EXCHANGES))]
+    fields += ["", "COMMON"]
+    if version == 163:
+        fields += ["1"]
+    if version >= 164:
+        fields += ["1", "1", "1"]
+    return message(Out.CONTRACT_DETAILS, *fields)
+
+
+def _hours(now: int) -> str:
+    today = new_york(now).date()
+    days: list[str] = []
+    for offset in range(HOURS_DAYS):
+        day = today + timedelta(days=offset)
+        span = span_on(day)
+        if span is None:
+            days.append(f"{day:%Y%m%d}:CLOSED")
+        else:
+            start, end = new_york(span.open), new_york(span.close)
+            days.append(f"{start:%Y%m%d:%H%M}-{end:%Y%m%d:%H%M}")
+    return ";".join(days)
+
+
+def matching_symbols(hub: Hub, connection: Connection, values: Values) -> None:
+    """Send the instruments whose symbol or name begins with the pattern."""
+    pattern = values["pattern"].strip().upper()
+    found = [
+        instrument
+        for instrument in INSTRUMENTS
+        if pattern
+        and (
+            instrument.symbol.startswith(pattern)
+            or any(word.startswith(pattern) for word in instrument.name.split())
+        )
+    ][:16]
+    fields: list[Any] = [values["reqId"], len(found)]
+    for instrument in found:
+        fields += [instrument.con_id, instrument.symbol, "STK", instrument.primary, "USD", 0]
+        if connection.version >= 176:
+            fields += [instrument.name, ""]
+    connection.send(message(Out.SYMBOL_SAMPLES, *fields))
+
+
+def market_rule(hub: Hub, connection: Connection, values: Values) -> None:
+    """Send the price increments of a market rule."""
+    if values["marketRuleId"] != MARKET_RULE:
+        raise Refused(321, "Error validating request.-'bR' : cause - Invalid market rule id")
+    connection.send(message(Out.MARKET_RULE, MARKET_RULE, 1, "0", TICK))
+
+
+def current_time(hub: Hub, connection: Connection, values: Values) -> None:
+    """Send market time in whole seconds."""
+    connection.send(message(Out.CURRENT_TIME, 1, hub.now // SECOND))
+
+
+def managed_accounts(hub: Hub, connection: Connection, values: Values) -> None:
+    """Send the account list."""
+    connection.send(message(Out.MANAGED_ACCOUNTS, 1, ACCOUNT))
+
+
+def family_codes(hub: Hub, connection: Connection, values: Values) -> None:
+    """Send the account's (empty) family code."""
+    connection.send(message(Out.FAMILY_CODES, 1, ACCOUNT, ""))
+
+
+def soft_dollar_tiers(hub: Hub, connection: Connection, values: Values) -> None:
+    """Send no soft dollar tiers."""
+    connection.send(message(Out.SOFT_DOLLAR_TIERS, values["reqId"], 0))
+
+
+def depth_exchanges(hub: Hub, connection: Connection, values: Values) -> None:
+    """Send the exchanges that publish depth."""
+    fields: list[Any] = [len(EXCHANGES) - 1]
+    for exchange in EXCHANGES[1:]:
+        fields += [exchange, "STK", "", "Deep2", UNSET_INT]
+    connection.send(message(Out.DEPTH_EXCHANGES, *fields))
+
+
+def smart_components(hub: Hub, connection: Connection, values: Values) -> None:
+    """Send the exchanges behind SMART and their letters."""
+    fields: list[Any] = [values["reqId"], len(EXCHANGES) - 1]
+    for bit, exchange in enumerate(EXCHANGES[1:]):
+        fields += [bit, exchange, exchange[0]]
+    connection.send(message(Out.SMART_COMPONENTS, *fields))
+
+
+def option_parameters(hub: Hub, connection: Connection, values: Values) -> None:
+    """Send the end of an empty list: no options are listed here."""
+    connection.send(message(Out.OPTION_PARAMETERS_END, values["reqId"]))
+
+
+def news_providers(hub: Hub, connection: Connection, values: Values) -> None:
+    """Send no news providers."""
+    connection.send(message(Out.NEWS_PROVIDERS, 0))
+
+
+def scanner_parameters(hub: Hub, connection: Connection, values: Values) -> None:
+    """Send an empty list of scans."""
+    text = '<?xml version="1.0" encoding="UTF-8"?><ScanParameterResponse/>'
+    connection.send(message(Out.SCANNER_PARAMETERS, 1, text))
+
+
+def display_groups(hub: Hub, connection: Connection, values: Values) -> None:
+    """Send an empty list of display groups."""
+    connection.send(message(Out.DISPLAY_GROUP_LIST, 1, values["reqId"], ""))
+
+
+def group_events(hub: Hub, connection: Connection, values: Values) -> None:
+    """Send that nothing is selected in the group."""
+    connection.send(message(Out.DISPLAY_GROUP_UPDATED, 1, values["reqId"], "none"))
+
+
+def user_info(hub: Hub, connection: Connection, values: Values) -> None:
+    """Send the (empty) white branding id."""
+    connection.send(message(Out.USER_INFO, values["reqId"], ""))
+
+
+HANDLERS = {
+    "reqContractDetails": contract_details,
+    "reqMatchingSymbols": matching_symbols,
+    "reqMarketRule": market_rule,
+    "reqCurrentTime": current_time,
+    "reqManagedAccts": managed_accounts,
+    "reqFamilyCodes": family_codes,
+    "reqSoftDollarTiers": soft_dollar_tiers,
+    "reqMktDepthExchanges": depth_exchanges,
+    "reqSmartComponents": smart_components,
+    "reqSecDefOptParams": option_parameters,
+    "reqNewsProviders": news_providers,
+    "reqScannerParameters": scanner_parameters,
+    "queryDisplayGroups": display_groups,
+    "subscribeToGroupEvents": group_events,
+    "reqUserInfo": user_info,
+}

@@ -1,0 +1,195 @@
+"""The check-up behind `robo doctor`: what is in order, what is not there yet, what is broken."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.metadata
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from models.domain.errors import RoboError
+
+if TYPE_CHECKING:
+    from tasks.settings import Settings
+
+PACKAGES = ("prefect", "duckdb", "pandas", "lightgbm", "mlflow", "ib_async", "great-expectations")
+OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)
+
+
+class Health(StrEnum):
+    """The three answers of a check; only BROKEN fails the check-up."""
+
+    OK = "ok"
+    ABSENT = "not there yet"
+    BROKEN = "broken"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One check's answer: what was seen, and what to do when it is not OK."""
+
+    subject: str
+    health: Health
+    seen: str
+    mend: str = ""
+
+
+def check_up() -> list[Finding]:
+    """Run every check; none of them raises, starts or changes anything but first-use stores."""
+    findings = [_python(), _packages()]
+    settings, finding = _settings()
+    findings.append(finding)
+    if settings is None:
+        return findings
+    checks: tuple[tuple[str, Callable[[Settings], Finding]], ...] = (
+        ("state folder", _state_folder),
+        ("risk limits", _limits),
+        ("ledger", _ledger),
+        ("warehouse", _warehouse),
+        ("model registry", _registry),
+        ("gateway", _gateway),
+        ("Prefect API", _prefect),
+    )
+    for subject, check in checks:
+        try:
+            findings.append(check(settings))
+        except RoboError as error:
+            findings.append(Finding(subject, Health.BROKEN, str(error), "see the text"))
+        except Exception as error:  # a check-up that dies tells nothing
+            text = f"{type(error).__name__}: {error}"
+            findings.append(Finding(subject, Health.BROKEN, text, "report this with its traceback"))
+    return findings
+
+
+def _python() -> Finding:
+    version = sys.version_info[:3]
+    seen = ".".join(map(str, version))
+    if OLDEST_PYTHON <= version[:2] <= NEWEST_PYTHON:
+        return Finding("Python", Health.OK, seen)
+    return Finding("Python", Health.BROKEN, seen, "use Python 3.11, 3.12 or 3.13; rm -r .venv")
+
+
+def _packages() -> Finding:
+    found, missing = [], []
+    for name in PACKAGES:
+        try:
+            found.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(name)
+    if missing:
+        mend = "rm -r .venv, then make demo installs the lock again"
+        return Finding("packages", Health.BROKEN, f"missing: {', '.join(missing)}", mend)
+    return Finding("packages", Health.OK, ", ".join(found))
+
+
+def _settings() -> tuple[Settings | None, Finding]:
+    from tasks.settings import load_settings
+
+    try:
+        settings = load_settings()
+    except RoboError as error:
+        mend = "correct the environment or .env (.env.example lists everything)"
+        return None, Finding("settings", Health.BROKEN, str(error), mend)
+    return settings, Finding("settings", Health.OK, f"mode {settings.mode}, home {settings.home}")
+
+
+def _state_folder(settings: Settings) -> Finding:
+    folder = settings.state_dir
+    while not folder.exists():
+        folder = folder.parent
+    if os.access(folder, os.W_OK):
+        return Finding("state folder", Health.OK, str(settings.state_dir))
+    mend = "give yourself the right to write there, or set ROBO_HOME"
+    return Finding("state folder", Health.BROKEN, f"{folder} is not writable", mend)
+
+
+def _limits(settings: Settings) -> Finding:
+    from tasks.limits import load_limits
+
+    limits = load_limits(settings.limits_path)
+    seen = (
+        f"{settings.limits_path.name}: {limits.max_order_notional:,.0f} USD an order, "
+        f"{limits.max_position_weight:.0%} of equity a position, "
+        f"{limits.max_daily_loss:.1%} daily loss"
+    )
+    return Finding("risk limits", Health.OK, seen)
+
+
+def _ledger(settings: Settings) -> Finding:
+    from tasks.stores import open_ledger
+
+    with open_ledger(settings) as ledger:
+        problems = ledger.check()
+        halt = ledger.halts.current()
+        place = ledger.place
+    if problems:
+        return Finding("ledger", Health.BROKEN, "; ".join(problems), "run robo reconcile")
+    if halt is not None:
+        seen = f"trading is halted by {halt.by}: {halt.reason}"
+        return Finding("ledger", Health.ABSENT, seen, "robo resume --reason ... lifts the halt")
+    return Finding("ledger", Health.OK, place)
+
+
+def _warehouse(settings: Settings) -> Finding:
+    from tasks.stores import open_warehouse
+
+    coverage = open_warehouse(settings).bars.coverage()
+    if coverage.empty:
+        return Finding("warehouse", Health.ABSENT, "no bars", "run robo ingest, or make demo")
+    seen = (
+        f"{int(coverage['count'].sum()):,} bars of {len(coverage)} symbols, "
+        f"{coverage['first'].min()} to {coverage['last'].max()}"
+    )
+    return Finding("warehouse", Health.OK, seen)
+
+
+def _registry(settings: Settings) -> Finding:
+    if not (settings.mlflow_dir / "mlflow.db").exists():
+        return Finding("model registry", Health.ABSENT, "no model yet", "run robo retrain")
+    from tasks.champion import load_champion
+    from tasks.stores import open_ledger
+    from tasks.tracking import open_tracker
+
+    tracker = open_tracker(settings)
+    if tracker.champion() is None:
+        return Finding("model registry", Health.ABSENT, "no champion", "run robo retrain")
+    with open_ledger(settings) as ledger:
+        model = load_champion(tracker, ledger)
+    seen = f"champion {model.version.label}, {len(model.features)} features, its hashes agree"
+    return Finding("model registry", Health.OK, seen)
+
+
+def _gateway(settings: Settings) -> Finding:
+    from tasks.processes import is_listening
+
+    if not is_listening(settings.host, settings.port):
+        start = "robo gateway run" if settings.mode == "simulated" else "start IB Gateway"
+        seen = f"nothing listens on {settings.host}:{settings.port}"
+        return Finding("gateway", Health.ABSENT, seen, f"{start} (make demo starts its own)")
+    from tasks.broker.ibkr import OrderConnection
+    from tasks.broker.roles import Role, address
+    from tasks.settings import mask_account
+
+    async def account() -> str:
+        link = await OrderConnection.open(address(settings, Role.SNAPSHOT), settings.broker_timeout)
+        try:
+            return link.account
+        finally:
+            await link.close()
+
+    found = asyncio.run(account())
+    settings.require_tradable(found)
+    return Finding("gateway", Health.OK, f"account {mask_account(found)} answers")
+
+
+def _prefect(settings: Settings) -> Finding:
+    from tasks.prefect_api import api_url, is_up
+
+    if is_up(settings.prefect_port):
+        return Finding("Prefect API", Health.OK, api_url(settings.prefect_port))
+    seen = f"no server on port {settings.prefect_port}; verbs start one for themselves"
+    return Finding("Prefect API", Health.ABSENT, seen, "make serve runs it with worker and UIs")

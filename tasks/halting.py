@@ -1,0 +1,82 @@
+"""The kill switch: a halt that every session reads before each send, and the end of what works."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from models.domain.errors import RoboError
+from models.domain.orders import ParentState
+from tasks.broker.roles import Role, address
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from tasks.broker.protocol import Evidence
+    from tasks.settings import Settings
+    from warehouse.ledger import OrderLedger
+
+CANCEL_DEADLINE = 10.0
+LOOK_EVERY = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class HaltOutcome:
+    """What a halt did: orders cancelled, orders still working, and why that is unknown if it is."""
+
+    reason: str
+    cancelled: int
+    still_working: int
+    trouble: str
+
+
+def halt_trading(settings: Settings, ledger: OrderLedger, reason: str, by: str) -> HaltOutcome:
+    """Record the halt first, then ask the broker to cancel every working order of the account.
+
+    The halt holds even when no gateway answers; `trouble` then says so.
+    """
+    ledger.halts.halt(reason, by, datetime.now(UTC))
+    try:
+        cancelled, left = asyncio.run(_cancel_everything(settings))
+    except RoboError as error:
+        return HaltOutcome(reason, 0, 0, str(error))
+    return HaltOutcome(reason, cancelled, left, "")
+
+
+def resume_trading(ledger: OrderLedger, reason: str, by: str, session_parents: list[str]) -> bool:
+    """Lift every halt and let paused parents work again; say whether anything changed."""
+    lifted = ledger.halts.resume(reason, by, datetime.now(UTC))
+    woken = [
+        parent_id
+        for parent_id in session_parents
+        if ledger.parents.get(parent_id).state is ParentState.PAUSED
+        and ledger.parents.set_state(parent_id, ParentState.WORKING, f"resumed by {by}: {reason}")
+    ]
+    return lifted or bool(woken)
+
+
+async def _cancel_everything(settings: Settings) -> tuple[int, int]:
+    from tasks.broker.ibkr import OrderConnection
+
+    connection = await OrderConnection.open(address(settings, Role.HALT), settings.broker_timeout)
+    try:
+        before = await connection.collect_evidence()
+        if not before.open_orders:
+            return 0, 0
+        connection.cancel_everything()
+        left = await _wait_for_the_end(connection.collect_evidence)
+        return len(before.open_orders) - left, left
+    finally:
+        await connection.close()
+
+
+async def _wait_for_the_end(collect: Callable[[], Awaitable[Evidence]]) -> int:
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + CANCEL_DEADLINE
+    while True:
+        evidence = await collect()
+        if not evidence.open_orders or loop.time() > deadline:
+            return len(evidence.open_orders)
+        await asyncio.sleep(LOOK_EVERY)

@@ -1,0 +1,105 @@
+"""Prefect's API: the server that `make serve` runs, or one of our own while it is needed."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.domain.errors import InvalidInput
+from tasks.processes import Service, answers_http, free_port, module_command
+
+if TYPE_CHECKING:
+    from tasks.settings import Settings
+
+START_DEADLINE = 120.0
+LOCAL = "127.0.0.1"
+API_URL, API_AUTH = "PREFECT_API_URL", "PREFECT_API_AUTH_STRING"
+
+
+def api_url(port: int) -> str:
+    """Return the URL of a Prefect API on this machine."""
+    return f"http://{LOCAL}:{port}/api"
+
+
+def auth_file(settings: Settings) -> Path:
+    """Return where the credential of the served API is kept (readable by its owner only)."""
+    return settings.prefect_home / "api-auth"
+
+
+def served_credential(settings: Settings) -> str:
+    """Return the credential of the served API, `user:password`, made on first use."""
+    path = auth_file(settings)
+    try:
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write(f"robo:{secrets.token_urlsafe(24)}\n")
+        return path.read_text().strip()
+    except OSError as error:
+        raise InvalidInput(
+            f"{path} cannot be read or made ({error.strerror}); mend its folder's permissions, or "
+            "set ROBO_HOME to a folder that is yours"
+        ) from error
+
+
+def start_server(
+    settings: Settings, port: int, environment: Mapping[str, str], *options: str
+) -> Service:
+    """Start a Prefect server on loopback at `port`, without waiting for it."""
+    command = module_command(
+        "prefect", "server", "start", "--host", LOCAL, "--port", str(port), *options
+    )
+    return Service.start(
+        "Prefect server", command, settings.prefect_home / "server.log", environment
+    )
+
+
+def is_up(port: int) -> bool:
+    """Say whether a Prefect server answers on `port`."""
+    return answers_http(f"{api_url(port)}/health")
+
+
+@contextmanager
+def prefect_api(settings: Settings) -> Iterator[str]:
+    """Give the URL of a Prefect API that this process's flow runs are recorded with.
+
+    The one that the operator names (PREFECT_API_URL), else the served one if it is up, else a
+    server on a free port that ends with the block; it has the same database, so its runs stay.
+    Must be entered before Prefect is imported.
+    """
+    if os.environ.get(API_URL):
+        yield os.environ[API_URL]
+        return
+    if "prefect" in sys.modules:
+        raise InvalidInput("Prefect is already imported; set PREFECT_API_URL before starting")
+    if is_up(settings.prefect_port):
+        with _environment({API_URL: api_url(settings.prefect_port)}, settings):
+            yield api_url(settings.prefect_port)
+        return
+    port = free_port()
+    server = start_server(settings, port, {}, "--no-scheduler", "--no-late-runs")
+    try:
+        server.wait_until(lambda: is_up(port), START_DEADLINE)
+        os.environ[API_URL] = api_url(port)
+        yield api_url(port)
+    finally:
+        os.environ.pop(API_URL, None)
+        server.stop()
+
+
+@contextmanager
+def _environment(values: dict[str, str], settings: Settings) -> Iterator[None]:
+    if auth_file(settings).exists():
+        values = values | {API_AUTH: served_credential(settings)}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name in values:
+            os.environ.pop(name, None)

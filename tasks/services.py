@@ -1,0 +1,155 @@
+"""What `robo serve` runs: Prefect server and worker, MLflow's UI and the gateway, as one."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from models.domain.errors import RetryLater
+from tasks.gateway_process import find_gateway, start_gateway
+from tasks.prefect_api import (
+    API_AUTH,
+    API_URL,
+    LOCAL,
+    api_url,
+    is_up,
+    served_credential,
+    start_server,
+)
+from tasks.processes import Service, answers_http, module_command, require_free
+from tasks.settings import project_root
+
+if TYPE_CHECKING:
+    from tasks.settings import Settings
+
+WORK_POOL = "robo"
+SERVER_DEADLINE = 120.0
+MLFLOW_DEADLINE = 90.0
+GATEWAY_DEADLINE = 60.0
+
+
+@dataclass(slots=True)
+class Stack:
+    """The running services, started together and stopped together, last first."""
+
+    settings: Settings
+    say: Callable[[str], None]
+    services: list[Service] = field(default_factory=list)
+
+    def check_ports(self) -> None:
+        """Raise InvalidInput for the first port that is taken, before anything is started."""
+        settings = self.settings
+        require_free(LOCAL, settings.prefect_port, "the Prefect server", "ROBO_PREFECT_PORT")
+        require_free(LOCAL, settings.mlflow_port, "the MLflow UI", "ROBO_MLFLOW_PORT")
+        if settings.mode == "simulated":
+            require_free(settings.host, settings.port, "the gateway's API", "ROBO_PORT")
+            require_free(
+                settings.host, settings.control_port, "the gateway's control", "ROBO_CONTROL_PORT"
+            )
+
+    def start(self) -> None:
+        """Start everything and return once all of it answers."""
+        settings = self.settings
+        if settings.mode == "simulated":
+            self._add(start_gateway(settings))
+        server = self._add(
+            start_server(settings, settings.prefect_port, self.prefect_environment())
+        )
+        mlflow = self._add(self._start_mlflow())
+        server.wait_until(lambda: is_up(settings.prefect_port), SERVER_DEADLINE)
+        self.say(f"Prefect UI   http://{LOCAL}:{settings.prefect_port}")
+        self._prefect("work-pool", "create", WORK_POOL, "--type", "process", "--overwrite")
+        self._prefect("deploy", "--all")
+        self.say("deployments registered (prefect.yaml)")
+        self._add(self._start_worker())
+        mlflow.wait_until(
+            lambda: answers_http(f"http://{LOCAL}:{settings.mlflow_port}/health"), MLFLOW_DEADLINE
+        )
+        self.say(f"MLflow UI    http://{LOCAL}:{settings.mlflow_port}")
+        if settings.mode == "simulated":
+            self.services[0].wait_until(
+                lambda: find_gateway(settings) is not None, GATEWAY_DEADLINE
+            )
+            self.say(f"Gateway      {settings.host}:{settings.port} (simulated)")
+
+    def watch(self) -> None:
+        """Return never; raise RetryLater, with the end of its log, when a service ends."""
+        while True:
+            for service in self.services:
+                if service.exit_code is not None:
+                    raise RetryLater(
+                        f"{service.name} ended with code {service.exit_code}; the end of its log "
+                        f"{service.log}:\n{service.tail()}"
+                    )
+            time.sleep(0.5)
+
+    def stop(self) -> None:
+        """Stop every service, last started first."""
+        for service in reversed(self.services):
+            service.stop()
+        self.services.clear()
+
+    def prefect_environment(self) -> dict[str, str]:
+        """Return what server, worker and runs share: address, credential, CSRF protection."""
+        credential = served_credential(self.settings)
+        return {
+            API_URL: api_url(self.settings.prefect_port),
+            API_AUTH: credential,
+            "PREFECT_SERVER_API_AUTH_STRING": credential,
+            "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+            "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "true",
+            "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://{LOCAL}:{self.settings.prefect_port}",
+        }
+
+    def _add(self, service: Service) -> Service:
+        self.services.append(service)
+        return service
+
+    def _start_mlflow(self) -> Service:
+        settings = self.settings
+        settings.mlflow_dir.mkdir(parents=True, exist_ok=True)
+        command = module_command(
+            "mlflow",
+            "server",
+            "--host",
+            LOCAL,
+            "--port",
+            str(settings.mlflow_port),
+            "--workers",
+            "1",
+            "--backend-store-uri",
+            settings.mlflow_uri,
+            "--artifacts-destination",
+            str(settings.mlflow_artifacts),
+        )
+        return Service.start("MLflow UI", command, settings.mlflow_dir / "server.log", {})
+
+    def _start_worker(self) -> Service:
+        command = module_command(
+            "prefect", "worker", "start", "--pool", WORK_POOL, "--type", "process"
+        )
+        log = self.settings.prefect_home / "worker.log"
+        return Service.start("Prefect worker", command, log, self.prefect_environment())
+
+    def _prefect(self, *arguments: str) -> None:
+        """Run one command of Prefect's own command line against the served API."""
+        import os
+
+        root = project_root()
+        done = subprocess.run(
+            module_command("prefect", "--no-prompt", *arguments),
+            cwd=root,
+            env=os.environ | self.prefect_environment() | {"PWD": str(root)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise RetryLater(
+                f"`prefect {' '.join(arguments)}` failed with code {done.returncode}:\n"
+                f"{(done.stdout + done.stderr)[-2000:]}"
+            )

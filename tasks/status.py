@@ -1,0 +1,56 @@
+"""The state of everything in one look, from the ledger alone (it answers with no gateway up)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from tasks.alerts import Alert, recent_alerts
+
+if TYPE_CHECKING:
+    from tasks.settings import Settings
+    from warehouse.ledger import OrderLedger
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the ledger knows; cash and worth in USD, positions in shares, times UTC."""
+
+    mode: str
+    account: str
+    halt: str
+    session_at_work: str
+    last_session: date | None
+    parents: dict[str, int]
+    positions: dict[str, int]
+    cash: Decimal | None
+    net_liquidation: Decimal | None
+    as_of: datetime | None
+    alerts: tuple[Alert, ...]
+
+
+def read_status(settings: Settings, ledger: OrderLedger) -> Status:
+    """Return the present state of the mode that the settings name."""
+    account = ledger.accounts.latest_account()
+    halt = ledger.halts.current()
+    held = ledger.leases.held(datetime.now(UTC))
+    session = ledger.parents.latest_session()
+    parents = ledger.parents.of_session(session) if session else ()
+    snapshots = ledger.accounts.snapshots(account) if account else ()
+    newest = snapshots[-1] if snapshots else None
+    return Status(
+        mode=settings.mode,
+        account=account or "",
+        halt=f"by {halt.by} at {halt.at:%Y-%m-%d %H:%M} UTC: {halt.reason}" if halt else "",
+        session_at_work=", ".join(f"{lease.name} (pid {lease.pid})" for lease in held),
+        last_session=session,
+        parents=dict(Counter(record.state.value for record in parents)),
+        positions=ledger.executions.positions(account) if account else {},
+        cash=ledger.executions.cash(account).amount if account else None,
+        net_liquidation=newest.net_liquidation if newest else None,
+        as_of=newest.at if newest else None,
+        alerts=tuple(recent_alerts(settings.state_dir / "alerts.jsonl")),
+    )
