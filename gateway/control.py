@@ -165,7 +165,9 @@ def _moment(text: Any) -> int:
     try:
         moment = datetime.fromisoformat(text)
     except (TypeError, ValueError):
-        raise InvalidInput(f"'to' must be an ISO-8601 moment with its offset, not {text!r}") from None
+        raise InvalidInput(
+            f"'to' must be an ISO-8601 moment with its offset, not {text!r}"
+        ) from None
     if moment.tzinfo is None:
         raise InvalidInput(f"'to' has no offset from UTC: {text}; add +00:00")
     return to_micros(moment)

@@ -105,9 +105,7 @@ async def _run(
         options.port,
     )
     controller = await _listen(
-        asyncio.start_server(
-            control.serve, options.host, options.control_port, limit=LONGEST_LINE
-        ),
+        asyncio.start_server(control.serve, options.host, options.control_port, limit=LONGEST_LINE),
         "--control-port",
         options.control_port,
     )
@@ -134,9 +132,7 @@ async def _run(
         log.info("stopped at %s", to_iso(exchange.now))
 
 
-async def _until_stopped(
-    stopped: asyncio.Event, hub: Hub, tasks: list[asyncio.Task[None]]
-) -> None:
+async def _until_stopped(stopped: asyncio.Event, hub: Hub, tasks: list[asyncio.Task[None]]) -> None:
     stop = asyncio.get_running_loop().create_task(stopped.wait())
     try:
         done, _ = await asyncio.wait(

@@ -59,7 +59,7 @@ def _span(session: TradingSession) -> Span:
     return Span(session.date, to_micros(session.open), to_micros(session.close))
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=None)
 def span_on(day: date) -> Span | None:
     """Return the session of a New York date, or None when the market is closed that day."""
     session = session_on(day)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import tomllib
 from pathlib import Path
 
-from models.risk.limits import RiskLimits
-
 from models.domain.errors import InvalidInput
+from models.risk.limits import RiskLimits
 
 
 def load_limits(path: Path) -> RiskLimits:

@@ -13,6 +13,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from models.domain.errors import InvalidInput
+from tasks.settings import quiet_dependencies
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,6 +73,7 @@ class QualityReport:
 
 def warm_up() -> None:
     """Import Great Expectations ahead of use; a caller that waits for bars can do both at once."""
+    quiet_dependencies()
     import great_expectations  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
 
@@ -81,6 +83,7 @@ def validate_daily_bars(frame: pd.DataFrame, sessions_expected: Sequence[date]) 
     `sessions_expected` holds every session date that the batch may contain, oldest first. Prices
     are USD, volumes shares. Never raises on bad data: a failed engine counts as a failed check.
     """
+    warm_up()
     import great_expectations as gx
 
     rows = frame.reset_index(drop=True)

@@ -17,16 +17,16 @@ from models.alpha.walk_forward import Fold, walk_forward_splits
 from models.domain.errors import HaltTrading, InvalidInput
 from tasks.champion import load_champion, promote
 from tasks.features import Dataset, load_dataset
-from tasks.settings import project_root
+from tasks.settings import project_root, quiet_dependencies
 from tasks.tracking import CandidateRecord, ModelVersion, Tracker
 
 if TYPE_CHECKING:
     from lightgbm import Booster
-    from warehouse.market import MarketWarehouse
 
     from models.alpha.evaluation import Evaluation
     from tasks.settings import Settings
     from warehouse.ledger import OrderLedger
+    from warehouse.market import MarketWarehouse
 
 Progress = Callable[[str], None]
 
@@ -43,8 +43,7 @@ class TrainingPlan:
     folds: int = 6
     embargo: int = 5
     min_train: int = 1260
-    # One thread is as fast on this much data, and does not wait for a second one on a busy machine.
-    params: RankerParams = field(default_factory=lambda: RankerParams(num_threads=1))
+    params: RankerParams = field(default_factory=RankerParams)
     gate: PromotionGate = field(default_factory=PromotionGate)
 
 
@@ -95,6 +94,7 @@ def retrain(
     InvalidInput when there is too little data, HaltTrading when the stored files are not the ones
     written.
     """
+    quiet_dependencies()
     plan = plan or TrainingPlan()
     progress("computing features")
     data = load_dataset(warehouse, settings.universe)

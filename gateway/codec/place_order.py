@@ -201,7 +201,9 @@ _TAIL: tuple[Item, ...] = (
     F("autoCancelParent", read_bool, 162),
     F("advancedErrorOverride", since=166),
     F("manualOrderTime", since=169),
-    When(lambda values: values["exchange"] == "IBKRATS", (F("minTradeQty", read_optional_int, 170),)),
+    When(
+        lambda values: values["exchange"] == "IBKRATS", (F("minTradeQty", read_optional_int, 170),)
+    ),
     When(
         _kind_in("PEG BEST", "PEGBEST"),
         (F("minCompeteSize", read_optional_int, 170),)

@@ -31,7 +31,9 @@ C12: tuple[Item, ...] = (
     *texts("right", "multiplier", "exchange", "primaryExchange", "currency"),
     *texts("localSymbol", "tradingClass"),
 )
-C11: tuple[Item, ...] = tuple(f for f in C12 if not (isinstance(f, F) and f.name == "primaryExchange"))
+C11: tuple[Item, ...] = tuple(
+    f for f in C12 if not (isinstance(f, F) and f.name == "primaryExchange")
+)
 LEGS = Many("comboLegs", (*ints("conId", "ratio"), *texts("action", "exchange")))
 BAG_LEGS = When(lambda values: values["secType"] == "BAG", (LEGS,))
 EXPIRED = flags("includeExpired")

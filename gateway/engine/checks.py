@@ -42,7 +42,9 @@ def terms_of(request: dict[str, Any]) -> Terms:
         raise Refused(321, f"Error validating request.-'bW' : cause - Invalid time in force: {tif}")
     account = request["account"]
     if account not in {"", ACCOUNT}:
-        raise Refused(321, f"Error validating request.-'bW' : cause - Invalid account code {account}")
+        raise Refused(
+            321, f"Error validating request.-'bW' : cause - Invalid account code {account}"
+        )
     if request["parentId"]:
         raise Refused(201, "Order rejected - reason: attached orders are not simulated")
     return Terms(
@@ -61,7 +63,9 @@ def _quantity(total: Decimal | None) -> int:
     if total < 0:
         raise Refused(321, "Error validating request.-'bW' : cause - Size value cannot be negative")
     if total != total.to_integral_value():
-        raise Refused(10243, "Fractional-sized order cannot be placed via API. Please use desktop version.")
+        raise Refused(
+            10243, "Fractional-sized order cannot be placed via API. Please use desktop version."
+        )
     if total > MOST_SHARES:
         raise Refused(201, f"Order rejected - reason: order size exceeds {MOST_SHARES} shares")
     return int(total)

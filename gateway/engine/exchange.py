@@ -86,7 +86,9 @@ class Exchange:
             "perm_id": self._perm_id,
             "executed": self._matching.executed,
         }
-        clients = {order.client_id: self.next_ids[order.client_id] for order in changes.orders.values()}
+        clients = {
+            order.client_id: self.next_ids[order.client_id] for order in changes.orders.values()
+        }
         self._journal.save(changes, meta, self.account, self.market.disturbance, clients)
         return changes.events
 
@@ -304,5 +306,3 @@ class Exchange:
     def marks(self) -> dict[int, int]:
         """Return the present prices of what is held."""
         return {column: self.mark(column) for column in self.account.positions}
-
-

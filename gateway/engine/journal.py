@@ -171,9 +171,7 @@ class Journal:
 
 def _order(request: dict[str, Any], state: dict[str, Any]) -> Order:
     expires = state.pop("expires")
-    return Order(
-        request=request, expires=date.fromisoformat(expires) if expires else None, **state
-    )
+    return Order(request=request, expires=date.fromisoformat(expires) if expires else None, **state)
 
 
 def _locked(path: Path) -> IO[str]:

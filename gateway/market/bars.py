@@ -68,9 +68,7 @@ def _is_touched(market: Market, ordinal: int, until: int, impact: list[int]) -> 
     return close > until or bool(impact and impact[0] <= close)
 
 
-def intraday_bars(
-    market: Market, column: int, ordinal: int, until: int, seconds: int
-) -> list[Bar]:
+def intraday_bars(market: Market, column: int, ordinal: int, until: int, seconds: int) -> list[Bar]:
     """Return one session's bars of `seconds` each, aligned to the clock, up to `until`."""
     span = market.span(ordinal)
     opened = new_york(span.open)

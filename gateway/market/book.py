@@ -227,5 +227,3 @@ class Book:
         """Return the background volume of one second that trades against resting bids (buy)."""
         sold = int(self.path.sold[second])
         return sold if buy else int(self.path.volume[second]) - sold
-
-

@@ -117,9 +117,7 @@ class Market:
                 self._paths.popitem(last=False)
         return found
 
-    def minutes(
-        self, column: int, ordinal: int
-    ) -> tuple[MinuteMatrix, NDArray[np.int64], float]:
+    def minutes(self, column: int, ordinal: int) -> tuple[MinuteMatrix, NDArray[np.int64], float]:
         """Return a session's undisturbed minute bars, minute volumes and daily volatility."""
         previous, closes, vols = self._inputs(column, ordinal, ordinal + 1)
         key = self._keys[column]

@@ -91,9 +91,7 @@ def _padded(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.concatenate((values[:1], values))
 
 
-def _mids(
-    noise: NDArray[np.float64], minutes: MinuteMatrix, vol: float
-) -> NDArray[np.float64]:
+def _mids(noise: NDArray[np.float64], minutes: MinuteMatrix, vol: float) -> NDArray[np.float64]:
     start, end = minutes.points[0, :-1], minutes.points[0, 1:]
     count = len(start)
     scale = 0.8 * vol / np.sqrt(count * MINUTE)
@@ -108,9 +106,7 @@ def _mids(
 
 def _spread_volume(volumes: NDArray[np.int64], noise: NDArray[np.float64]) -> NDArray[np.int64]:
     weights = (-np.log(noise)).reshape(len(volumes), MINUTE)
-    parts = [
-        split_exactly(int(total), row) for total, row in zip(volumes, weights, strict=True)
-    ]
+    parts = [split_exactly(int(total), row) for total, row in zip(volumes, weights, strict=True)]
     return np.concatenate((np.zeros(1, dtype=np.int64), *parts))
 
 

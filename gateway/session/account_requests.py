@@ -144,7 +144,9 @@ def account_multi(hub: Hub, connection: Connection, values: Values) -> None:
     connection.send(message(Out.ACCOUNT_UPDATE_MULTI_END, 1, request_id))
 
 
-def _send_multi(connection: Connection, request_id: int, rows: list[Row], ledger_only: bool) -> None:
+def _send_multi(
+    connection: Connection, request_id: int, rows: list[Row], ledger_only: bool
+) -> None:
     for tag, value, currency in rows:
         if not ledger_only or tag == "NetLiquidation" or tag in LEDGER_TAGS:
             fields = (1, request_id, ACCOUNT, "", tag, value, currency)
@@ -162,7 +164,10 @@ def account_summary(hub: Hub, connection: Connection, values: Values) -> None:
     if not tags:
         raise Refused(321, "Error validating request.-'bF' : cause - No tags are given")
     if len(connection.subscriptions.summaries) >= 2:
-        raise Refused(322, "Error processing request.-'bF' : cause - Maximum number of account summary requests exceeded")
+        raise Refused(
+            322,
+            "Error processing request.-'bF' : cause - Maximum number of account summary requests exceeded",
+        )
     connection.subscriptions.summaries[values["reqId"]] = tags
     _send_summary(connection, values["reqId"], account_rows(hub), tags)
     connection.send(message(Out.ACCOUNT_SUMMARY_END, 1, values["reqId"]))

@@ -157,9 +157,7 @@ def _bars(market: Market, query: Query, first: int, end: int) -> list[Bar]:
         return bars
     seconds = SIZES[query.size]
     if (end - first) * max(23_400 // seconds, 1) > MOST_BARS:
-        raise Refused(
-            162, "Historical Market Data Service error message:Time length exceed max."
-        )
+        raise Refused(162, "Historical Market Data Service error message:Time length exceed max.")
     return [
         bar
         for ordinal in range(first, end)

@@ -27,9 +27,7 @@ _SETTLE = texts(
     *("designatedLocation", "exemptCode"),
 )
 _REFERENCE = texts("startingPrice", "stockRefPrice", "delta", "stockRangeLower", "stockRangeUpper")
-_VOLATILITY = texts(
-    "volatility", "volatilityType", "deltaNeutralOrderType", "deltaNeutralAuxPrice"
-)
+_VOLATILITY = texts("volatility", "volatilityType", "deltaNeutralOrderType", "deltaNeutralAuxPrice")
 _TRAIL = texts("continuousUpdate", "referencePriceType", "trailStopPrice", "trailingPercent")
 _LEGS: tuple[Item, ...] = (
     *texts("comboLegsDescrip"),

@@ -14,19 +14,37 @@ if TYPE_CHECKING:
 Values = dict[str, Any]
 
 CODES = {
-    "reqMktDepth": (10092, "Deep market data is not supported for this combination of security type/exchange"),
+    "reqMktDepth": (
+        10092,
+        "Deep market data is not supported for this combination of security type/exchange",
+    ),
     "reqTickByTickData": (10190, "Max number of tick-by-tick requests has been reached."),
     "reqRealTimeBars": (420, "Invalid Real-time Query:No market data permissions"),
-    "reqHistogramData": (321, "Error validating request.-'bQ' : cause - Histogram is not supported"),
-    "reqScannerSubscription": (162, "Historical Market Data Service error message:Scanner is not available"),
-    "reqFundamentalData": (430, "We are sorry, but fundamentals data for the security specified is not available."),
+    "reqHistogramData": (
+        321,
+        "Error validating request.-'bQ' : cause - Histogram is not supported",
+    ),
+    "reqScannerSubscription": (
+        162,
+        "Historical Market Data Service error message:Scanner is not available",
+    ),
+    "reqFundamentalData": (
+        430,
+        "We are sorry, but fundamentals data for the security specified is not available.",
+    ),
     "reqNewsArticle": (10276, "News feed is not allowed."),
     "reqHistoricalNews": (10276, "News feed is not allowed."),
     "reqNewsBulletins": (10276, "News feed is not allowed."),
     "reqWshMetaData": (10276, "News feed is not allowed."),
     "reqWshEventData": (10276, "News feed is not allowed."),
-    "requestFA": (321, "Error validating request.-'bT' : cause - FA data operations ignored for non FA customers."),
-    "replaceFA": (321, "Error validating request.-'bT' : cause - FA data operations ignored for non FA customers."),
+    "requestFA": (
+        321,
+        "Error validating request.-'bT' : cause - FA data operations ignored for non FA customers.",
+    ),
+    "replaceFA": (
+        321,
+        "Error validating request.-'bT' : cause - FA data operations ignored for non FA customers.",
+    ),
     "exerciseOptions": (200, UNKNOWN),
     "calculateImpliedVolatility": (200, UNKNOWN),
     "calculateOptionPrice": (200, UNKNOWN),

@@ -14,7 +14,7 @@ def newey_west_lag(observations: int, horizon: int) -> int:
     errors are correlated at least that far. Stopping there would still be too kind: the Bartlett
     weights shrink exactly those lags. The rule 1.3 √n is from Lazarus, Lewis, Stock and Watson
     (2018, "HAR Inference: Recommendations for Practice"). On five-session sums of noise, 1,000 of
-    them, |t| > 1.96 comes up in 6.5 % of samples with it, in 10.5 % with horizon - 1, and in 38 %
+    them, |t| > 1.96 comes up in 6.5 % of samples with it, in 11 % with horizon - 1, and in 38 %
     with none.
     """
     return min(max(horizon - 1, ceil(1.3 * sqrt(observations))), max(observations - 1, 0))

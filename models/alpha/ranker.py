@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class RankerParams:
-    """How the ranker learns; the names are LightGBM's, `rounds` is the number of trees."""
+    """How the ranker learns; the names are LightGBM's, `rounds` is the number of trees.
+
+    One thread by default: the trees are the same for any number, and LightGBM's threads wait by
+    spinning, which on a busy machine of two cores took ten times as long as one thread did.
+    """
 
     learning_rate: float = 0.03
     num_leaves: int = 15
@@ -28,7 +32,7 @@ class RankerParams:
     lambda_l2: float = 10.0
     rounds: int = 150
     seed: int = 7
-    num_threads: int = 2
+    num_threads: int = 1
 
     def as_dict(self) -> dict[str, int | float]:
         """Return the parameters by name, for an experiment tracker."""
@@ -94,7 +98,7 @@ def score(booster: Booster, features: pd.DataFrame) -> pd.Series:
             "there are no feature rows, or some are not finite; compute the features again from "
             "validated bars"
         )
-    scores = np.asarray(booster.predict(values, num_threads=2), dtype=np.float64)
+    scores = np.asarray(booster.predict(values, num_threads=1), dtype=np.float64)
     if not np.isfinite(scores).all() or (len(scores) > 1 and np.ptp(scores) == 0.0):
         raise InvalidInput(
             "the model's forecasts are not finite, or all the same: it says nothing about which "

@@ -38,6 +38,7 @@ from models.execution.evidence import (
     child_of,
     quarantined,
     with_fill,
+    with_fills,
     with_reconciliation,
     with_state,
     with_status,
@@ -67,8 +68,7 @@ def restore(
     ordered = sorted(children, key=lambda child: (child.slice_no, child.attempt))
     rows = {child.order_ref: replace(child, filled=0) for child in ordered}
     execution = replace(execution, children=rows)
-    for fill in fills:
-        execution = with_fill(execution, fill)
+    execution = with_fills(execution, fills)
     for child in ordered:
         known = execution.fills.get(child.order_ref, ())
         if child.filled > net_quantity(known):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from models.domain.errors import HaltTrading
@@ -60,24 +61,33 @@ def with_fill(execution: ParentExecution, fill: Fill) -> ParentExecution:
 
     Raises HaltTrading when its symbol or side is not the child's (two orders got mixed up).
     """
-    child = child_of(execution, fill.order_ref)
-    if (fill.symbol, fill.side) != (child.symbol, child.side):
-        raise HaltTrading(
-            f"execution {fill.exec_id} ({fill.side} {fill.symbol}) names order {child.order_ref} "
-            f"({child.side} {child.symbol}); reconcile by hand before resuming"
-        )
-    known = execution.fills.get(fill.order_ref, ())
-    if all(old.exec_id != fill.exec_id for old in known):
-        fills = tuple(sorted((*known, fill), key=lambda each: each.exec_id))
-        execution = replace(execution, fills={**execution.fills, fill.order_ref: fills})
-    return _with_child(execution, child, ChildState.ACKED, fill.perm_id)
+    return with_fills(execution, (fill,))
+
+
+def with_fills(execution: ParentExecution, fills: Iterable[Fill]) -> ParentExecution:
+    """Take in executions in any order, each child's all at once (so a bust with what it busts)."""
+    news: dict[str, list[Fill]] = {}
+    for fill in fills:
+        news.setdefault(fill.order_ref, []).append(fill)
+    for order_ref, arrived in news.items():
+        child = child_of(execution, order_ref)
+        known = {fill.exec_id: fill for fill in execution.fills.get(order_ref, ())}
+        for fill in arrived:
+            _require_same_instrument(child, fill)
+            known.setdefault(fill.exec_id, fill)
+        kept = tuple(known[exec_id] for exec_id in sorted(known))
+        if len(kept) > len(execution.fills.get(order_ref, ())):
+            execution = replace(execution, fills={**execution.fills, order_ref: kept})
+        for perm_id in sorted({fill.perm_id for fill in arrived}):
+            current = execution.children[order_ref]
+            execution = _with_child(execution, current, ChildState.ACKED, perm_id)
+    return execution
 
 
 def with_reconciliation(execution: ParentExecution, event: Reconciled) -> ParentExecution:
     """Adopt, by orderRef, what the broker shows of this parent's children."""
-    for fill in event.fills:
-        if owns(execution, fill.order_ref):
-            execution = with_fill(execution, fill)
+    own = [fill for fill in event.fills if owns(execution, fill.order_ref)]
+    execution = with_fills(execution, own)
     for order in event.orders:
         if owns(execution, order.order_ref):
             execution = with_status(
@@ -104,6 +114,14 @@ def quarantined(execution: ParentExecution, reason: str) -> ParentExecution:
     if not state.is_terminal and state is not ParentState.CANCELLING:
         state = ParentState.PAUSED
     return replace(execution, quarantine=reason, state=state)
+
+
+def _require_same_instrument(child: ChildOrder, fill: Fill) -> None:
+    if (fill.symbol, fill.side) != (child.symbol, child.side):
+        raise HaltTrading(
+            f"execution {fill.exec_id} ({fill.side} {fill.symbol}) names order {child.order_ref} "
+            f"({child.side} {child.symbol}); reconcile by hand before resuming"
+        )
 
 
 def _with_child(

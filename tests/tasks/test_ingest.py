@@ -51,12 +51,12 @@ def store(small: Settings) -> MarketWarehouse:
 
 
 @pytest.fixture
-def ingest(
-    source: FrameHistory, store: MarketWarehouse, small: Settings
-) -> Callable[..., object]:
+def ingest(source: FrameHistory, store: MarketWarehouse, small: Settings) -> Callable[..., object]:
     async def run(now: datetime, **changes: object) -> IngestReport:
-        chosen = load_settings(home=small.home, universe=small.universe) if not changes else (
-            load_settings(home=small.home, **changes)
+        chosen = (
+            load_settings(home=small.home, universe=small.universe)
+            if not changes
+            else (load_settings(home=small.home, **changes))
         )
         return await ingest_daily(source, store, chosen, now, lambda text: None, run_id="run")
 
@@ -103,9 +103,7 @@ async def test_bars_of_an_unfinished_session_are_dropped(ingest, source, store) 
 
 async def test_correction_is_counted_and_the_old_bar_kept(ingest, source, store) -> None:
     await ingest(MORNING)
-    row = source.frame.index[
-        (source.frame["symbol"] == "KO") & (source.frame["session"] == MONDAY)
-    ]
+    row = source.frame.index[(source.frame["symbol"] == "KO") & (source.frame["session"] == MONDAY)]
     source.frame.loc[row, "volume"] += 1
     report = await ingest(MORNING)
     assert (report.added, report.changed, report.refetched) == (0, 1, ())

@@ -30,7 +30,9 @@ TAKE = """
 wins = []
 for number in range(25):
     try:
-        lease = ledger.leases.acquire(f"race-{number}", me, pid=os.getpid(), host="h", ttl=60, now=now)
+        lease = ledger.leases.acquire(
+            f"race-{number}", me, pid=os.getpid(), host="h", ttl=60, now=now
+        )
         wins.append([number, lease.token])
     except SkipToday:
         pass
@@ -39,9 +41,11 @@ print(json.dumps(wins))
 SEND = """
 sent = []
 for number in range(30):
-    child = ChildOrder("20240102-ml-AAPL", 100 * int(me) + number, 1, "AAPL", Side.BUY, 3, None, "DAY")
+    slice_no = 100 * int(me) + number
+    child = ChildOrder("20240102-ml-AAPL", slice_no, 1, "AAPL", Side.BUY, 3, None, "DAY")
     try:
-        sent.append(ledger.children.commit_intent(child, 11, "SIM1", next_valid_id=5, at=now).order_id)
+        child = ledger.children.commit_intent(child, 11, "SIM1", next_valid_id=5, at=now)
+        sent.append(child.order_id)
     except HaltTrading:
         pass
 print(json.dumps(sent))

@@ -60,9 +60,7 @@ def test_corrections_replace_and_busts_remove(ledger: OrderLedger, make_fill: Ma
 
 
 @pytest.mark.parametrize("first", ["commission", "execution"])
-def test_a_commission_may_come_first(
-    ledger: OrderLedger, make_fill: MakeFill, first: str
-) -> None:
+def test_a_commission_may_come_first(ledger: OrderLedger, make_fill: MakeFill, first: str) -> None:
     open_account(ledger)
     if first == "execution":
         ledger.executions.record(make_fill("a.01", 10, price=Decimal("1")), "SIM1")
@@ -176,3 +174,10 @@ def test_snapshots_are_kept_by_moment_and_label(ledger: OrderLedger) -> None:
     ]
     assert ledger.accounts.snapshots("SIM1", "after") == found[1:]
     assert ledger.accounts.snapshots("SIM2") == ()
+
+
+def test_the_latest_account_is_the_one_opened_last(ledger: OrderLedger) -> None:
+    assert ledger.accounts.latest_account() is None
+    ledger.accounts.record_opening("SIM2", Decimal(1), {}, NOW + timedelta(days=1))
+    ledger.accounts.record_opening("SIM9", Decimal(1), {}, NOW)
+    assert ledger.accounts.latest_account() == "SIM2"

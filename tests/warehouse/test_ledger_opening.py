@@ -89,7 +89,7 @@ def test_a_read_only_folder_is_named(tmp_path: Path) -> None:
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     path.write_bytes(b"this is no database " * 500)
-    with pytest.raises(InvalidInput, match="not a usable SQLite file.*restore a backup"):
+    with pytest.raises(InvalidInput, match=r"not a usable SQLite file.*restore a backup"):
         OrderLedger(url(path))
     assert path.read_bytes().startswith(b"this is no database")
 
@@ -154,7 +154,11 @@ def test_first_use_by_many_processes_at_once(tmp_path: Path) -> None:
     command = [sys.executable, "-c", code, url(tmp_path / "ledger.sqlite")]
     workers = [
         subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         for _ in range(4)
     ]

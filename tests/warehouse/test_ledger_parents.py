@@ -162,3 +162,12 @@ def test_text_order_is_time_order(ledger: OrderLedger, make_parent: MakeParent) 
         ledger.accounts.record_snapshot("SIM1", moment, Decimal(number), Decimal(1), "x")
     assert [int(s.cash) for s in ledger.accounts.snapshots("SIM1")] == [0, 1, 2, 3, 4]
     assert [s.at for s in ledger.accounts.snapshots("SIM1")] == moments
+
+
+def test_the_latest_session_is_the_greatest_date(
+    ledger: OrderLedger, make_parent: MakeParent
+) -> None:
+    assert ledger.parents.latest_session() is None
+    later = make_parent(parent_id="l", session=date(2024, 10, 1))
+    ledger.parents.add([later, make_parent()])
+    assert ledger.parents.latest_session() == date(2024, 10, 1)

@@ -86,7 +86,7 @@ def test_a_reader_waits_for_a_writer_only(path: Path) -> None:
 def test_a_file_that_is_let_go_in_time_is_written(path: Path) -> None:
     with held(path, "write") as holder:
         assert holder.stdin is not None
-        release = threading.Timer(0.3, lambda: holder.kill())
+        release = threading.Timer(0.3, holder.kill)
         release.start()
         result = MarketWarehouse(path, deadline=20).bars.merge_daily(bar(), "x", NOW)
         release.join()

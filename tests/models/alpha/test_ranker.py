@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -44,6 +45,14 @@ def test_the_same_input_gives_the_same_model_to_the_bit() -> None:
     other = RankerParams(min_data_in_leaf=20, rounds=20, seed=8)
     assert booster_to_text(train(*_rows(), other)) != first
     assert "[deterministic: 1]" in first and "[force_row_wise: 1]" in first
+
+
+def test_the_number_of_threads_changes_no_tree() -> None:
+    one, two = (
+        booster_to_text(train(*_rows(), replace(PARAMS, num_threads=threads))).split("end of trees")
+        for threads in (1, 2)
+    )
+    assert one[0] == two[0] and one[1] != two[1]
 
 
 def test_rows_without_a_label_are_not_trained_on() -> None:

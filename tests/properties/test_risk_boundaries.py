@@ -1,0 +1,200 @@
+"""Every limit passes at its value and denies one step beyond; nothing that is not finite passes."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.domain.orders import ChildOrder, ParentOrder, Quote, Side
+from models.domain.sessions import TradingSession
+from models.risk import plan_checks, send_checks
+from models.risk.context import PlanContext, SendContext
+from models.risk.gate import check_child, check_parent
+from models.risk.limits import RiskLimits
+
+OPEN = datetime(2023, 1, 3, 14, 30, tzinfo=UTC)
+CLOSE = datetime(2023, 1, 3, 21, tzinfo=UTC)
+NOW = datetime(2023, 1, 3, 16, tzinfo=UTC)
+ORDER = ParentOrder(
+    "p", OPEN.date(), "trend", "KO", Side.BUY, 100, "TWAP", OPEN, CLOSE, Decimal(50), OPEN, "m"
+)
+CHILD = ChildOrder("p", 1, 1, "KO", Side.BUY, 100, Decimal("50.01"), "IOC")
+QUOTE = Quote("KO", Decimal("49.99"), Decimal("50.01"), 500, 500, NOW)
+BOOK = PlanContext(equity=100_000.0, adv={"KO": 1e7})
+DESK = SendContext(
+    None, TradingSession(OPEN.date(), OPEN, CLOSE), 100, 0, 100_000.0, 100_000.0, 100_000.0
+)
+NOT_FINITE = [float("nan"), float("inf"), float("-inf")]
+BAD_DECIMALS = [Decimal(text) for text in ("NaN", "sNaN", "Infinity", "-Infinity")]
+
+
+@given(st.integers(1, 10_000_000))
+def test_order_quantity(limit: int) -> None:
+    limits = RiskLimits(max_order_quantity=limit)
+    assert plan_checks.check_quantity(replace(ORDER, quantity=limit), limits).passed
+    assert not plan_checks.check_quantity(replace(ORDER, quantity=limit + 1), limits).passed
+
+
+@given(st.integers(100, 10**9), st.integers(1, 10**4))
+def test_order_notional_to_the_cent(cents: int, shares: int) -> None:
+    limit = cents / 100
+    limits = RiskLimits(max_order_notional=limit)
+    price = Decimal(limit) / shares
+    exact = replace(ORDER, quantity=1, decision_price=Decimal(limit))
+    above = replace(exact, decision_price=Decimal(limit) + Decimal("0.01"))
+    assert plan_checks.check_notional(exact, limits).passed
+    assert not plan_checks.check_notional(above, limits).passed
+    more = replace(ORDER, quantity=shares, decision_price=price * Decimal("1.000001"))
+    assert not plan_checks.check_notional(more, limits).passed
+
+
+@given(st.integers(1, 1000), st.integers(0, 999), st.sampled_from(Side))
+def test_position_weight(most: int, held: int, side: Side) -> None:
+    """Equity and price are powers of two, so that the weight of a share is exact."""
+    held = min(held, most) * side.sign
+    limits = RiskLimits(max_position_weight=most / 1024, allow_short=True)
+    book = replace(BOOK, equity=65536.0, positions={"KO": held})
+    order = replace(ORDER, side=side, decision_price=Decimal(64))
+    room = most - abs(held)
+    if room:
+        assert plan_checks.check_position(replace(order, quantity=room), book, limits).passed
+    assert not plan_checks.check_position(replace(order, quantity=room + 1), book, limits).passed
+
+
+@given(st.integers(11, 2048), st.integers(1, 2000))
+def test_gross_and_net_exposure(most: int, other: int) -> None:
+    limits = RiskLimits(max_gross_exposure=most / 1024, max_net_exposure=most / 1024)
+    other = min(other, most - 1)
+    book = replace(BOOK, equity=65536.0, positions={"XOM": -other}, prices={"XOM": 64.0})
+    order = replace(ORDER, decision_price=Decimal(64))
+    gross_room, net_room = most - other, most + other
+    check = plan_checks.check_gross
+    assert check(replace(order, quantity=gross_room), book, limits).passed
+    assert not check(replace(order, quantity=gross_room + 1), book, limits).passed
+    check = plan_checks.check_net
+    assert check(replace(order, quantity=net_room), book, limits).passed
+    assert not check(replace(order, quantity=net_room + 1), book, limits).passed
+
+
+@given(st.integers(1, 10**6))
+def test_share_of_daily_volume(shares: int) -> None:
+    limits = RiskLimits(max_adv_share=1 / 64)
+    book = replace(BOOK, adv={"KO": 64.0 * shares})
+    assert plan_checks.check_adv(replace(ORDER, quantity=shares), book, limits).passed
+    assert not plan_checks.check_adv(replace(ORDER, quantity=shares + 1), book, limits).passed
+
+
+@given(st.integers(1, 86_400))
+def test_duplicate_window(window: int) -> None:
+    limits = RiskLimits(duplicate_window=window)
+    later = replace(ORDER, parent_id="q", decided_at=OPEN + timedelta(seconds=window))
+    sooner = replace(later, decided_at=later.decided_at - timedelta(microseconds=1))
+    book = replace(BOOK, recent=(ORDER,))
+    assert plan_checks.check_duplicate(later, book, limits).passed
+    assert not plan_checks.check_duplicate(sooner, book, limits).passed
+
+
+@given(st.integers(0, 10**6), st.integers(0, 10**6))
+def test_a_sale_never_exceeds_the_shares_held(held: int, selling: int) -> None:
+    book = replace(BOOK, positions={"KO": held}, pending={"KO": -min(selling, held)})
+    free = held - min(selling, held)
+    sale = replace(ORDER, side=Side.SELL)
+    if free:
+        assert plan_checks.check_short(replace(sale, quantity=free), book, RiskLimits()).passed
+    over = replace(sale, quantity=free + 1)
+    assert not plan_checks.check_short(over, book, RiskLimits()).passed
+    assert plan_checks.check_short(over, book, RiskLimits(allow_short=True)).passed
+
+
+@given(st.integers(1, 5_000), st.sampled_from([1, -1]))
+def test_price_collar(bps: int, direction: int) -> None:
+    limits = RiskLimits(price_collar_bps=bps)
+    edge = QUOTE.mid * (1 + direction * Decimal(bps) / 10_000)
+    beyond = edge + direction * Decimal("0.0001")
+    assert send_checks.check_collar(replace(CHILD, limit_price=edge), QUOTE, limits).passed
+    assert not send_checks.check_collar(replace(CHILD, limit_price=beyond), QUOTE, limits).passed
+
+
+@given(st.integers(1, 3_600), st.sampled_from([1, -1]))
+def test_quote_age(seconds: int, direction: int) -> None:
+    limits = RiskLimits(max_quote_age=seconds)
+    edge = replace(QUOTE, at=NOW - direction * timedelta(seconds=seconds))
+    old = replace(edge, at=edge.at - direction * timedelta(microseconds=1))
+    assert send_checks.check_quote(CHILD, edge, limits, NOW).passed
+    assert not send_checks.check_quote(CHILD, old, limits, NOW).passed
+
+
+@given(st.integers(1, 200))
+def test_orders_per_minute(limit: int) -> None:
+    limits = RiskLimits(max_orders_per_minute=limit)
+    old = NOW - timedelta(seconds=60)
+    recent = old + timedelta(microseconds=1)
+    full = replace(DESK, recent_sends=(recent,) * limit)
+    room = replace(DESK, recent_sends=(recent,) * (limit - 1) + (old,) * 5)
+    assert send_checks.check_rate(room, limits, NOW).passed
+    assert not send_checks.check_rate(full, limits, NOW).passed
+
+
+@given(st.integers(1, 10**6))
+def test_child_within_what_its_parent_has_left(left: int) -> None:
+    desk = replace(DESK, parent_remaining=left)
+    assert send_checks.check_remaining(replace(CHILD, quantity=left), desk).passed
+    assert not send_checks.check_remaining(replace(CHILD, quantity=left + 1), desk).passed
+
+
+@pytest.mark.parametrize("name", ["daily_loss", "drawdown"])
+@given(st.integers(1, 511))
+def test_losses(name: str, parts: int) -> None:
+    limits = RiskLimits(max_daily_loss=parts / 1024, max_drawdown=max(parts, 2) / 1024)
+    check = getattr(send_checks, f"check_{name}")
+    limit = getattr(limits, f"max_{name}")
+    edge = 1024.0 * (1 - limit)
+    desk = replace(DESK, day_start_equity=1024.0, peak_equity=1024.0)
+    assert check(CHILD, replace(desk, equity=edge), limits).passed
+    lost = replace(desk, equity=edge - 1e-6)
+    assert not check(CHILD, lost, limits).passed
+    short = replace(lost, position=-CHILD.quantity)
+    assert check(CHILD, short, limits).passed
+    assert not check(replace(CHILD, quantity=CHILD.quantity + 1), short, limits).passed
+
+
+@given(st.sampled_from(NOT_FINITE), st.sampled_from(["equity", "price", "adv"]))
+def test_no_parent_passes_on_a_book_that_is_not_finite(value: float, where: str) -> None:
+    book = replace(BOOK, positions={"XOM": 1}, prices={"XOM": 100.0})
+    assert all(verdict.passed for verdict in check_parent(ORDER, book, RiskLimits()))
+    broken = {
+        "equity": replace(book, equity=value),
+        "price": replace(book, prices={"XOM": value}),
+        "adv": replace(book, adv={"KO": value}),
+    }[where]
+    assert not all(verdict.passed for verdict in check_parent(ORDER, broken, RiskLimits()))
+
+
+@given(st.sampled_from([*BAD_DECIMALS, Decimal(0), Decimal(-50)]))
+def test_no_parent_passes_on_a_decision_price_that_is_no_price(price: Decimal) -> None:
+    verdicts = check_parent(replace(ORDER, decision_price=price), BOOK, RiskLimits())
+    assert not all(verdict.passed for verdict in verdicts)
+
+
+@given(st.sampled_from(NOT_FINITE), st.sampled_from(["equity", "day_start_equity", "peak_equity"]))
+def test_no_child_passes_on_an_equity_that_is_not_finite(value: float, where: str) -> None:
+    assert all(v.passed for v in check_child(CHILD, QUOTE, DESK, RiskLimits(), NOW))
+    desk = replace(DESK, position=-1000, **{where: value})
+    assert not all(v.passed for v in check_child(CHILD, QUOTE, desk, RiskLimits(), NOW))
+
+
+@given(st.sampled_from([*BAD_DECIMALS, Decimal(0), Decimal(-1)]), st.sampled_from(["bid", "ask"]))
+def test_no_child_passes_on_a_bad_quote(value: Decimal, where: str) -> None:
+    quote = replace(QUOTE, **{where: value})
+    denied = {v.check for v in check_child(CHILD, quote, DESK, RiskLimits(), NOW) if not v.passed}
+    assert {"quote", "collar"} <= denied
+
+
+@given(st.sampled_from(BAD_DECIMALS))
+def test_no_child_passes_with_a_limit_that_is_not_finite(value: Decimal) -> None:
+    child = replace(CHILD, limit_price=value)
+    denied = {v.check for v in check_child(child, QUOTE, DESK, RiskLimits(), NOW) if not v.passed}
+    assert denied == {"collar"}
