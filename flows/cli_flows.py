@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from flows.cli_exit import answer, exits
-from flows.console import headline, show_progress_on, terminal
+from flows.console import flush_records, headline, show_progress_on, terminal
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 Day = Annotated[
@@ -138,7 +138,10 @@ def _run(work: Callable[[], Any], as_json: bool) -> Any:
         show_progress_on(terminal())
     headline("starting (Prefect records every run; this takes some seconds)")
     with prefect_api(settings):
-        return work().result()
+        try:
+            return work().result()
+        finally:
+            flush_records()
 
 
 def _demo() -> Any:

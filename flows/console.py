@@ -36,3 +36,12 @@ def headline(text: str) -> None:
 def terminal() -> TextIO:
     """Return the stream that progress goes to."""
     return sys.stderr
+
+
+def flush_records(timeout: float = 10.0) -> None:
+    """Send what Prefect still holds of logs and events, while its server is there to take them."""
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    for worker in (APILogWorker, EventsWorker):
+        worker.drain_all(timeout=timeout)

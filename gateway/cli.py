@@ -7,7 +7,7 @@ import logging
 import socket
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -30,7 +30,7 @@ ControlPort = Annotated[int, typer.Option(help="TCP port of the control socket."
 
 
 @app.command()
-def run(
+def run(  # noqa: PLR0917 - Typer reads the options from the signature
     host: Host = HOST,
     port: Port = 4999,
     control_port: ControlPort = 4998,
@@ -82,7 +82,7 @@ def run(
             start=date.fromisoformat(start) if start else None,
             reset=reset,
         )
-        asyncio.run(serve(options, lambda ready: print(ready, flush=True)))  # noqa: T201
+        asyncio.run(serve(options, lambda ready: typer.echo(str(ready))))
     except ValueError as error:
         _stop_with(InvalidInput(f"--start {start} is no date ({error}); write YYYY-MM-DD"))
     except RoboError as error:
@@ -167,7 +167,7 @@ def _next(what: str, host: str, control_port: int) -> str:
     return moment
 
 
-def _stop_with(error: RoboError) -> Any:
+def _stop_with(error: RoboError) -> NoReturn:
     typer.echo(f"error: {error}", err=True)
     raise typer.Exit(2 if isinstance(error, InvalidInput) else 1)
 

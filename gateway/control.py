@@ -23,7 +23,7 @@ OPS = ("hello", "time", "hold", "advance", "release", "status", "shutdown")
 
 
 class ControlServer:
-    """Answers {"id", "op", ...} with {"id", "ok", ...}, one connection at a time holding one clock."""
+    """Answers {"id", "op", ...} by {"id", "ok", ...}; a connection holds the clock once at most."""
 
     def __init__(
         self,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from models.domain.sessions import EXCHANGE_TZ, TradingSession, next_session, session_on
 
@@ -59,7 +59,7 @@ def _span(session: TradingSession) -> Span:
     return Span(session.date, to_micros(session.open), to_micros(session.close))
 
 
-@lru_cache(maxsize=None)
+@cache
 def span_on(day: date) -> Span | None:
     """Return the session of a New York date, or None when the market is closed that day."""
     session = session_on(day)

@@ -242,11 +242,10 @@ class OrderDesk:
             known = before.children.get(ref)
             if known is None or child.state in (ChildState.INTENT, ChildState.SENT):
                 continue
-            if (known.state, known.perm_id) == (child.state, child.perm_id):
+            told, told_before = after.reported.get(ref, 0), before.reported.get(ref, 0)
+            if (known.state, known.perm_id, told_before) == (child.state, child.perm_id, told):
                 continue
-            self.ledger.children.record_status(
-                ref, child.state, after.reported.get(ref, 0), child.perm_id
-            )
+            self.ledger.children.record_status(ref, child.state, told, child.perm_id)
         if after.state is not before.state and not after.state.is_terminal:
             self.ledger.parents.set_state(parent_id, after.state, after.reason)
             if after.state is ParentState.PAUSED:

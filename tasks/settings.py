@@ -6,10 +6,17 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit, urlunsplit
 
-from pydantic import AwareDatetime, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    AwareDatetime,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.domain.errors import InvalidInput
@@ -20,6 +27,8 @@ PREFIX = "ROBO_"
 MASK = "********"
 SAMPLE_UNIVERSE = "AAPL,AMD,BAC,BBY,CVX,GE,HD,JNJ,JPM,KO,LLY,MRK,MSFT,PEP,PFE,PG,RRC,UNH,WMT,XOM"
 PORTS = {"simulated": 4999, "paper": 4002, "live": 4001}
+
+DATA_CLIENTS = 4  # data connections use this many client ids, from ROBO_DATA_CLIENT_ID on
 
 Mode = Literal["simulated", "paper", "live"]
 ClockSource = Literal["wall", "gateway"]
@@ -117,6 +126,18 @@ class Settings(BaseSettings):
             raise ValueError("it names neither SQLite nor PostgreSQL")
         return value
 
+    @model_validator(mode="after")
+    def _check_distinct(self) -> Self:
+        data_ids = range(self.data_client_id, self.data_client_id + DATA_CLIENTS)
+        if self.client_id in data_ids:
+            raise ValueError(
+                f"ROBO_CLIENT_ID {self.client_id} is among the data connections' ids "
+                f"{data_ids[0]}-{data_ids[-1]}; set it or ROBO_DATA_CLIENT_ID to another"
+            )
+        if self.mode == "simulated" and self.port == self.control_port:
+            raise ValueError(f"ROBO_PORT and ROBO_CONTROL_PORT are both {self.port}; change one")
+        return self
+
     @property
     def state_dir(self) -> Path:
         """The folder of one mode's state: paper and live never share a file with simulated."""
@@ -212,9 +233,12 @@ def _explain(error: ValidationError) -> str:
         field = str(item["loc"][0]) if item["loc"] else ""
         if item["type"] == "default_factory_not_called":  # follows from another field's error
             continue
+        reason = item["msg"].removeprefix("Value error, ")
+        if not field:  # two settings that contradict each other
+            lines.append(reason)
+            continue
         info = Settings.model_fields[field]
         value = MASK if info.annotation is SecretStr else repr(item["input"])
-        reason = item["msg"].removeprefix("Value error, ")
         lines.append(
             f"{PREFIX}{field.upper()} is {value}: {reason[0].lower()}{reason[1:]}; "
             f"allowed: {info.description}"

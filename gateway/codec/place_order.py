@@ -107,9 +107,13 @@ _MAIN: tuple[Item, ...] = (
         (
             Many(
                 "comboLegs",
-                (*ints("conId", "ratio"), *texts("action", "exchange"))
-                + (*ints("openClose", "shortSaleSlot"), *texts("designatedLocation"))
-                + ints("exemptCode"),
+                (
+                    *ints("conId", "ratio"),
+                    *texts("action", "exchange"),
+                    *ints("openClose", "shortSaleSlot"),
+                    *texts("designatedLocation"),
+                    *ints("exemptCode"),
+                ),
             ),
             Many("orderComboLegs", decimals("price")),
             Many("smartComboRoutingParams", TAGS),
@@ -140,10 +144,15 @@ _VOLATILITY: tuple[Item, ...] = (
     *decimals("deltaNeutralAuxPrice"),
     When(
         lambda values: bool(values["deltaNeutralOrderType"]),
-        (*ints("deltaNeutralConId"), *texts("deltaNeutralSettlingFirm"))
-        + texts("deltaNeutralClearingAccount", "deltaNeutralClearingIntent")
-        + (*texts("deltaNeutralOpenClose"), *flags("deltaNeutralShortSale"))
-        + (*ints("deltaNeutralShortSaleSlot"), *texts("deltaNeutralDesignatedLocation")),
+        (
+            *ints("deltaNeutralConId"),
+            *texts("deltaNeutralSettlingFirm"),
+            *texts("deltaNeutralClearingAccount", "deltaNeutralClearingIntent"),
+            *texts("deltaNeutralOpenClose"),
+            *flags("deltaNeutralShortSale"),
+            *ints("deltaNeutralShortSaleSlot"),
+            *texts("deltaNeutralDesignatedLocation"),
+        ),
     ),
     *flags("continuousUpdate"),
     *optional_ints("referencePriceType"),
@@ -152,9 +161,14 @@ _VOLATILITY: tuple[Item, ...] = (
     *decimals("scalePriceIncrement"),
     When(
         _is_scale,
-        (*decimals("scalePriceAdjustValue"), *optional_ints("scalePriceAdjustInterval"))
-        + (*decimals("scaleProfitOffset"), *flags("scaleAutoReset"))
-        + (*optional_ints("scaleInitPosition", "scaleInitFillQty"), *flags("scaleRandomPercent")),
+        (
+            *decimals("scalePriceAdjustValue"),
+            *optional_ints("scalePriceAdjustInterval"),
+            *decimals("scaleProfitOffset"),
+            *flags("scaleAutoReset"),
+            *optional_ints("scaleInitPosition", "scaleInitFillQty"),
+            *flags("scaleRandomPercent"),
+        ),
     ),
     *texts("scaleTable", "activeStartTime", "activeStopTime", "hedgeType"),
     When(lambda values: bool(values["hedgeType"]), texts("hedgeParam")),
@@ -175,8 +189,12 @@ _ALGO: tuple[Item, ...] = (
     *flags("solicited", "randomizeSize", "randomizePrice"),
     When(
         _kind_in("PEG BENCH", "PEGBENCH"),
-        (*ints("referenceContractId"), *flags("isPeggedChangeAmountDecrease"))
-        + (*decimals("peggedChangeAmount", "referenceChangeAmount"), *texts("referenceExchangeId")),
+        (
+            *ints("referenceContractId"),
+            *flags("isPeggedChangeAmountDecrease"),
+            *decimals("peggedChangeAmount", "referenceChangeAmount"),
+            *texts("referenceExchangeId"),
+        ),
     ),
     F("conditionCount", _condition_count),
     *_conditions(0),
@@ -206,8 +224,10 @@ _TAIL: tuple[Item, ...] = (
     ),
     When(
         _kind_in("PEG BEST", "PEGBEST"),
-        (F("minCompeteSize", read_optional_int, 170),)
-        + (F("competeAgainstBestOffset", read_decimal, 170),),
+        (
+            F("minCompeteSize", read_optional_int, 170),
+            F("competeAgainstBestOffset", read_decimal, 170),
+        ),
     ),
     When(
         lambda values: (

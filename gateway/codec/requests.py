@@ -63,8 +63,16 @@ REQUESTS = _table(
     (
         1,
         "reqMktData",
-        (*VERSION, *REQ, *C12, BAG_LEGS, *DELTA_NEUTRAL, *texts("genericTickList"))
-        + (*flags("snapshot", "regulatorySnapshot"), *texts("options")),
+        (
+            *VERSION,
+            *REQ,
+            *C12,
+            BAG_LEGS,
+            *DELTA_NEUTRAL,
+            *texts("genericTickList"),
+            *flags("snapshot", "regulatorySnapshot"),
+            *texts("options"),
+        ),
     ),
     (2, "cancelMktData", (*VERSION, *REQ)),
     (3, "placeOrder", PLACE_ORDER),
@@ -74,8 +82,12 @@ REQUESTS = _table(
     (
         7,
         "reqExecutions",
-        (*VERSION, *REQ, *ints("clientId"))
-        + texts("account", "time", "symbol", "secType", "exchange", "side"),
+        (
+            *VERSION,
+            *REQ,
+            *ints("clientId"),
+            *texts("account", "time", "symbol", "secType", "exchange", "side"),
+        ),
     ),
     (8, "reqIds", (*VERSION, *ints("count"))),
     (
@@ -100,9 +112,18 @@ REQUESTS = _table(
     (
         20,
         "reqHistoricalData",
-        (*REQ, *C12, *EXPIRED, *texts("endDateTime", "barSize", "duration"), *flags("useRTH"))
-        + (*texts("whatToShow"), *ints("formatDate"), BAG_LEGS, *flags("keepUpToDate"))
-        + texts("options"),
+        (
+            *REQ,
+            *C12,
+            *EXPIRED,
+            *texts("endDateTime", "barSize", "duration"),
+            *flags("useRTH"),
+            *texts("whatToShow"),
+            *ints("formatDate"),
+            BAG_LEGS,
+            *flags("keepUpToDate"),
+            *texts("options"),
+        ),
     ),
     (
         21,
@@ -112,13 +133,21 @@ REQUESTS = _table(
     (
         22,
         "reqScannerSubscription",
-        (*REQ, *optional_ints("numberOfRows"), *texts("instrument", "locationCode", "scanCode"))
-        + (*decimals("abovePrice", "belowPrice"), *optional_ints("aboveVolume"))
-        + (*decimals("marketCapAbove", "marketCapBelow"), *texts("moodyAbove", "moodyBelow"))
-        + texts("spAbove", "spBelow", "maturityAbove", "maturityBelow")
-        + (*decimals("couponAbove", "couponBelow"), *flags("excludeConvertible"))
-        + (*optional_ints("optionVolumeAbove"), *texts("settingPairs", "stockType"))
-        + texts("filterOptions", "options"),
+        (
+            *REQ,
+            *optional_ints("numberOfRows"),
+            *texts("instrument", "locationCode", "scanCode"),
+            *decimals("abovePrice", "belowPrice"),
+            *optional_ints("aboveVolume"),
+            *decimals("marketCapAbove", "marketCapBelow"),
+            *texts("moodyAbove", "moodyBelow"),
+            *texts("spAbove", "spBelow", "maturityAbove", "maturityBelow"),
+            *decimals("couponAbove", "couponBelow"),
+            *flags("excludeConvertible"),
+            *optional_ints("optionVolumeAbove"),
+            *texts("settingPairs", "stockType"),
+            *texts("filterOptions", "options"),
+        ),
     ),
     (23, "cancelScannerSubscription", (*VERSION, *REQ)),
     (24, "reqScannerParameters", VERSION),
@@ -127,15 +156,27 @@ REQUESTS = _table(
     (
         50,
         "reqRealTimeBars",
-        (*VERSION, *REQ, *C12, *ints("barSize"), *texts("whatToShow"), *flags("useRTH"))
-        + texts("options"),
+        (
+            *VERSION,
+            *REQ,
+            *C12,
+            *ints("barSize"),
+            *texts("whatToShow"),
+            *flags("useRTH"),
+            *texts("options"),
+        ),
     ),
     (51, "cancelRealTimeBars", (*VERSION, *REQ)),
     (
         52,
         "reqFundamentalData",
-        (*VERSION, *REQ, *ints("conId"), *texts("symbol", "secType", "exchange"))
-        + texts("primaryExchange", "currency", "localSymbol", "reportType", "count", "options"),
+        (
+            *VERSION,
+            *REQ,
+            *ints("conId"),
+            *texts("symbol", "secType", "exchange"),
+            *texts("primaryExchange", "currency", "localSymbol", "reportType", "count", "options"),
+        ),
     ),
     (53, "cancelFundamentalData", (*VERSION, *REQ)),
     (
@@ -188,8 +229,13 @@ REQUESTS = _table(
     (
         86,
         "reqHistoricalNews",
-        (*REQ, *ints("conId"), *texts("providerCodes", "start", "end"), *ints("total"))
-        + texts("options"),
+        (
+            *REQ,
+            *ints("conId"),
+            *texts("providerCodes", "start", "end"),
+            *ints("total"),
+            *texts("options"),
+        ),
     ),
     (
         87,
@@ -207,8 +253,16 @@ REQUESTS = _table(
     (
         96,
         "reqHistoricalTicks",
-        (*REQ, *C12, *EXPIRED, *texts("start", "end"), *ints("count"), *texts("whatToShow"))
-        + (*flags("useRTH", "ignoreSize"), *texts("options")),
+        (
+            *REQ,
+            *C12,
+            *EXPIRED,
+            *texts("start", "end"),
+            *ints("count"),
+            *texts("whatToShow"),
+            *flags("useRTH", "ignoreSize"),
+            *texts("options"),
+        ),
     ),
     (
         97,
@@ -222,9 +276,17 @@ REQUESTS = _table(
     (
         102,
         "reqWshEventData",
-        (*REQ, *ints("conId"), F("filter", since=171), F("fillWatchlist", read_bool, 171))
-        + (F("fillPortfolio", read_bool, 171), F("fillCompetitors", read_bool, 171))
-        + (F("start", since=173), F("end", since=173), F("total", read_int, 173)),
+        (
+            *REQ,
+            *ints("conId"),
+            F("filter", since=171),
+            F("fillWatchlist", read_bool, 171),
+            F("fillPortfolio", read_bool, 171),
+            F("fillCompetitors", read_bool, 171),
+            F("start", since=173),
+            F("end", since=173),
+            F("total", read_int, 173),
+        ),
     ),
     (103, "cancelWshEventData", REQ),
     (104, "reqUserInfo", REQ),

@@ -64,7 +64,8 @@ def _quantity(total: Decimal | None) -> int:
         raise Refused(321, "Error validating request.-'bW' : cause - Size value cannot be negative")
     if total != total.to_integral_value():
         raise Refused(
-            10243, "Fractional-sized order cannot be placed via API. Please use desktop version."
+            10243,
+            "Fractional-sized order cannot be placed via API. Please use desktop version.",
         )
     if total > MOST_SHARES:
         raise Refused(201, f"Order rejected - reason: order size exceeds {MOST_SHARES} shares")

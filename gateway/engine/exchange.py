@@ -86,9 +86,8 @@ class Exchange:
             "perm_id": self._perm_id,
             "executed": self._matching.executed,
         }
-        clients = {
-            order.client_id: self.next_ids[order.client_id] for order in changes.orders.values()
-        }
+        touched = {order.client_id for order in changes.orders.values()}
+        clients = {client_id: self.next_ids[client_id] for client_id in touched}
         self._journal.save(changes, meta, self.account, self.market.disturbance, clients)
         return changes.events
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class Refused(Exception):  # noqa: N818 - it is an answer with a code, not a fault of the program
+class Refused(Exception):  # noqa: N818 - an answer with a code, not a fault of the program
     """A TWS error: its documented code and text."""
 
     def __init__(self, code: int, text: str) -> None:

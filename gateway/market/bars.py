@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MINUTE = 60
+Group = Callable[["NDArray[np.int64]"], "NDArray[np.int64]"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,7 @@ def daily_bars(market: Market, column: int, first: int, end: int, until: int) ->
         days = market.closes.dates[first:whole]
         bars = [Bar(0, day, *cell) for day, cell in zip(days, cells, strict=True)]
     for ordinal in range(whole, end):
-        bars += _merge(market, column, ordinal, until, lambda start: np.zeros_like(start), MINUTE)
+        bars += _merge(market, column, ordinal, until, (np.zeros_like, MINUTE))
     return bars
 
 
@@ -78,7 +79,7 @@ def intraday_bars(market: Market, column: int, ordinal: int, until: int, seconds
         return (start + offset) // seconds
 
     grain = MINUTE if seconds % MINUTE == 0 else 1
-    return _merge(market, column, ordinal, until, group, grain)
+    return _merge(market, column, ordinal, until, (group, grain))
 
 
 def grouped(bars: list[Bar], key: Callable[[date], object]) -> list[Bar]:
@@ -106,11 +107,11 @@ def _merge(
     column: int,
     ordinal: int,
     until: int,
-    group: Callable[[NDArray[np.int64]], NDArray[np.int64]],
-    grain: int,
+    grouping: tuple[Group, int],
 ) -> list[Bar]:
+    group, grain = grouping
     span = market.span(ordinal)
-    rows = _session_rows(market, column, ordinal, span, until, grain)
+    rows = _session_rows(market, column, ordinal, until, grain)
     if not len(rows.start):
         return []
     keys = group(rows.start)
@@ -128,9 +129,8 @@ def _merge(
     return [Bar(span.open + start * SECOND, span.date, *cell) for start, *cell in cells]
 
 
-def _session_rows(
-    market: Market, column: int, ordinal: int, span: Span, until: int, grain: int
-) -> _Rows:
+def _session_rows(market: Market, column: int, ordinal: int, until: int, grain: int) -> _Rows:
+    span = market.span(ordinal)
     done = span.second(until)
     minutes = done // MINUTE if grain == MINUTE else 0
     matrix, volumes, _ = market.minutes(column, ordinal)

@@ -1,9 +1,9 @@
 """The order book of one instrument as a taker and a resting order meet it.
 
-The undisturbed book comes from a SecondPath. Client trades disturb it: shares taken leave holes that
-refill, recent signed flow moves the mid for a while, and a part of every move stays (Almgren, Thum,
-Hauptmann & Li, 2005, equations 3 and 4: permanent impact linear, temporary impact a power of 3/5).
-Everything is a function of the path, the time and the trades so far; prices are whole cents.
+The undisturbed book comes from a SecondPath. Client trades disturb it: shares taken leave holes
+that refill, recent signed flow moves the mid for a while, and a part of every move stays (Almgren,
+Thum, Hauptmann & Li, 2005, equations 3 and 4: permanent impact linear, temporary impact a power of
+3/5). Everything is a function of the path, the time and the trades so far; prices are whole cents.
 """
 
 from __future__ import annotations

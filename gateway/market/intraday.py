@@ -55,31 +55,47 @@ def round_price(prices: NDArray[np.float64], cents: bool) -> NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
+class Days:
+    """Consecutive sessions of one instrument, all of one length, from which paths are drawn.
+
+    `key` names the random stream and `first` the ordinal of row 0. `previous`, `closes` (USD) and
+    `vols` (daily, log) have shape (rows,). `cents` says that prices lie on whole cents.
+    """
+
+    key: int
+    first: int
+    previous: NDArray[np.float64]
+    closes: NDArray[np.float64]
+    vols: NDArray[np.float64]
+    minutes: int = FULL_DAY
+    cents: bool = False
+
+    def row(self, place: int, minutes: int, cents: bool) -> Days:
+        """Return one session on its own."""
+        one = slice(place, place + 1)
+        inputs = (self.previous[one], self.closes[one], self.vols[one])
+        return Days(self.key, self.first + place, *inputs, minutes, cents)
+
+
+@dataclass(frozen=True, slots=True)
 class _LogPaths:
-    """Log prices: `points` (rows, minutes + 1), the minutes' extremes `high`, `low` (rows, minutes)."""
+    """Log prices: `points` (rows, minutes + 1), the minutes' `high` and `low` (rows, minutes)."""
 
     points: NDArray[np.float64]
     high: NDArray[np.float64]
     low: NDArray[np.float64]
 
 
-def _log_paths(
-    key: int,
-    first: int,
-    previous: NDArray[np.float64],
-    closes: NDArray[np.float64],
-    vols: NDArray[np.float64],
-    minutes: int,
-) -> _LogPaths:
+def _log_paths(days: Days) -> _LogPaths:
     from scipy.special import ndtri
 
-    rows = len(closes)
-    uniforms = uniform_rows(key_of(key, "path"), first, rows, PATH_WIDTH)
-    ending, started = np.log(closes), np.log(previous)
-    gap_noise = GAP_NOISE * vols * np.clip(ndtri(uniforms[:, 0]), -3, 3)
+    rows, minutes = len(days.closes), days.minutes
+    uniforms = uniform_rows(key_of(days.key, "path"), days.first, rows, PATH_WIDTH)
+    ending, started = np.log(days.closes), np.log(days.previous)
+    gap_noise = GAP_NOISE * days.vols * np.clip(ndtri(uniforms[:, 0]), -3, 3)
     opening = started + GAP_SHARE * (ending - started) + gap_noise
     share = u_shape(minutes)
-    scale = DAY_SHARE * vols
+    scale = DAY_SHARE * days.vols
     steps = ndtri(uniforms[:, HEAD : HEAD + minutes])
     steps *= np.sqrt(share)
     steps *= scale[:, None]
@@ -91,41 +107,42 @@ def _log_paths(
     points += (ending - opening - points[:, -1])[:, None] * clock[None, :]
     points += opening[:, None]
     points[:, -1] = ending
+    start, moved = points[:, :-1], np.diff(points, axis=1)
     doubled = 2.0 * share[None, :] * (scale**2)[:, None]
-    start = points[:, :-1]
-    moved = points[:, 1:] - start
-    squared = moved**2
-    extremes: list[NDArray[np.float64]] = []
-    for offset, sign in ((HEAD + FULL_DAY, 1.0), (HEAD + 2 * FULL_DAY, -1.0)):
-        reach = np.log(uniforms[:, offset : offset + minutes])
-        reach *= doubled
-        np.subtract(squared, reach, out=reach)
-        np.sqrt(reach, out=reach)
-        reach *= sign
-        reach += moved
-        reach *= 0.5
-        reach += start
-        extremes.append(reach)
-    return _LogPaths(points, *extremes)
+    ups = uniforms[:, HEAD + FULL_DAY : HEAD + FULL_DAY + minutes]
+    downs = uniforms[:, HEAD + 2 * FULL_DAY : HEAD + 2 * FULL_DAY + minutes]
+    return _LogPaths(
+        points,
+        start + _reach(ups, doubled, moved, 1.0),
+        start + _reach(downs, doubled, moved, -1.0),
+    )
 
 
-def minute_matrix(
-    key: int,
-    first: int,
-    previous: NDArray[np.float64],
-    closes: NDArray[np.float64],
-    vols: NDArray[np.float64],
-    minutes: int,
-    cents: bool = False,
-) -> MinuteMatrix:
-    """Return the minute bars of sessions [first, first + rows) of the stream `key`.
+def _reach(
+    uniforms: NDArray[np.float64],
+    doubled: NDArray[np.float64],
+    moved: NDArray[np.float64],
+    sign: float,
+) -> NDArray[np.float64]:
+    """Return how far bridges that move by `moved` get above (or below) their start.
 
-    `previous`, `closes` and `vols` have shape (rows,): last close and close in USD, daily log
-    volatility. A row depends on its own inputs and ordinal only.
+    `doubled` is twice their variance; worked in place, for this is where history spends its time.
     """
-    paths = _log_paths(key, first, previous, closes, vols, minutes)
+    reach = np.log(uniforms)
+    reach *= doubled
+    np.subtract(moved**2, reach, out=reach)
+    np.sqrt(reach, out=reach)
+    reach *= sign
+    reach += moved
+    reach *= 0.5
+    return reach
+
+
+def minute_matrix(days: Days) -> MinuteMatrix:
+    """Return the minute bars of sessions; a row depends on its own inputs and ordinal only."""
+    paths, cents = _log_paths(days), days.cents
     points = round_price(np.exp(paths.points), cents)
-    points[:, -1] = closes
+    points[:, -1] = days.closes
     start, end = points[:, :-1], points[:, 1:]
     return MinuteMatrix(
         points,
@@ -135,19 +152,13 @@ def minute_matrix(
 
 
 def day_ranges(
-    key: int,
-    first: int,
-    previous: NDArray[np.float64],
-    closes: NDArray[np.float64],
-    vols: NDArray[np.float64],
-    minutes: int,
-    cents: bool = False,
+    days: Days,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return each session's open, high and low: what `minute_matrix` aggregates to.
 
     Rounding does not change the order of prices, so that the extremes are found before it.
     """
-    paths = _log_paths(key, first, previous, closes, vols, minutes)
+    paths, cents, closes = _log_paths(days), days.cents, days.closes
     opened = round_price(np.exp(paths.points[:, 0]), cents)
     high = round_price(np.exp(paths.high.max(axis=1)), cents)
     low = round_price(np.exp(paths.low.min(axis=1)), cents)
@@ -155,14 +166,13 @@ def day_ranges(
     return opened, high, np.minimum(np.minimum(low, opened), closes)
 
 
-def day_volumes(
-    key: int, first: int, typical: int, returns: NDArray[np.float64], vols: NDArray[np.float64]
-) -> NDArray[np.int64]:
+def day_volumes(days: Days, typical: int) -> NDArray[np.int64]:
     """Return the shares traded in each session: lognormal, larger on days of large moves."""
     from scipy.special import ndtri
 
-    noise = ndtri(uniform_rows(key_of(key, "day-volume"), first, len(returns), 4)[:, 0])
-    surprise = np.clip(np.abs(returns) / vols, 0.0, 5.0) - 0.8
+    uniforms = uniform_rows(key_of(days.key, "day-volume"), days.first, len(days.closes), 4)
+    noise, returns = ndtri(uniforms[:, 0]), np.log(days.closes / days.previous)
+    surprise = np.clip(np.abs(returns) / days.vols, 0.0, 5.0) - 0.8
     return (typical * np.exp(0.25 * noise + 0.25 * surprise)).astype(np.int64)
 
 

@@ -15,6 +15,7 @@ from gateway.market.book import Book, Disturbance
 from gateway.market.closes import Closes
 from gateway.market.intraday import (
     FULL_DAY,
+    Days,
     MinuteMatrix,
     day_ranges,
     day_volumes,
@@ -119,13 +120,11 @@ class Market:
 
     def minutes(self, column: int, ordinal: int) -> tuple[MinuteMatrix, NDArray[np.int64], float]:
         """Return a session's undisturbed minute bars, minute volumes and daily volatility."""
-        previous, closes, vols = self._inputs(column, ordinal, ordinal + 1)
-        key = self._keys[column]
-        count = self.span(ordinal).minutes
-        cents = ordinal >= self.closes.real
-        matrix = minute_matrix(key, ordinal, previous, closes, vols, count, cents)
-        total = self._volumes(column, ordinal, previous, closes, vols)[0]
-        return matrix, minute_volumes(key, ordinal, int(total), count), float(vols[0])
+        span, cents = self.span(ordinal), ordinal >= self.closes.real
+        days = self._days(column, ordinal, ordinal + 1).row(0, span.minutes, cents)
+        total = int(day_volumes(days, INSTRUMENTS[column].volume)[0])
+        volumes = minute_volumes(days.key, ordinal, total, span.minutes)
+        return minute_matrix(days), volumes, float(days.vols[0])
 
     def daily(self, column: int, count: int) -> DailyBars:
         """Return undisturbed daily bars of ordinals [0, count), drawn once and kept."""
@@ -144,40 +143,25 @@ class Market:
         offset = self.impact[column].offset_at(self.span(ordinal).close)
         return max(round(self.closes.close(ordinal, column) * exp(offset) * 100.0), 1)
 
-    def _inputs(
-        self, column: int, first: int, end: int
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    def _days(self, column: int, first: int, end: int) -> Days:
         before = self.closes.column(column, max(first - 1, 0), end)
         closes = before[-(end - first) :]
         previous = before[: end - first] if first else np.concatenate((before[:1], before[:-1]))
-        return previous, closes, self.closes.vols(column, first, end)
-
-    def _volumes(
-        self,
-        column: int,
-        first: int,
-        previous: NDArray[np.float64],
-        closes: NDArray[np.float64],
-        vols: NDArray[np.float64],
-    ) -> NDArray[np.int64]:
-        typical = INSTRUMENTS[column].volume
-        returns = np.log(closes / previous)
-        return day_volumes(self._keys[column], first, typical, returns, vols)
+        vols = self.closes.vols(column, first, end)
+        real = end <= self.closes.real
+        return Days(self._keys[column], first, previous, closes, vols, FULL_DAY, not real)
 
     def _daily_rows(self, column: int, first: int, end: int) -> DailyBars:
-        previous, closes, vols = self._inputs(column, first, end)
-        key, real = self._keys[column], end <= self.closes.real
-        opened, high, low = day_ranges(key, first, previous, closes, vols, FULL_DAY, not real)
+        days = self._days(column, first, end)
+        opened, high, low = day_ranges(days)
         for row in range(end - first):
             minutes = self.span(first + row).minutes
             cents = first + row >= self.closes.real
-            if minutes != FULL_DAY or cents == real:
-                one = slice(row, row + 1)
-                inputs = (previous[one], closes[one], vols[one])
-                ranges = day_ranges(key, first + row, *inputs, minutes, cents)
-                opened[one], high[one], low[one] = ranges
-        volume = self._volumes(column, first, previous, closes, vols)
-        return DailyBars(opened, high, low, closes, volume)
+            if minutes != FULL_DAY or cents != days.cents:
+                ranges = day_ranges(days.row(row, minutes, cents))
+                opened[row : row + 1], high[row : row + 1], low[row : row + 1] = ranges
+        volume = day_volumes(days, INSTRUMENTS[column].volume)
+        return DailyBars(opened, high, low, days.closes, volume)
 
     def ordinals_before(self, day: date) -> int:
         """Return how many sessions there are up to and including a New York date."""

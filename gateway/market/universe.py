@@ -11,7 +11,7 @@ FIRST_CON_ID = 700_000_001
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """One US stock. `con_id` is this gateway's own; `volume` is its typical daily volume (shares)."""
+    """One US stock. `con_id` is this gateway's own; `volume` its usual daily shares."""
 
     con_id: int
     symbol: str

@@ -1,4 +1,4 @@
-"""Account values, portfolio, positions and profit: on request, and as they change."""
+"""Account values, portfolio and positions: on request, and as they change."""
 
 from __future__ import annotations
 
@@ -7,11 +7,10 @@ from typing import TYPE_CHECKING, Any
 from gateway.codec.messages import Out, cents, message
 from gateway.engine.account import INITIAL_MARGIN, MAINTENANCE_MARGIN, Position
 from gateway.engine.refusal import Refused
-from gateway.market.universe import FIRST_CON_ID, INSTRUMENTS
+from gateway.market.universe import INSTRUMENTS
 from gateway.options import ACCOUNT
 from gateway.session.connection import Connection
 from gateway.session.order_echo import stock
-from gateway.session.subscriptions import ProfitSingle
 from gateway.timeline import new_york
 
 if TYPE_CHECKING:
@@ -21,9 +20,21 @@ Values = dict[str, Any]
 Row = tuple[str, str, str]
 UNSET = "1.7976931348623157E308"
 LEDGER_TAGS = frozenset(
-    ("CashBalance", "TotalCashBalance", "NetLiquidationByCurrency", "StockMarketValue")
-    + ("RealizedPnL", "UnrealizedPnL", "ExchangeRate", "AccruedCash", "Currency")
-    + ("NetDividend", "FundValue", "RealCurrency", "AccountOrGroup")
+    (
+        "CashBalance",
+        "TotalCashBalance",
+        "NetLiquidationByCurrency",
+        "StockMarketValue",
+        "RealizedPnL",
+        "UnrealizedPnL",
+        "ExchangeRate",
+        "AccruedCash",
+        "Currency",
+        "NetDividend",
+        "FundValue",
+        "RealCurrency",
+        "AccountOrGroup",
+    )
 )
 
 
@@ -166,7 +177,8 @@ def account_summary(hub: Hub, connection: Connection, values: Values) -> None:
     if len(connection.subscriptions.summaries) >= 2:
         raise Refused(
             322,
-            "Error processing request.-'bF' : cause - Maximum number of account summary requests exceeded",
+            "Error processing request.-'bF' : cause - "
+            "Maximum number of account summary requests exceeded",
         )
     connection.subscriptions.summaries[values["reqId"]] = tags
     _send_summary(connection, values["reqId"], account_rows(hub), tags)
@@ -240,61 +252,6 @@ def _send_position_multi(
     connection.send(message(Out.POSITION_MULTI, *fields, ""))
 
 
-def profit(hub: Hub, connection: Connection, values: Values) -> None:
-    """Start profit updates of the account."""
-    connection.subscriptions.profit[values["reqId"]] = ()
-    tell_profit(hub, connection)
-
-
-def cancel_profit(hub: Hub, connection: Connection, values: Values) -> None:
-    """Stop profit updates of the account."""
-    connection.subscriptions.profit.pop(values["reqId"], None)
-
-
-def profit_single(hub: Hub, connection: Connection, values: Values) -> None:
-    """Start profit updates of one position."""
-    column = values["conId"] - FIRST_CON_ID
-    if not 0 <= column < len(INSTRUMENTS):
-        raise Refused(200, "No security definition has been found for the request")
-    request_id = values["reqId"]
-    connection.subscriptions.profit_single[request_id] = ProfitSingle(request_id, column)
-    tell_profit(hub, connection)
-
-
-def cancel_profit_single(hub: Hub, connection: Connection, values: Values) -> None:
-    """Stop profit updates of one position."""
-    connection.subscriptions.profit_single.pop(values["reqId"], None)
-
-
-def tell_profit(hub: Hub, connection: Connection) -> None:
-    """Send profit figures that changed to those who follow them."""
-    subscriptions = connection.subscriptions
-    account = hub.exchange.account
-    if subscriptions.profit:
-        marks = hub.exchange.marks()
-        equity = account.equity(marks)
-        basis = sum(position.basis for position in account.positions.values())
-        realized = sum(position.realized for position in account.positions.values())
-        figures = (equity - account.prior_equity, equity - account.cash - basis, realized)
-        for request_id, sent in subscriptions.profit.items():
-            if figures != sent:
-                subscriptions.profit[request_id] = figures
-                connection.send(message(Out.PNL, request_id, *map(cents, figures)))
-    for single in subscriptions.profit_single.values():
-        position = account.positions.get(single.column, Position())
-        value = position.shares * hub.exchange.mark(single.column)
-        figures = (
-            value - position.opening + position.flow,
-            value - position.basis,
-            position.realized,
-            value,
-        )
-        if (position.shares, *figures) != single.sent:
-            single.sent = (position.shares, *figures)
-            fields = (single.request_id, position.shares, *map(cents, figures))
-            connection.send(message(Out.PNL_SINGLE, *fields))
-
-
 HANDLERS = {
     "reqAccountUpdates": account_updates,
     "reqAccountUpdatesMulti": account_multi,
@@ -305,8 +262,4 @@ HANDLERS = {
     "cancelPositions": cancel_positions,
     "reqPositionsMulti": positions_multi,
     "cancelPositionsMulti": cancel_positions_multi,
-    "reqPnL": profit,
-    "cancelPnL": cancel_profit,
-    "reqPnLSingle": profit_single,
-    "cancelPnLSingle": cancel_profit_single,
 }

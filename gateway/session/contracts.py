@@ -11,8 +11,25 @@ UNKNOWN = "No security definition has been found for the request"
 EXCHANGES = ("SMART", "NYSE", "NASDAQ", "ARCA", "BATS", "IEX")
 SAME_EXCHANGE = {"ISLAND": "NASDAQ"}
 SEC_TYPES = frozenset(
-    ("STK", "OPT", "FUT", "CASH", "IND", "FOP", "CFD", "BAG", "WAR", "BOND", "CMDTY", "NEWS")
-    + ("FUND", "IOPT", "CONTFUT", "CRYPTO", "EC")
+    (
+        "STK",
+        "OPT",
+        "FUT",
+        "CASH",
+        "IND",
+        "FOP",
+        "CFD",
+        "BAG",
+        "WAR",
+        "BOND",
+        "CMDTY",
+        "NEWS",
+        "FUND",
+        "IOPT",
+        "CONTFUT",
+        "CRYPTO",
+        "EC",
+    )
 )
 
 

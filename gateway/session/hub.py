@@ -1,4 +1,4 @@
-"""The broker's side of every session: takes requests, works them, tells each client what it should know."""
+"""The broker's side of every session: works requests and tells clients what they should know."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from gateway.session import (
     account_requests,
     history_requests,
     order_requests,
+    profit_requests,
     quote_requests,
     reference_requests,
     refusals,
@@ -58,6 +59,7 @@ class Hub:
             **reference_requests.HANDLERS,
             **order_requests.HANDLERS,
             **account_requests.HANDLERS,
+            **profit_requests.HANDLERS,
             **quote_requests.HANDLERS,
             **history_requests.HANDLERS,
         }
@@ -108,7 +110,7 @@ class Hub:
             )
         except Refused as refusal:
             connection.error(_request_id(values), refusal.code, refusal.text)
-        except Exception as error:  # noqa: BLE001 - a fault must reach the operator, not the loop
+        except Exception as error:
             log.exception("request %s failed", name)
             connection.error(_request_id(values), 322, f"Error processing request: {error}")
             if self.exchange.changes.any or self.exchange.changes.events:
@@ -124,7 +126,7 @@ class Hub:
                 await work
             except Refused as refusal:
                 connection.error(request_id, refusal.code, refusal.text)
-            except Exception as error:  # noqa: BLE001 - as above
+            except Exception as error:
                 log.exception("request %s failed", request_id)
                 connection.error(request_id, 322, f"Error processing request: {error}")
 
@@ -175,7 +177,7 @@ class Hub:
         """Write what happened to the journal, then tell the clients."""
         try:
             events = self.exchange.commit()
-        except Exception as error:  # noqa: BLE001 - what is not written must not be acknowledged
+        except Exception as error:
             log.exception("the journal cannot be written")
             self.fail(error)
             return
@@ -220,7 +222,7 @@ class Hub:
                 continue
             quote_requests.tell_quotes(self, connection, force=final)
             if slow:
-                account_requests.tell_profit(self, connection)
+                profit_requests.tell_profit(self, connection)
                 if stale:
                     account_requests.tell_account(self, connection)
         if slow:

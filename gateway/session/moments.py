@@ -28,7 +28,7 @@ def parse_moment(text: str) -> int:
         zone = ZoneInfo(words[2]) if len(words) > 2 else EXCHANGE_TZ
         day = words[0]
         clock = words[1] if len(words) > 1 else "00:00:00"
-        stamp = datetime.strptime(f"{day} {clock}", "%Y%m%d %H:%M:%S")
-        return to_micros(stamp.replace(tzinfo=zone).astimezone(UTC))
+        stamp = datetime.strptime(f"{day} {clock}", "%Y%m%d %H:%M:%S").replace(tzinfo=zone)
+        return to_micros(stamp.astimezone(UTC))
     except (ValueError, IndexError, OSError, OverflowError, ZoneInfoNotFoundError):
         raise Refused(10314, INVALID) from None

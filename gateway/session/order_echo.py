@@ -65,8 +65,13 @@ _PEG_BENCH = When(
 )
 _PEG_TAIL = tuple(
     F(name, since=170)
-    for name in ("minTradeQty", "minCompeteSize", "competeAgainstBestOffset")
-    + ("midOffsetAtWhole", "midOffsetAtHalf")
+    for name in (
+        "minTradeQty",
+        "minCompeteSize",
+        "competeAgainstBestOffset",
+        "midOffsetAtWhole",
+        "midOffsetAtHalf",
+    )
 )
 
 OPEN_ORDER_HEAD: tuple[Item, ...] = (

@@ -1,4 +1,4 @@
-"""Requests that this gateway understands and, as the real one does without the service, declines."""
+"""Requests that are understood and declined, as the real gateway does without the service."""
 
 from __future__ import annotations
 
@@ -13,45 +13,42 @@ if TYPE_CHECKING:
 
 Values = dict[str, Any]
 
+VALIDATING = "Error validating request.-'bT' : cause - "
+NO_FA = (321, f"{VALIDATING}FA data operations ignored for non FA customers.")
+NO_NEWS = (10276, "News feed is not allowed.")
+NO_VENDOR = (508, "Verification requires an authorised third-party vendor.")
+NO_FUNDAMENTALS = (
+    430,
+    "We are sorry, but fundamentals data for the security specified is not available.",
+)
+NO_DEPTH = (
+    10092,
+    "Deep market data is not supported for this combination of security type/exchange",
+)
 CODES = {
-    "reqMktDepth": (
-        10092,
-        "Deep market data is not supported for this combination of security type/exchange",
-    ),
+    "reqMktDepth": NO_DEPTH,
     "reqTickByTickData": (10190, "Max number of tick-by-tick requests has been reached."),
     "reqRealTimeBars": (420, "Invalid Real-time Query:No market data permissions"),
-    "reqHistogramData": (
-        321,
-        "Error validating request.-'bQ' : cause - Histogram is not supported",
-    ),
+    "reqHistogramData": (10089, "Requested market data requires additional subscription for API."),
     "reqScannerSubscription": (
         162,
         "Historical Market Data Service error message:Scanner is not available",
     ),
-    "reqFundamentalData": (
-        430,
-        "We are sorry, but fundamentals data for the security specified is not available.",
-    ),
-    "reqNewsArticle": (10276, "News feed is not allowed."),
-    "reqHistoricalNews": (10276, "News feed is not allowed."),
-    "reqNewsBulletins": (10276, "News feed is not allowed."),
-    "reqWshMetaData": (10276, "News feed is not allowed."),
-    "reqWshEventData": (10276, "News feed is not allowed."),
-    "requestFA": (
-        321,
-        "Error validating request.-'bT' : cause - FA data operations ignored for non FA customers.",
-    ),
-    "replaceFA": (
-        321,
-        "Error validating request.-'bT' : cause - FA data operations ignored for non FA customers.",
-    ),
+    "reqFundamentalData": NO_FUNDAMENTALS,
+    "reqNewsArticle": NO_NEWS,
+    "reqHistoricalNews": NO_NEWS,
+    "reqNewsBulletins": NO_NEWS,
+    "reqWshMetaData": NO_NEWS,
+    "reqWshEventData": NO_NEWS,
+    "requestFA": NO_FA,
+    "replaceFA": NO_FA,
     "exerciseOptions": (200, UNKNOWN),
     "calculateImpliedVolatility": (200, UNKNOWN),
     "calculateOptionPrice": (200, UNKNOWN),
-    "verifyRequest": (508, "Verification requires an authorised third-party vendor."),
-    "verifyMessage": (508, "Verification requires an authorised third-party vendor."),
-    "verifyAndAuthRequest": (508, "Verification requires an authorised third-party vendor."),
-    "verifyAndAuthMessage": (508, "Verification requires an authorised third-party vendor."),
+    "verifyRequest": NO_VENDOR,
+    "verifyMessage": NO_VENDOR,
+    "verifyAndAuthRequest": NO_VENDOR,
+    "verifyAndAuthMessage": NO_VENDOR,
 }
 SILENT = (
     *("setServerLogLevel", "cancelNewsBulletins", "cancelScannerSubscription"),

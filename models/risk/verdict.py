@@ -42,7 +42,7 @@ def compare(
     if broken is not None:
         return broken
     numbers: dict[str, float | str] = {"value": float(value), "limit": float(limit)}
-    within = value <= limit
+    within = _exact(value) <= _exact(limit)
     relation = "within" if within else "above"
     reason = f"{what} {_show(value)} {unit} is {relation} the limit of {_show(limit)} {unit}"
     if not within and excused:
@@ -61,6 +61,11 @@ def not_finite(check: str, values: Mapping[str, Number]) -> Verdict | None:
 
 def _is_finite(value: Number) -> bool:
     return value.is_finite() if isinstance(value, Decimal) else isfinite(value)
+
+
+def _exact(value: Number) -> Decimal:
+    # A limit written as 1.38 means that, and not the binary fraction just below it.
+    return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
 
 
 def _show(value: Number) -> str:

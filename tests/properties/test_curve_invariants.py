@@ -1,6 +1,7 @@
-"""Target curves: exact sums, monotone, zero before the start and everything at the end ([6], [7])."""
+"""Target curves: exact sums, monotone, 0 before the start, everything at the end ([6], [7])."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,7 +24,7 @@ curves = st.builds(
 def test_slices_sum_exactly_and_are_within_one_share_of_each_other(curve: TwapCurve) -> None:
     marks = [*curve.due_times(), curve.end]
     done = [curve.planned(mark) for mark in marks]
-    slices = [after - before for before, after in zip(done, done[1:], strict=False)]
+    slices = [after - before for before, after in pairwise(done)]
     assert sum(slices) == curve.quantity
     assert set(slices) <= {curve.quantity // curve.slices, curve.quantity // curve.slices + 1}
 

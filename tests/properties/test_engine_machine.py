@@ -175,18 +175,16 @@ class EngineMachine(RuleBasedStateMachine):
             self.recover(arrives)
 
     @precondition(lambda self: self.connected and self.engine.state is ParentState.WORKING)
-    @rule(data=st.data(), part=st.floats(0, 1), shuffled=st.booleans())
-    def whole_slice(self, data: st.DataObject, part: float, shuffled: bool) -> None:
-        """One slice as it goes on most days, but for the order of the messages."""
+    @rule(order=st.randoms(use_true_random=False), part=st.floats(0, 1), late=st.integers(0, 3))
+    def whole_slice(self, order: random.Random, part: float, late: int) -> None:
+        """One slice as on most days, but its messages come shuffled, and `late` of them later."""
         self.next_slice()
         while self.wire_out:
             self.at_broker(self.wire_out.pop(0), rejects=False)
-        for order in [o for o in self.orders.values() if o.live]:
-            self.trade(order, part, ends=False)
-            self.end(order)
-        while self.wire_in:
-            last = len(self.wire_in) - 1
-            self.hand_over(data.draw(st.integers(0, last)) if shuffled else 0)
+        for live in [each for each in self.orders.values() if each.live]:
+            self.trade(live, part, ends=True)
+        while len(self.wire_in) > late:
+            self.hand_over(order.randrange(len(self.wire_in)))
 
     @rule(chance=st.integers(0, 39))
     def person(self, chance: int) -> None:
@@ -380,7 +378,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.feed(ev.CancelRequested("the test ends"))
         self.stopped = True
         for _ in range(3):
-            self.recover(arrives=True)
+            self.recover(arrives=self.counter % 2 == 0)
         for event in self.wire_in:
             self.feed(event)
         assert self.engine.state.is_terminal, "[12]"

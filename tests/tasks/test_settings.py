@@ -115,6 +115,16 @@ def test_all_wrong_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> 
         load_settings()
 
 
+def test_settings_that_contradict_each_other_are_refused() -> None:
+    for client_id in (12, 15):
+        with pytest.raises(InvalidInput, match=rf"ROBO_CLIENT_ID {client_id} .* 12-15"):
+            load_settings(client_id=client_id)
+    assert load_settings(client_id=16).client_id == 16
+    with pytest.raises(InvalidInput, match="ROBO_PORT and ROBO_CONTROL_PORT"):
+        load_settings(port=4998)
+    assert load_settings(mode="paper", port=4998).port == 4998
+
+
 def test_secret_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ROBO_LEDGER_URL", "mysql://robo:canary@db/robo")
     with pytest.raises(InvalidInput) as caught:
