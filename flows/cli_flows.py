@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Any
@@ -134,6 +135,7 @@ def _run(work: Callable[[], Any], as_json: bool) -> Any:
 
     settings = load_settings()
     quiet_dependencies(settings)
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")  # say() shows it
     if not as_json:
         show_progress_on(terminal())
     headline("starting (Prefect records every run; this takes some seconds)")

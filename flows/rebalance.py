@@ -84,8 +84,9 @@ def _rebalance(parameters: RebalanceParameters) -> Outcome:
 
 def _summary(plan: RebalancePlan) -> str:
     invested = sum(plan.weights.values())
+    held = sum(shares != 0 for shares in plan.targets.values())
     text = (
-        f"planned {plan.session}: {len(plan.accepted)} parent orders in {len(plan.targets)} "
+        f"planned {plan.session}: {len(plan.accepted)} parent orders towards a book of {held} "
         f"symbols, {invested:.1%} of equity invested, decided on the closes of {plan.as_of}"
     )
     if plan.rejected:

@@ -15,8 +15,8 @@ COLUMNS = (
     "side",
     "target shares",
     "filled shares",
-    "average price USD",
-    "arrival price USD",
+    "average USD",
+    "arrival USD",
     "shortfall bps",
     "shortfall USD",
     "commission USD",
@@ -33,12 +33,12 @@ def day_rows(report: DayReport) -> list[dict[str, Any]]:
         "side": "",
         "target shares": f"{sum(row.order.quantity for row in report.worked):,}",
         "filled shares": f"{sum(row.filled for row in report.worked):,}",
-        "average price USD": "",
-        "arrival price USD": "",
+        "average USD": "",
+        "arrival USD": "",
         "shortfall bps": _shown(report.shortfall_bps, 2),
         "shortfall USD": _shown(report.shortfall_usd, 2),
         "commission USD": _shown(report.commission, 2),
-        "state": f"{_shown(report.traded_notional, 2)} USD traded",
+        "state": "",
     }
     return [*rows, total]
 
@@ -72,7 +72,8 @@ def day_table(report: DayReport) -> Table:
     table = Table(title=f"Trading day {report.session}", title_justify="left")
     for name in COLUMNS:
         numeric = name not in ("symbol", "side", "state")
-        table.add_column(name, justify="right" if numeric else "left", overflow="fold")
+        heading = "\n".join(name.split(" "))
+        table.add_column(heading, justify="right" if numeric else "left", no_wrap=True)
     rows = day_rows(report)
     for row in rows:
         if row is rows[-1]:
@@ -88,8 +89,8 @@ def _row(parent: ParentReport) -> dict[str, Any]:
         "side": parent.order.side.value,
         "target shares": f"{parent.order.quantity:,}",
         "filled shares": f"{parent.filled:,}",
-        "average price USD": _shown(parent.average_price, 4),
-        "arrival price USD": _shown(parent.arrival_price, 4),
+        "average USD": _shown(parent.average_price, 4),
+        "arrival USD": _shown(parent.arrival_price, 4),
         "shortfall bps": _shown(cost.total_bps if cost else None, 2),
         "shortfall USD": _shown(cost.total if cost else None, 2),
         "commission USD": _shown(parent.commission, 2),

@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from models.domain.orders import ChildState
 from models.execution.engine import restore
 from models.execution.events import ChildEvidence, ProvenNeverSent, Reconciled
+from models.execution.state import SlicingPolicy
 from tasks.account import require_agreement
 from tasks.broker.protocol import DONE_STATUSES
 
 if TYPE_CHECKING:
     from datetime import date
 
-    from models.execution.state import ParentExecution, SlicingPolicy
+    from models.domain.orders import ParentOrder
+    from models.execution.state import ParentExecution
     from tasks.broker.protocol import Evidence, OrderGateway, OrderStatus
     from tasks.orders import OrderDesk
+    from tasks.settings import Settings
     from warehouse.ledger import OrderLedger
 
 logger = logging.getLogger("robo.recovery")
@@ -33,14 +37,28 @@ _ENDED = {
 }
 
 
+def slicing_policy(settings: Settings, order: ParentOrder) -> SlicingPolicy:
+    """Return how an order is sliced: at most ROBO_SLICES children of at least ROBO_MIN_CHILD_USD.
+
+    A smaller child would pay the broker's minimum commission for next to nothing. The decision
+    price sets the number, so that a restart comes to the same schedule.
+    """
+    notional = float(order.quantity * order.decision_price)
+    affordable = int(notional // settings.min_child_usd) if settings.min_child_usd else 10**6
+    return SlicingPolicy(
+        slices=max(1, min(settings.slices, affordable)),
+        offset_bps=Decimal(str(settings.limit_offset_bps)),
+    )
+
+
 def restore_session(
-    ledger: OrderLedger, session: date, policy: SlicingPolicy
+    ledger: OrderLedger, session: date, settings: Settings
 ) -> dict[str, ParentExecution]:
     """Rebuild, from the ledger alone, every parent of a session that may still produce a child."""
     return {
         record.order.parent_id: restore(
             record.order,
-            policy,
+            slicing_policy(settings, record.order),
             ledger.children.of_parent(record.order.parent_id),
             ledger.executions.fills_of(record.order.parent_id),
             record.state,

@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING
 from models.domain.errors import HaltTrading, RetryLater, SkipToday
 from models.domain.sessions import TradingSession, exchange_date, session_on
 from models.execution.events import SessionClosed
-from models.execution.state import SlicingPolicy
 from tasks.account import AccountBook
 from tasks.broker.clock import GatewayClock, WallClock, open_clock
 from tasks.broker.protocol import GatewayUnreachable
@@ -88,7 +87,7 @@ class ExecutionSession:
         try:
             await self._open_clock()
             day = self._require_session()
-            executions = restore_session(self.ledger, day.date, self._policy())
+            executions = restore_session(self.ledger, day.date, self.settings)
             self._require_work(day, executions)
             return await self._run_day(day)
         finally:
@@ -129,7 +128,7 @@ class ExecutionSession:
         data = self._data = await DataConnection.open(address(settings, Role.DATA), timeout)
         settings.require_tradable(orders.account)
         data.stamp_quotes_with(self._clock.now)
-        executions = restore_session(self.ledger, day.date, self._policy())
+        executions = restore_session(self.ledger, day.date, self.settings)
         evidence = await orders.collect_evidence()
         adopt(self.ledger, evidence)
         before = self._equity_before(day, evidence.account, evidence.net_liquidation)
@@ -277,10 +276,6 @@ class ExecutionSession:
                 f"market closed: the session of {day.date} opens in {wait / 60:.0f} minutes, "
                 f"longer than the {self.longest_wait / 60:.0f} minutes this run may wait"
             )
-
-    def _policy(self) -> SlicingPolicy:
-        offset = Decimal(str(self.settings.limit_offset_bps))
-        return SlicingPolicy(slices=self.settings.slices, offset_bps=offset)
 
     def _equity_before(self, day: TradingSession, account: str, now_worth: Decimal) -> float:
         label = f"{day.date} before"

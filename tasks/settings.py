@@ -80,7 +80,10 @@ class Settings(BaseSettings):
         description="symbols, comma separated: AAPL,MSFT",
     )
     history_years: int = Field(33, ge=1, le=60, description="years of daily bars to ask for, 1-60")
-    slices: int = Field(13, ge=1, le=390, description="child orders per parent, 1-390")
+    slices: int = Field(13, ge=1, le=390, description="most child orders per parent, 1-390")
+    min_child_usd: float = Field(
+        2500.0, ge=0, le=1e7, description="USD below which a child is not made smaller, 0-10000000"
+    )
     limit_offset_bps: float = Field(5.0, ge=0, le=500, description="bps beyond the touch, 0-500")
     limits_file: Path = Field(Path("limits.toml"), description="path of the risk limits")
     ledger_url: SecretStr = Field(

@@ -72,9 +72,9 @@ class Market:
     `daily` belongs to one thread; the rest may be called from that one and the loop's.
     """
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, closes: Closes | None = None) -> None:
         self.seed = seed
-        self.closes = Closes(seed)
+        self.closes = closes or Closes(seed)
         self.impact = [Impact() for _ in INSTRUMENTS]
         self.disturbance = [Disturbance() for _ in INSTRUMENTS]
         self._keys = [key_of(seed, instrument.symbol) for instrument in INSTRUMENTS]

@@ -1,0 +1,142 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from models.domain.orders import ChildOrder, ParentOrder, Quote, Side
+from models.domain.sessions import session_on
+from models.risk.context import PlanContext, SendContext
+from models.risk.gate import check_child, check_parent
+from models.risk.limits import RiskLimits
+from models.risk.verdict import Verdict, all_passed, denials
+
+SESSION = session_on(datetime(2022, 11, 25, tzinfo=UTC).date())  # a half-day: closes at 18:00 UTC
+NOW = datetime(2022, 11, 25, 15, tzinfo=UTC)
+ORDER = ParentOrder(
+    "p", NOW.date(), "trend", "KO", Side.BUY, 100, "TWAP", NOW, NOW + timedelta(hours=2),
+    Decimal(50), NOW, "m",
+)  # fmt: skip
+CHILD = ChildOrder("p", 1, 1, "KO", Side.BUY, 100, Decimal("50.01"), "IOC")
+QUOTE = Quote("KO", Decimal("49.99"), Decimal("50.01"), 500, 500, NOW)
+LIMITS = RiskLimits()
+BOOK = PlanContext(equity=100_000.0, adv={"KO": 1e7})
+DESK = SendContext(None, SESSION, 100, 0, 100_000.0, 100_000.0, 100_000.0)
+
+
+def denied_parent(order=ORDER, book=BOOK, limits=LIMITS):
+    return [v.check for v in check_parent(order, book, limits) if not v.passed]
+
+
+def denied_child(child=CHILD, quote=QUOTE, desk=DESK, limits=LIMITS, now=NOW):
+    return [v.check for v in check_child(child, quote, desk, limits, now) if not v.passed]
+
+
+def test_an_ordinary_order_passes_every_check():
+    assert denied_parent() == denied_child() == []
+    assert len(check_parent(ORDER, BOOK, RiskLimits())) == 9
+    assert len(check_child(CHILD, QUOTE, DESK, RiskLimits(), NOW)) == 9
+
+
+@pytest.mark.parametrize(
+    ("order", "checks"),
+    [
+        ({"quantity": 10_000}, {"notional", "position", "gross", "net"}),  # a quantity x 100
+        ({"quantity": 10_001, "decision_price": Decimal(1)}, {"quantity"}),
+        ({"decision_price": Decimal(500)}, {"position"}),  # a price x 10
+        ({"side": Side.SELL}, {"short"}),  # the wrong side
+        ({"quantity": 0}, {"quantity"}),
+        ({"symbol": "gme"}, {"restricted", "adv"}),
+    ],
+)
+def test_fat_fingers_are_denied(order, checks):
+    limits = RiskLimits(restricted=frozenset({"GME"}))
+    assert set(denied_parent(replace(ORDER, **order), limits=limits)) == checks
+
+
+def test_a_sale_in_the_same_batch_pays_for_a_purchase():
+    full = replace(BOOK, positions={"XOM": 1000}, prices={"XOM": 100.0})
+    assert denied_parent(book=full) == ["gross", "net"]
+    assert denied_parent(book=replace(full, pending={"XOM": -100})) == []
+
+
+def test_an_order_that_reduces_passes_though_the_book_is_over_its_limits():
+    over = replace(BOOK, positions={"KO": 4000})
+    sale = replace(ORDER, side=Side.SELL)
+    assert denied_parent(sale, over) == []
+    assert set(denied_parent(ORDER, over)) == {"position", "gross", "net"}
+
+
+def test_a_symbol_of_the_book_without_a_price_denies():
+    assert denied_parent(book=replace(BOOK, positions={"XOM": 1})) == ["gross", "net"]
+    assert denied_parent(book=replace(BOOK, positions={"XOM": 0})) == []
+
+
+def test_pending_purchases_cannot_be_sold():
+    book = replace(BOOK, positions={"KO": 50}, pending={"KO": 100})
+    assert denied_parent(replace(ORDER, side=Side.SELL), book) == ["short"]
+    assert denied_parent(replace(ORDER, side=Side.SELL, quantity=50), book) == []
+
+
+def test_duplicates_are_of_one_strategy_symbol_and_side():
+    again = replace(ORDER, parent_id="q", decided_at=NOW + timedelta(seconds=1))
+    book = replace(BOOK, recent=(ORDER,))
+    assert denied_parent(again, book) == ["duplicate"]
+    assert denied_parent(ORDER, book) == []
+    assert denied_parent(replace(again, strategy="value"), book) == []
+
+
+def test_a_halt_denies_with_its_reason():
+    verdicts = check_child(CHILD, QUOTE, replace(DESK, halt_reason="by hand"), RiskLimits(), NOW)
+    assert denials(verdicts) == "halt: trading is halted: by hand"
+
+
+@pytest.mark.parametrize(
+    ("now", "is_open"),
+    [
+        (datetime(2022, 11, 25, 14, 29, 59, tzinfo=UTC), False),
+        (datetime(2022, 11, 25, 14, 30, tzinfo=UTC), True),
+        (datetime(2022, 11, 25, 17, 59, 59, tzinfo=UTC), True),
+        (datetime(2022, 11, 25, 18, 0, tzinfo=UTC), False),
+    ],
+)
+def test_a_half_day_ends_early(now, is_open):
+    denied = denied_child(quote=replace(QUOTE, at=now), now=now)
+    assert denied == ([] if is_open else ["market_open"])
+
+
+def test_a_holiday_denies():
+    assert denied_child(desk=replace(DESK, session=None)) == ["market_open"]
+
+
+def test_no_quote_or_another_symbols_denies():
+    assert denied_child(quote=None) == ["quote", "collar"]
+    assert denied_child(quote=replace(QUOTE, symbol="PEP")) == ["quote"]
+
+
+def test_a_child_without_a_limit_or_of_a_restricted_symbol_denies():
+    assert denied_child(replace(CHILD, limit_price=None)) == ["collar"]
+    assert denied_child(limits=RiskLimits(restricted=frozenset({"KO"}))) == ["restricted"]
+    assert denied_child(replace(CHILD, quantity=0)) == ["remaining"]
+
+
+def test_losses_leave_only_reducing_orders():
+    lost = replace(DESK, equity=96_000.0)
+    assert denied_child(desk=lost) == ["daily_loss"]
+    sunk = replace(lost, equity=70_000.0)
+    assert denied_child(desk=sunk) == ["daily_loss", "drawdown"]
+    assert denied_child(replace(CHILD, side=Side.SELL), desk=replace(sunk, position=100)) == []
+    assert denied_child(desk=replace(DESK, day_start_equity=0.0)) == ["daily_loss"]
+
+
+def test_no_verdicts_is_no_permission():
+    assert not all_passed([])
+    assert all_passed([Verdict("a", True, "")])
+    assert not all_passed([Verdict("a", True, ""), Verdict("b", False, "")])
+
+
+def test_a_verdict_says_what_it_compared():
+    verdicts = check_parent(replace(ORDER, quantity=10_001), BOOK, RiskLimits())
+    verdict = next(v for v in verdicts if v.check == "quantity")
+    assert verdict.reason == "order of 10,001 shares is above the limit of 10,000 shares"
+    assert verdict.numbers == {"value": 10_001, "limit": 10_000}
