@@ -201,8 +201,14 @@ class OrderDesk:
         self.ledger.executions.record(fill, self.gateway.account)
         if parent_id is not None:
             self.feed(parent_id, ChildFilled(fill), now)
-        else:
-            logger.warning("execution %s belongs to no parent of this session", fill.exec_id)
+        elif self.ledger.children.get(fill.order_ref) is None:
+            logger.warning(
+                "execution %s (%s %d %s) is of no order of this system",
+                fill.exec_id,
+                fill.side,
+                fill.quantity,
+                fill.symbol,
+            )
 
     def _take_status(self, status: OrderStatus, now: datetime) -> None:
         parent_id = self._parent_of(status.order_ref)

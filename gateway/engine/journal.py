@@ -46,18 +46,22 @@ class Journal:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = _locked(folder / "gateway.lock")
+        except OSError as error:
+            raise _unusable(folder, error) from error
+        try:
             if reset:
                 for suffix in ("", "-wal", "-shm"):
                     Path(f"{self.path}{suffix}").unlink(missing_ok=True)
             self._db = sqlite3.connect(self.path, isolation_level=None)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute("PRAGMA synchronous=NORMAL")
+            self._prepare()
         except (OSError, sqlite3.Error) as error:
-            raise InvalidInput(
-                f"state directory {folder} cannot be used ({error}); give --state-dir a folder "
-                "that can be written"
-            ) from error
-        self._db.execute("PRAGMA journal_mode=WAL")
-        self._db.execute("PRAGMA synchronous=NORMAL")
-        self._prepare()
+            self._lock.close()
+            raise _unusable(folder, error) from error
+        except InvalidInput:
+            self._lock.close()
+            raise
 
     def _prepare(self) -> None:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
@@ -172,6 +176,13 @@ class Journal:
 def _order(request: dict[str, Any], state: dict[str, Any]) -> Order:
     expires = state.pop("expires")
     return Order(request=request, expires=date.fromisoformat(expires) if expires else None, **state)
+
+
+def _unusable(folder: Path, error: Exception) -> InvalidInput:
+    return InvalidInput(
+        f"state directory {folder} cannot be used ({error}); give --state-dir a folder that can be "
+        "written, or start anew with --reset --yes"
+    )
 
 
 def _locked(path: Path) -> IO[str]:

@@ -130,7 +130,7 @@ def _merge(
 
 
 def _session_rows(market: Market, column: int, ordinal: int, until: int, grain: int) -> _Rows:
-    span = market.span(ordinal)
+    span, digits = market.span(ordinal), 2 if ordinal >= market.closes.real else 6
     done = span.second(until)
     minutes = done // MINUTE if grain == MINUTE else 0
     matrix, volumes, _ = market.minutes(column, ordinal)
@@ -146,7 +146,8 @@ def _session_rows(market: Market, column: int, ordinal: int, until: int, grain: 
     if minutes * MINUTE < done:
         path = market.path(column, ordinal)
         start = np.arange(minutes * MINUTE, done, dtype=np.int64)
-        before, after = path.mid[start], path.mid[start + 1]
+        mids = np.round(path.mid[minutes * MINUTE : done + 1], digits)
+        before, after = mids[:-1], mids[1:]
         whole = _Rows(
             np.concatenate((whole.start, start)),
             np.concatenate((whole.open, before)),
@@ -155,10 +156,10 @@ def _session_rows(market: Market, column: int, ordinal: int, until: int, grain: 
             np.concatenate((whole.close, after)),
             np.concatenate((whole.volume, path.volume[start + 1])),
         )
-    return _with_impact(market, column, span, whole, ordinal >= market.closes.real)
+    return _with_impact(market, column, span, whole, digits)
 
 
-def _with_impact(market: Market, column: int, span: Span, rows: _Rows, cents: bool) -> _Rows:
+def _with_impact(market: Market, column: int, span: Span, rows: _Rows, digits: int) -> _Rows:
     impact = market.impact[column]
     if not impact.at or not len(rows.start):
         return rows
@@ -167,7 +168,6 @@ def _with_impact(market: Market, column: int, span: Span, rows: _Rows, cents: bo
     ends = np.append(rows.start[1:], rows.start[-1] + 1)
     scale = np.exp(offsets[np.searchsorted(moments, span.open + ends * SECOND, side="right")])
     opening = np.exp(offsets[np.searchsorted(moments, span.open + rows.start * SECOND, "right")])
-    digits = 2 if cents else 6
     opened = np.round(rows.open * opening, digits)
     close = np.round(rows.close * scale, digits)
     ends_high, ends_low = np.maximum(opened, close), np.minimum(opened, close)

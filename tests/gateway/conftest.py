@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import pytest
 
@@ -53,7 +54,7 @@ class Desk:
     def order(self, kind="MKT", buy=True, shares=100, limit=None, tif="DAY", **fields):
         return {
             "action": "BUY" if buy else "SELL",
-            "totalQuantity": shares,
+            "totalQuantity": Decimal(shares),
             "orderType": kind,
             "lmtPrice": limit,
             "auxPrice": None,

@@ -24,6 +24,7 @@ class Tap:
 
     def __init__(self, version):
         self.ib = IB()
+        self.ib.disconnect = lambda: None  # it was never connected
         self.client = self.ib.client
         self.client.connState = self.client.CONNECTED
         self.client._serverVersion = version

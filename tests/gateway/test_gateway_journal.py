@@ -1,0 +1,57 @@
+"""The state file: one gateway at a time, refused when it cannot be used."""
+
+import sqlite3
+
+import pytest
+
+from gateway.engine.journal import Journal
+from models.domain.errors import InvalidInput, RetryLater
+
+
+def test_a_second_gateway_on_the_same_state_is_refused(tmp_path):
+    first = Journal(tmp_path)
+    with pytest.raises(RetryLater, match=r"another gateway \(pid \d+\)"):
+        Journal(tmp_path)
+    first.close()
+    Journal(tmp_path).close()
+
+
+def test_state_of_another_version_is_refused_and_reset_forgets_it(tmp_path):
+    Journal(tmp_path).close()
+    with sqlite3.connect(tmp_path / "gateway.sqlite") as db:
+        db.execute("PRAGMA user_version=99")
+    db.close()
+    with pytest.raises(InvalidInput, match="schema 99"):
+        Journal(tmp_path)
+    Journal(tmp_path, reset=True).close()
+
+
+def test_a_folder_that_cannot_be_used_is_a_clear_error(tmp_path):
+    (tmp_path / "file").write_text("not a folder")
+    with pytest.raises(InvalidInput, match="--state-dir"):
+        Journal(tmp_path / "file")
+    (tmp_path / "gateway.sqlite").write_bytes(b"this is no database" * 100)
+    with pytest.raises(InvalidInput, match="--state-dir"):
+        Journal(tmp_path)
+
+
+def test_everything_comes_back(desk, tmp_path, closes, desk_class):
+    desk.go("15:00:00")
+    desk.place(0, shares=300, order_id=5)
+    desk.place(0, shares=10, order_id=7, client_id=4)
+    desk.events()
+    desk.close()
+    again = desk_class(tmp_path / "state", closes)
+    ours, theirs = desk.exchange, again.exchange
+    assert theirs.now == ours.now
+    assert theirs.orders.keys() == ours.orders.keys()
+    assert {e.exec_id: e for e in theirs.executions.values()} == ours.executions
+    assert theirs.account == ours.account
+    assert theirs.next_ids == {1: 6, 4: 8}
+    assert theirs.market.disturbance == ours.market.disturbance
+    cash = theirs.account.cash
+    again.go("15:00:01")
+    due = sum(e.commission for e in theirs.executions.values())
+    assert due == 250
+    assert theirs.account.cash == cash - due
+    again.close()
