@@ -8,6 +8,7 @@ from prefect import flow
 from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
 
+from flows.console import say
 from flows.hooks import alert
 from flows.outcomes import Outcome, finish
 from flows.parameters import ReconcileParameters
@@ -27,6 +28,7 @@ def reconcile(parameters: ReconcileParameters = ReconcileParameters()) -> State[
 def _reconcile(parameters: ReconcileParameters) -> Outcome:
     from tasks.account_snapshot import read_account
     from tasks.broker.clock import market_now
+    from tasks.gateway_process import close_trading_day
     from tasks.reconciliation import reconcile as compare
     from tasks.session_lease import SessionLease
     from tasks.settings import load_settings
@@ -37,6 +39,9 @@ def _reconcile(parameters: ReconcileParameters) -> Outcome:
     today = session_on(exchange_date(now))
     if today is None and parameters.moment != "now":
         raise SkipToday(f"market closed: {exchange_date(now)} is no session")
+    if parameters.moment == "close" and settings.clock == "gateway":
+        say("letting the simulated market run to the close")
+        close_trading_day(settings, now)
     with open_ledger(settings) as ledger:
         lease = SessionLease.take(
             ledger, settings

@@ -8,7 +8,7 @@ from typing import Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows.console import headline, say
+from flows.console import headline
 from flows.execute import execute
 from flows.gateway import gateway
 from flows.hooks import alert
@@ -31,7 +31,7 @@ def trading_day(parameters: DayParameters = DayParameters()) -> State[Any]:
 
 
 def _trading_day(parameters: DayParameters) -> Outcome:
-    from tasks.gateway_process import close_trading_day, stop_gateway
+    from tasks.gateway_process import stop_gateway
     from tasks.settings import load_settings
 
     settings = load_settings()
@@ -41,8 +41,6 @@ def _trading_day(parameters: DayParameters) -> Outcome:
         _step(3, "retrain", lambda **kw: retrain(parameters.retrain, **kw))
         _step(4, "rebalance", rebalance)
         _step(5, "execute", execute)
-        say("letting the market run to the close")
-        close_trading_day(settings, now)
         closing = ReconcileParameters(moment="close")
         _step(6, "reconcile", lambda **kw: reconcile(closing, **kw))
         session = exchange_date(now)

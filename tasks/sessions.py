@@ -18,7 +18,7 @@ from threading import Event as ThreadEvent
 from typing import TYPE_CHECKING
 
 from models.domain.errors import HaltTrading, RetryLater, SkipToday
-from models.domain.sessions import TradingSession, exchange_date, session_on
+from models.domain.sessions import TradingSession, exchange_date, next_session, session_on
 from models.execution.events import SessionClosed
 from tasks.account import AccountBook
 from tasks.broker.clock import GatewayClock, WallClock, open_clock
@@ -259,11 +259,20 @@ class ExecutionSession:
         self._orders = self._data = None
 
     def _require_session(self) -> TradingSession:
-        day = self.session or exchange_date(self._clock.now())
-        session = session_on(day)
+        """Return the session to work: the one asked for, today's, or after its close the next.
+
+        Today's stays the one while a parent of it has not ended, so that the close is recorded.
+        """
+        today = exchange_date(self._clock.now())
+        session = session_on(self.session or today)
         if session is None:
-            raise SkipToday(f"market closed: {day} is no session of the exchange")
-        return session
+            raise SkipToday(f"market closed: {self.session or today} is no session of the exchange")
+        if self.session is not None or self._clock.now() < session.close:
+            return session
+        records = self.ledger.parents.of_session(session.date)
+        if any(not record.state.is_terminal for record in records):
+            return session
+        return next_session(session.date)
 
     def _require_work(self, day: TradingSession, executions: Mapping[str, object]) -> None:
         if not self.ledger.parents.of_session(day.date):

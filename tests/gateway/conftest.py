@@ -41,7 +41,7 @@ def market(closes):
 class Desk:
     """One exchange on its journal, as one gateway process would have it."""
 
-    def __init__(self, folder, closes, now=None, cash=10_000_000):
+    def __init__(self, folder, closes, now=None, cash=1_000_000_000):
         self.journal = Journal(folder)
         meta = self.journal.meta()
         market = Market(SEED, closes)

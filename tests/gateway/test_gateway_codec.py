@@ -167,7 +167,10 @@ def _odd_orders():
     yield bag, combo
     neutral = Stock("AAPL", "SMART", "USD")
     neutral.deltaNeutralContract = DeltaNeutralContract(1, 0.5, 100.0)
-    yield neutral, Order(action="BUY", totalQuantity=1, orderType="VOL", deltaNeutralOrderType="LMT")
+    yield (
+        neutral,
+        Order(action="BUY", totalQuantity=1, orderType="VOL", deltaNeutralOrderType="LMT"),
+    )
     scale = Order(action="BUY", totalQuantity=1, orderType="LMT", lmtPrice=1.0)
     scale.scalePriceIncrement, scale.hedgeType, scale.hedgeParam = 0.5, "B", "1"
     yield APPLE, scale

@@ -48,7 +48,7 @@ def test_a_market_order_walks_the_book_at_worse_and_worse_prices(desk):
     assert prices[0] < prices[-1]
     assert sum(e.shares * e.price for e in desk.exchange.executions.values()) == order.value
     assert sum(e.commission for e in desk.exchange.executions.values()) == 2_500
-    assert desk.exchange.account.cash == 10_000_000 - order.value - 2_500
+    assert desk.exchange.account.cash == 1_000_000_000 - order.value - 2_500
 
 
 def test_commission_comes_after_its_execution(desk):
@@ -228,7 +228,8 @@ def test_cancelling(desk):
     assert names(desk.events()) == [202, "Cancelled"] * 2
 
 
-def test_an_order_beyond_the_margin_is_201_then_inactive(desk):
+def test_an_order_beyond_the_margin_is_201_then_inactive(tmp_path, closes, desk_class):
+    desk = desk_class(tmp_path, closes, cash=10_000_000)
     desk.go("15:00:00")
     order = desk.place(APPLE, shares=10_000)
     assert names(desk.events()) == [201, "Inactive"]
@@ -237,6 +238,7 @@ def test_an_order_beyond_the_margin_is_201_then_inactive(desk):
     assert smaller.status == "Filled"
     closing = desk.place(APPLE, shares=1_400, buy=False)
     assert closing.status == "Filled"
+    desk.close()
 
 
 def test_an_untransmitted_order_waits_for_its_transmission(desk):
@@ -290,7 +292,7 @@ def test_the_same_actions_at_the_same_market_times_fill_the_same_to_the_cent(
         desk = desk_class(tmp_path / str(run), closes)
         results.append(scenario(desk, moments_of(desk), pieces))
         desk.close()
-    assert len(results[0][0]) > 30
+    assert len(results[0][0]) > 20
     assert results[0] == results[1] == results[2]
 
 

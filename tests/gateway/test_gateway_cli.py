@@ -1,0 +1,100 @@
+"""The command line: clear words and exit codes for what cannot work."""
+
+import socket
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from gateway.cli import app
+from gateway.options import GatewayOptions
+from models.domain.errors import InvalidInput
+
+runner = CliRunner()
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("host", "0.0.0.0"),
+        ("port", 70000),
+        ("port", 4998),
+        ("speed", 0),
+        ("speed", 4000),
+        ("clock", "fast"),
+        ("server_version", 156),
+        ("seed", -1),
+        ("cash", 0),
+    ],
+)
+def test_options_that_cannot_work_are_named(tmp_path, option, value):
+    with pytest.raises(InvalidInput, match=f"--{option.replace('_', '-')}.*{value}"):
+        GatewayOptions(tmp_path, **{option: value})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["--host", "192.168.0.1"], 2, "loopback"),
+        (["--start", "2022-12-31"], 2, "2022-12-29"),
+        (["--start", "soon"], 2, "YYYY-MM-DD"),
+        (["--start", "1999-01-04"], 2, "2022-12-28"),
+    ],
+)
+def test_run_refuses_with_exit_code_two(tmp_path, arguments, code, says):
+    result = runner.invoke(app, ["run", "--state-dir", str(tmp_path / "s"), *arguments])
+    assert result.exit_code == code
+    assert says in result.output
+
+
+def test_a_port_in_use_says_which_option_to_change(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        arguments = ["run", "--state-dir", str(tmp_path), "--port", port, "--control-port", "0"]
+        result = runner.invoke(app, arguments)
+    assert result.exit_code == 1
+    assert f"--port {port} is in use" in result.output
+
+
+def test_a_second_gateway_on_the_same_state_is_refused(shared_gateway, tmp_path, start_gateway):
+    start_gateway(tmp_path / "one")
+    arguments = ["--port", "0", "--control-port", "0", "--state-dir", str(tmp_path / "one")]
+    result = runner.invoke(app, ["run", *arguments])
+    assert result.exit_code == 1
+    assert "another gateway (pid" in result.output
+
+
+def test_another_seed_on_the_same_state_is_refused(tmp_path, start_gateway):
+    start_gateway(tmp_path).stop()
+    arguments = ["--port", "0", "--control-port", "0", "--state-dir", str(tmp_path), "--seed", "8"]
+    result = runner.invoke(app, ["run", *arguments])
+    assert result.exit_code == 2
+    assert "--seed 7, not 8" in result.output
+
+
+def test_status_advance_and_stop(tmp_path, start_gateway):
+    gateway = start_gateway(tmp_path)
+    where = ["--control-port", str(gateway.control_port)]
+    assert '"account": "SIM0000001"' in runner.invoke(app, ["status", *where]).output
+    opened = runner.invoke(app, ["advance", "--to", "next-open", *where])
+    assert opened.output.strip() == "2022-12-29T14:30:00.000000+00:00"
+    again = runner.invoke(app, ["advance", "--to", "next-open", *where])
+    assert again.output.strip() == "2022-12-30T14:30:00.000000+00:00"
+    bad = runner.invoke(app, ["advance", "--to", "2000-01-01T00:00:00+00:00", *where])
+    assert (bad.exit_code, "cannot go back" in bad.output) == (2, True)
+    assert runner.invoke(app, ["stop", *where]).exit_code == 0
+    assert gateway.process.wait(10) == 0
+    gone = runner.invoke(app, ["status", *where])
+    assert (gone.exit_code, "no gateway answers" in gone.output) == (1, True)
+
+
+def test_the_command_line_imports_no_heavy_package():
+    code = (
+        "import sys, gateway.cli; "
+        "print([m for m in ('numpy', 'pandas', 'scipy', 'exchange_calendars') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
