@@ -18,7 +18,7 @@ from prefect.client.schemas.objects import State
 
 from flows.console import say
 from flows.hooks import alert
-from flows.outcomes import Outcome, finish
+from flows.outcomes import Outcome, finish, run_name
 from flows.parameters import ExecuteParameters
 from flows.tables import day_rows, day_summary
 from models.domain.errors import HaltTrading
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 @flow(
     name="execute",
+    flow_run_name=run_name,
     retries=0,
     persist_result=False,
     on_failure=[alert],

@@ -11,7 +11,7 @@ from prefect.client.schemas.objects import State
 
 from flows.console import say
 from flows.hooks import alert
-from flows.outcomes import Outcome, finish
+from flows.outcomes import Outcome, finish, run_name
 from flows.parameters import IngestParameters
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tasks.settings import Settings
 
 
-@flow(name="ingest", on_failure=[alert], on_crashed=[alert])
+@flow(name="ingest", flow_run_name=run_name, on_failure=[alert], on_crashed=[alert])
 def ingest(parameters: IngestParameters = IngestParameters()) -> State[Any]:
     """Ask the broker for what is new, validate it, and merge it; a second run adds nothing."""
     return finish(lambda: _ingest(parameters))

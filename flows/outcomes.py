@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from prefect.client.schemas.objects import State
@@ -20,6 +21,13 @@ class Outcome:
     message: str
     facts: Any = None
     skipped: bool = False
+
+
+def run_name() -> str:
+    """Name the present flow run by its flow and the UTC minute it started in."""
+    from prefect.runtime import flow_run
+
+    return f"{flow_run.flow_name} {datetime.now(UTC):%Y-%m-%d %H:%M}"
 
 
 def finish(work: Callable[[], Outcome]) -> State[Any]:

@@ -11,7 +11,7 @@ from prefect.client.schemas.objects import State
 
 from flows.console import say
 from flows.hooks import alert
-from flows.outcomes import Outcome, finish
+from flows.outcomes import Outcome, finish, run_name
 from flows.parameters import RebalanceParameters
 from models.domain.errors import SkipToday
 from models.domain.sessions import TradingSession, exchange_date, next_session, session_on
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tasks.portfolio import RebalancePlan
 
 
-@flow(name="rebalance", on_failure=[alert], on_crashed=[alert])
+@flow(name="rebalance", flow_run_name=run_name, on_failure=[alert], on_crashed=[alert])
 def rebalance(parameters: RebalanceParameters = RebalanceParameters()) -> State[Any]:
     """Plan a session and put its parent orders, with every verdict on them, into the ledger."""
     return finish(lambda: _rebalance(parameters))

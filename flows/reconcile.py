@@ -10,7 +10,7 @@ from prefect.client.schemas.objects import State
 
 from flows.console import say
 from flows.hooks import alert
-from flows.outcomes import Outcome, finish
+from flows.outcomes import Outcome, finish, run_name
 from flows.parameters import ReconcileParameters
 from models.domain.errors import HaltTrading, SkipToday
 from models.domain.sessions import exchange_date, session_on
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tasks.reconciliation import Reconciliation
 
 
-@flow(name="reconcile", on_failure=[alert], on_crashed=[alert])
+@flow(name="reconcile", flow_run_name=run_name, on_failure=[alert], on_crashed=[alert])
 def reconcile(parameters: ReconcileParameters = ReconcileParameters()) -> State[Any]:
     """Compare positions, cash, orders and executions; fail and list whatever differs."""
     return finish(lambda: _reconcile(parameters))

@@ -10,14 +10,14 @@ from prefect.client.schemas.objects import State
 
 from flows.console import say
 from flows.hooks import alert
-from flows.outcomes import Outcome, finish
+from flows.outcomes import Outcome, finish, run_name
 from flows.parameters import RetrainParameters
 
 if TYPE_CHECKING:
     from tasks.training import RetrainReport
 
 
-@flow(name="retrain", on_failure=[alert], on_crashed=[alert])
+@flow(name="retrain", flow_run_name=run_name, on_failure=[alert], on_crashed=[alert])
 def retrain(parameters: RetrainParameters = RetrainParameters()) -> State[Any]:
     """Train a candidate on every stored bar and promote it when it beats the gate."""
     return finish(lambda: _retrain(parameters))

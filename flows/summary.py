@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from prefect import flow
 from prefect.artifacts import create_table_artifact
@@ -12,11 +12,20 @@ from prefect.client.schemas.objects import State
 from flows.outcomes import Outcome, finish
 from flows.tables import day_rows, day_summary, equity_lines
 
+if TYPE_CHECKING:
+    from tasks.execution_report import DayReport
 
-@flow(name="summary")
+
+@flow(name="summary", flow_run_name="summary {session}")
 def summary(account: str, session: date) -> State[Any]:
     """Tell what a session's orders did and cost, and what the account is worth."""
     return finish(lambda: _summary(account, session))
+
+
+def publish_day(report: DayReport) -> None:
+    """Attach the day's table to the present run."""
+    text = "\n\n".join([day_summary(report), *equity_lines(report)])
+    create_table_artifact(day_rows(report), key="trading-day", description=text)
 
 
 def _summary(account: str, session: date) -> Outcome:
@@ -26,6 +35,5 @@ def _summary(account: str, session: date) -> Outcome:
 
     with open_ledger(load_settings()) as ledger:
         report = day_report(ledger, account, session)
-    text = "\n\n".join([day_summary(report), *equity_lines(report)])
-    create_table_artifact(day_rows(report), key="trading-day", description=text)
+    publish_day(report)
     return Outcome(day_summary(report), report)

@@ -10,21 +10,21 @@ from prefect.client.schemas.objects import State
 
 from flows.console import headline
 from flows.execute import execute
-from flows.gateway import gateway
 from flows.hooks import alert
 from flows.ingest import ingest
-from flows.outcomes import Outcome, finish
+from flows.open_gateway import gateway
+from flows.outcomes import Outcome, finish, run_name
 from flows.parameters import DayParameters, ReconcileParameters
 from flows.rebalance import rebalance
 from flows.reconcile import reconcile
 from flows.retrain import retrain
-from flows.summary import summary
+from flows.summary import publish_day, summary
 from models.domain.sessions import exchange_date
 
 STEPS = 7
 
 
-@flow(name="trading-day", on_failure=[alert], on_crashed=[alert])
+@flow(name="trading-day", flow_run_name=run_name, on_failure=[alert], on_crashed=[alert])
 def trading_day(parameters: DayParameters = DayParameters()) -> State[Any]:
     """Gateway, ingest, retrain, rebalance, execute, reconcile, summary: one simulated day."""
     return finish(lambda: _trading_day(parameters))
@@ -44,7 +44,9 @@ def _trading_day(parameters: DayParameters) -> Outcome:
         closing = ReconcileParameters(moment="close")
         _step(6, "reconcile", lambda **kw: reconcile(closing, **kw))
         session = exchange_date(now)
-        return _step(7, "summary", lambda **kw: summary(hello.account, session, **kw))
+        outcome = _step(7, "summary", lambda **kw: summary(hello.account, session, **kw))
+        publish_day(outcome.facts)
+        return outcome
     finally:
         if hello.started_here:
             stop_gateway(settings)

@@ -55,9 +55,9 @@ def start_server(
     command = module_command(
         "prefect", "server", "start", "--host", LOCAL, "--port", str(port), *options
     )
-    return Service.start(
-        "Prefect server", command, settings.prefect_home / "server.log", environment
-    )
+    where = {"PREFECT_SERVER_UI_API_URL": api_url(port)}  # what the pages of the UI call
+    log = settings.prefect_home / "server.log"
+    return Service.start("Prefect server", command, log, where | dict(environment))
 
 
 def is_up(port: int) -> bool:

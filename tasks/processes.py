@@ -124,13 +124,17 @@ class Service:
 
     def stop(self, grace: float = STOP_GRACE) -> None:
         """End the process group: SIGTERM first, SIGKILL for what is left after `grace` seconds."""
-        self._signal(signal.SIGTERM)
+        self.ask_to_stop()
         try:
             self._process.wait(grace)
         except subprocess.TimeoutExpired:
             self._signal(signal.SIGKILL)
             self._process.wait()
         self._signal(signal.SIGKILL)  # helpers that stayed in the group
+
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM to the process group and return at once."""
+        self._signal(signal.SIGTERM)
 
     def _signal(self, number: int) -> None:
         with suppress(ProcessLookupError, PermissionError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Callable
@@ -87,7 +88,9 @@ class Stack:
             time.sleep(0.5)
 
     def stop(self) -> None:
-        """Stop every service, last started first."""
+        """Stop every service, last started first; all are asked before any is waited for."""
+        for service in reversed(self.services):
+            service.ask_to_stop()
         for service in reversed(self.services):
             service.stop()
         self.services.clear()
@@ -136,8 +139,6 @@ class Stack:
 
     def _prefect(self, *arguments: str) -> None:
         """Run one command of Prefect's own command line against the served API."""
-        import os
-
         root = project_root()
         done = subprocess.run(
             module_command("prefect", "--no-prompt", *arguments),

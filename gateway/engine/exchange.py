@@ -32,7 +32,10 @@ FIRST_PERM_ID = 1_500_000_000
 
 
 class Exchange:
-    """Market time, orders, account and market of one gateway."""
+    """Market time, orders, account and market of one gateway.
+
+    `exposure` is the signed shares that working orders may still trade, by instrument column.
+    """
 
     def __init__(self, market: Market, journal: Journal, account: Account, now: int) -> None:
         self.market = market
@@ -41,6 +44,7 @@ class Exchange:
         self.orders: dict[int, Order] = {}
         self.executions: dict[str, Execution] = {}
         self.next_ids: dict[int, int] = {}
+        self.exposure: dict[int, int] = {}
         self._begin(current_span(now))
         self._journal = journal
         self._perm_id = FIRST_PERM_ID
@@ -217,6 +221,8 @@ class Exchange:
             raise Refused(
                 201, "Order rejected - reason: the new quantity is not above what has filled"
             )
+        change = terms.quantity - order.quantity
+        self.expose(order.column, change if order.buy else -change)
         order.quantity, order.limit = terms.quantity, terms.limit
         order.request, order.request_text = request, ""
         if terms.tif != order.tif:
@@ -268,6 +274,12 @@ class Exchange:
     def _remember(self, order: Order) -> None:
         self.orders[order.perm_id] = order
         self._by_client[order.client_id, order.order_id] = order
+        if order.is_working:
+            self.expose(order.column, order.signed_remaining)
+
+    def expose(self, column: int, signed: int) -> None:
+        """Count signed shares of working orders, by instrument."""
+        self.exposure[column] = self.exposure.get(column, 0) + signed
 
     def touch(self, order: Order) -> None:
         """Note that an order must be written."""

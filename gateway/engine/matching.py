@@ -18,7 +18,7 @@ from gateway.engine.orders import (
     Order,
     OrderChanged,
 )
-from gateway.market.book import Book
+from gateway.market.book import ENDLESS, Book, reaching
 from gateway.market.universe import INSTRUMENTS
 from gateway.timeline import SECOND, new_york
 
@@ -34,6 +34,7 @@ class Matching:
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
         self._resting: dict[int, list[Order]] = {}
+        self._bests: dict[int, tuple[int, int]] = {}
         self._moved: dict[int, Order] = {}
         self.executed = 0
 
@@ -50,12 +51,14 @@ class Matching:
     def rest(self, order: Order) -> None:
         """Put an order into its instrument's queue."""
         self._resting.setdefault(order.column, []).append(order)
+        self._bests.pop(order.column, None)
 
     def leave(self, order: Order) -> None:
         """Take an order out of its queue, if it is in one."""
         queue = self._resting.get(order.column, [])
         if order in queue:
             queue.remove(order)
+            self._bests.pop(order.column, None)
             if not queue:
                 del self._resting[order.column]
 
@@ -107,32 +110,49 @@ class Matching:
 
     def step(self, moment: int) -> None:
         """Serve resting orders with the market of the second that ends at `moment`."""
-        exchange = self._exchange
-        second = (moment - exchange.span.open) // SECOND
+        second = (moment - self._exchange.span.open) // SECOND
         for column in sorted(self._resting):
             book = self._book(column)
+            bid, ask = touch = book.touch(moment)
+            best_buy, best_sell = self._best(column)
+            if best_buy < bid and best_sell > ask:
+                continue
             flows = {buy: book.second_flow(second, buy) for buy in (True, False)}
             for order in list(self._resting[column]):
-                if order.limit is None:
-                    continue
-                got, ahead = book.passive(
-                    moment, order.buy, order.limit, order.ahead, flows[order.buy]
-                )
-                if ahead != order.ahead:
-                    order.ahead = ahead
-                    self._moved[order.perm_id] = order
-                shares = min(got, order.remaining)
-                if shares <= 0:
-                    continue
-                flows[order.buy] = max(flows[order.buy] - shares, 0)
-                book.give(moment, order.buy, shares)
-                self._note_book(column)
-                self._fill(order, order.limit, shares, passive=True)
+                self._serve(order, book, touch, flows)
+
+    def _serve(
+        self, order: Order, book: Book, touch: tuple[int, int], flows: dict[bool, int]
+    ) -> None:
+        assert order.limit is not None
+        got, ahead = reaching(touch, order.buy, order.limit, order.ahead, flows[order.buy])
+        if ahead != order.ahead:
+            order.ahead = ahead
+            self._moved[order.perm_id] = order
+        shares = min(got, order.remaining)
+        if shares > 0:
+            flows[order.buy] = max(flows[order.buy] - shares, 0)
+            book.give(self._exchange.now, order.buy, shares)
+            self._note_book(order.column)
+            self._fill(order, order.limit, shares, passive=True)
+
+    def _best(self, column: int) -> tuple[int, int]:
+        """Return the highest resting buy limit and the lowest sell limit of an instrument."""
+        best = self._bests.get(column)
+        if best is None:
+            queue = self._resting[column]
+            buys = [order.limit for order in queue if order.buy and order.limit]
+            sells = [order.limit for order in queue if not order.buy and order.limit]
+            best = (max(buys, default=0), min(sells, default=ENDLESS))
+            self._bests[column] = best
+        return best
 
     def end(self, order: Order, status: str, code: int, text: str) -> None:
         """End an order without a fill: cancelled, expired or rejected, with its TWS code."""
         exchange = self._exchange
         self.leave(order)
+        if order.is_working:
+            exchange.expose(order.column, -order.signed_remaining)
         order.status, order.done_at, order.reason, order.held = status, exchange.now, text, False
         notice = Notice(order.client_id, order.order_id, code, text)
         exchange.changes.events.append(notice)
@@ -155,18 +175,15 @@ class Matching:
     def margin(self, order: Order) -> tuple[int, int]:
         """Return equity and the initial margin (cents) if this and every open order filled."""
         exchange = self._exchange
-        marks = {**exchange.marks(), order.column: exchange.mark(order.column)}
         shares = {c: p.shares for c, p in exchange.account.positions.items()}
-        before = sum(abs(held) * marks[column] for column, held in shares.items())
-        for other in exchange.open_orders():
-            marks.setdefault(other.column, exchange.mark(other.column))
-            signed = other.remaining if other.buy else -other.remaining
-            shares[other.column] = shares.get(other.column, 0) + signed
+        before = dict(shares)
+        for column, signed in exchange.exposure.items():
+            shares[column] = shares.get(column, 0) + signed
+        marks = {column: exchange.mark(column) for column in {*shares, order.column}}
         equity = exchange.account.equity(marks)
-        after = sum(abs(held) * marks[column] for column, held in shares.items())
-        if after <= before:
-            return equity, 0
-        return equity, round(after * INITIAL_MARGIN)
+        held = sum(abs(count) * marks[column] for column, count in before.items())
+        after = sum(abs(count) * marks[column] for column, count in shares.items())
+        return equity, round(after * INITIAL_MARGIN) if after > held else 0
 
     def what_if(self, column: int, terms: Terms) -> tuple[Terms, dict[str, int]]:
         """Return the terms and the margins, equity and commission (cents) of an imagined order."""
@@ -189,6 +206,7 @@ class Matching:
 
     def _fill(self, order: Order, price: int, shares: int, passive: bool) -> None:
         exchange = self._exchange
+        exchange.expose(order.column, -shares if order.buy else shares)
         order.filled += shares
         order.value += shares * price
         order.last_price = price

@@ -15,7 +15,7 @@ INACTIVE = "Inactive"
 WORKING = frozenset({PRE_SUBMITTED, SUBMITTED})
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Order:
     """One order of one client. Prices and money are whole cents, quantities whole shares.
 
@@ -53,6 +53,11 @@ class Order:
     def remaining(self) -> int:
         """Shares not filled yet."""
         return self.quantity - self.filled
+
+    @property
+    def signed_remaining(self) -> int:
+        """Shares not filled yet, negative for a sell."""
+        return self.remaining if self.buy else -self.remaining
 
     @property
     def is_working(self) -> bool:

@@ -19,6 +19,7 @@ TEMPORARY = 0.142
 TEMPORARY_POWER = 0.6
 REFILL_SECONDS = 5.0
 FLOW_SECONDS = 60.0
+ENDLESS = 10**12
 DEEPEST = 500  # levels below the touch that a taker can reach
 
 
@@ -205,25 +206,31 @@ class Book:
                 return size
         return 0
 
-    def passive(self, at: int, buy: bool, limit: int, ahead: int, flow: int) -> tuple[int, int]:
-        """Return (shares that reach a resting order in the second ending at `at`, queue left).
-
-        `flow` is the volume of that second which trades on the order's side. A market that has
-        moved through the limit fills all; at the limit, the queue before the order goes first; an
-        order that betters the market is served at once.
-        """
-        bid, ask = self._outer(at)
-        crossed = ask <= limit if buy else bid >= limit
-        if crossed:
-            return 10**12, 0
-        touch = bid if buy else ask
-        if (limit < touch) if buy else (limit > touch):
-            return 0, ahead
-        if limit != touch:
-            return flow, 0
-        return max(flow - ahead, 0), max(ahead - flow, 0)
+    def touch(self, at: int) -> tuple[int, int]:
+        """Return the background's best bid and ask in cents, holes by client trades aside."""
+        return self._outer(at)
 
     def second_flow(self, second: int, buy: bool) -> int:
         """Return the background volume of one second that trades against resting bids (buy)."""
         sold = int(self.path.sold[second])
         return sold if buy else int(self.path.volume[second]) - sold
+
+
+def reaching(
+    touch: tuple[int, int], buy: bool, limit: int, ahead: int, flow: int
+) -> tuple[int, int]:
+    """Return (shares that reach a resting order within one second, queue left before it).
+
+    `touch` is the best bid and ask at the end of that second and `flow` its volume that trades on
+    the order's side. A market that has moved through the limit fills all; at the limit, the queue
+    before the order goes first; an order that betters the market is served at once.
+    """
+    bid, ask = touch
+    if (ask <= limit) if buy else (bid >= limit):
+        return ENDLESS, 0
+    best = bid if buy else ask
+    if (limit < best) if buy else (limit > best):
+        return 0, ahead
+    if limit != best:
+        return flow, 0
+    return max(flow - ahead, 0), max(ahead - flow, 0)

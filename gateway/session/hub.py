@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 from gateway.codec.fields import CodecError
 from gateway.codec.messages import Out, message
@@ -28,6 +28,7 @@ from gateway.session import (
 from gateway.session.connection import Connection
 from gateway.session.subscriptions import Subscriptions
 from gateway.timeline import SECOND
+from models.domain.errors import RetryLater
 
 log = logging.getLogger("gateway.session")
 
@@ -37,6 +38,7 @@ SLOW_WALL = 1.0  # seconds between account and profit updates
 DRAIN_WAIT = 5.0  # seconds that an advance waits for clients to take their data
 
 Values = dict[str, Any]
+Result = TypeVar("Result")
 Handler = Callable[["Hub", Connection, Values], Coroutine[Any, Any, None] | None]
 
 
@@ -134,7 +136,7 @@ class Hub:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def aside(self, work: Callable[[], bytes]) -> bytes:
+    async def aside(self, work: Callable[[], Result]) -> Result:
         """Compute something long in the history thread."""
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
@@ -179,7 +181,12 @@ class Hub:
             events = self.exchange.commit()
         except Exception as error:
             log.exception("the journal cannot be written")
-            self.fail(error)
+            self.fail(
+                RetryLater(
+                    f"the gateway's state cannot be written ({error}); nothing that was "
+                    "acknowledged is lost: make room on the disk and start the gateway again"
+                )
+            )
             return
         if not events:
             return
@@ -221,6 +228,7 @@ class Hub:
             if connection.is_slow and not final:
                 continue
             quote_requests.tell_quotes(self, connection, force=final)
+            history_requests.tell_bars(self, connection)
             if slow:
                 profit_requests.tell_profit(self, connection)
                 if stale:

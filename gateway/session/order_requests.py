@@ -112,7 +112,6 @@ def executions(hub: Hub, connection: Connection, values: Values) -> None:
     """Send today's executions that pass the filter, and the commissions charged for them."""
     since = parse_moment(values["time"]) if values["time"] else 0
     side = {"BUY": True, "BOT": True, "SELL": False, "SLD": False}.get(values["side"].upper())
-    sent: list[Execution] = []
     for execution in hub.exchange.executions.values():
         if (
             values["clientId"] in {0, execution.client_id}
@@ -124,11 +123,9 @@ def executions(hub: Hub, connection: Connection, values: Values) -> None:
             and side in {None, execution.buy}
         ):
             tell_execution(connection, execution, values["reqId"])
-            sent.append(execution)
+            if execution.reported:
+                tell_commission(connection, execution)
     connection.send(message(Out.EXECUTION_END, 1, values["reqId"]))
-    for execution in sent:
-        if execution.reported:
-            tell_commission(connection, execution)
 
 
 def tell_order(connection: Connection, order: Order) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gateway.market.bars import Bar
 from gateway.market.book import Top
+from gateway.session.history_query import Query
 
 
 @dataclass(slots=True)
@@ -34,6 +36,14 @@ class ProfitSingle:
 
 
 @dataclass(slots=True)
+class LiveBars:
+    """One history request that is kept up to date; `last` is the last bar sent."""
+
+    query: Query
+    last: Bar
+
+
+@dataclass(slots=True)
 class Subscriptions:
     """The subscriptions of one connection."""
 
@@ -46,4 +56,4 @@ class Subscriptions:
     summaries: dict[int, tuple[str, ...]] = field(default_factory=dict)
     profit: dict[int, tuple[int, ...]] = field(default_factory=dict)
     profit_single: dict[int, ProfitSingle] = field(default_factory=dict)
-    histories: set[int] = field(default_factory=set)
+    histories: dict[int, LiveBars] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from datetime import UTC
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from models.domain.errors import HaltTrading
 from models.domain.orders import Fill, Quote, Side
 from tasks.broker.protocol import Commission, OrderStatus
 
@@ -28,12 +29,19 @@ def exact(value: float | Decimal | str) -> Decimal:
     return value if isinstance(value, Decimal) else Decimal(str(value))
 
 
+def name_of(contract: Contract) -> str:
+    """Return the symbol of a stock; anything else (an option on it, say) keeps a name apart."""
+    if contract.secType in ("STK", ""):
+        return contract.symbol
+    return f"{contract.localSymbol or contract.symbol} {contract.secType}"
+
+
 def fill_of(contract: Contract, execution: Execution) -> Fill:
     """Return the execution as a fill; its commission is a message of its own."""
     return Fill(
         exec_id=execution.execId,
         order_ref=execution.orderRef,
-        symbol=contract.symbol,
+        symbol=name_of(contract),
         side=Side.BUY if execution.side == "BOT" else Side.SELL,
         quantity=whole_shares(execution.shares),
         price=exact(execution.price),
@@ -42,14 +50,18 @@ def fill_of(contract: Contract, execution: Execution) -> Fill:
     )
 
 
-def commission_of(report: CommissionReport) -> Commission:
-    """Return the commission report; a realised profit that was not told is None."""
-    untold = report.realizedPNL == UNSET_DOUBLE
+def commission_of(report: CommissionReport) -> Commission | None:
+    """Return the commission report, or None when it tells no amount: that is unknown, not zero.
+
+    A realised profit that was not told is None.
+    """
+    if not _is_told(report.commission):
+        return None
     return Commission(
         exec_id=report.execId,
         amount=exact(report.commission),
         currency=report.currency,
-        realized_pnl=None if untold else exact(report.realizedPNL),
+        realized_pnl=exact(report.realizedPNL) if _is_told(report.realizedPNL) else None,
     )
 
 
@@ -60,7 +72,7 @@ def status_of_open(contract: Contract, order: Order, status: str) -> OrderStatus
         order_id=order.orderId,
         perm_id=int(order.permId),
         client_id=order.clientId,
-        symbol=contract.symbol,
+        symbol=name_of(contract),
         status=status,
         filled=0,
         remaining=whole_shares(order.totalQuantity),
@@ -69,13 +81,13 @@ def status_of_open(contract: Contract, order: Order, status: str) -> OrderStatus
 
 def status_of_completed(contract: Contract, order: Order, status: str) -> OrderStatus:
     """Return the last state of a completed order; the message carries no order id."""
-    filled = whole_shares(order.filledQuantity) if order.filledQuantity < UNSET_DOUBLE else 0
+    filled = whole_shares(order.filledQuantity) if _is_told(order.filledQuantity) else 0
     return OrderStatus(
         order_ref=order.orderRef,
         order_id=0,
         perm_id=int(order.permId),
         client_id=order.clientId,
-        symbol=contract.symbol,
+        symbol=name_of(contract),
         status=status,
         filled=filled,
         remaining=0,
@@ -139,9 +151,24 @@ def session_of(moment: date | datetime) -> date:
     return moment.date() if hasattr(moment, "date") else moment  # type: ignore[union-attr]
 
 
+def duration(first: date | None, end: date) -> str:
+    """Return the broker's text for the days from `first` to `end`; None asks for 33 years."""
+    if first is None:
+        return "33 Y"
+    days = (end - first).days + 1
+    return f"{days} D" if days <= 365 else f"{days // 365 + 1} Y"
+
+
 def whole_shares(quantity: float | Decimal) -> int:
     """Return a share count; a fraction is refused, since this system trades whole shares."""
-    shares = int(quantity)
+    shares = int(quantity) if math.isfinite(quantity) else 0
     if shares != quantity:
-        raise ValueError(f"the broker reports {quantity} shares, a fraction; sell it by hand")
+        raise HaltTrading(
+            f"the broker reports {quantity} shares, no whole number; this system trades whole "
+            "shares: sell the fraction in TWS, then run robo reconcile"
+        )
     return shares
+
+
+def _is_told(value: float | Decimal) -> bool:
+    return math.isfinite(value) and value < UNSET_DOUBLE

@@ -23,6 +23,7 @@ class EvidenceLog:
     fills: dict[str, Fill] = field(default_factory=dict)
     commissions: dict[str, Commission] = field(default_factory=dict)
     names: dict[OrderKey, tuple[str, str]] = field(default_factory=dict)
+    unreadable: str = ""
 
     def name_order(self, client_id: int, order_id: int, order_ref: str, symbol: str) -> None:
         """Remember which of our orders an id names, for messages that carry the id alone."""
@@ -41,8 +42,12 @@ class EvidenceLog:
         self.events.put_nowait(order)
 
     def order_status(self, order: OrderStatus) -> None:
-        """Keep an orderStatus, named by what earlier messages said of its ids."""
-        name = self.names.get((order.client_id, order.order_id)) or self.names.get(order.perm_id)
+        """Keep an orderStatus, named by what earlier messages said of its ids.
+
+        The permanent id goes first: a restarted gateway gives order ids a second time.
+        """
+        name = self.names.get(order.perm_id) if order.perm_id else None
+        name = name or self.names.get((order.client_id, order.order_id))
         if name is not None:
             order = replace(order, order_ref=name[0], symbol=name[1])
         self.orders[_key(order)] = order
@@ -50,7 +55,8 @@ class EvidenceLog:
 
     def fill(self, fill: Fill) -> None:
         """Keep an execution; corrections and duplicates are for the ledger to know."""
-        self.names.setdefault(fill.perm_id, (fill.order_ref, fill.symbol))
+        if fill.perm_id:
+            self.names.setdefault(fill.perm_id, (fill.order_ref, fill.symbol))
         self.fills[fill.exec_id] = fill
         self.events.put_nowait(fill)
 
@@ -63,6 +69,10 @@ class EvidenceLog:
         """Keep an error or warning, with the order it speaks of if it speaks of one."""
         order_ref = self.names.get((client_id, request_id), ("", ""))[0]
         self.events.put_nowait(BrokerNotice(code, text, order_ref))
+
+    def refuse(self, problem: str) -> None:
+        """Keep the first message that could not be read: nothing may be sent on half of a truth."""
+        self.unreadable = self.unreadable or problem
 
     def disconnected(self) -> None:
         """Keep the end of the connection, after all that it brought."""
@@ -78,7 +88,8 @@ class EvidenceLog:
     def _name(self, order: OrderStatus) -> None:
         if order.order_id:
             self.name_order(order.client_id, order.order_id, order.order_ref, order.symbol)
-        self.names[order.perm_id] = (order.order_ref, order.symbol)
+        if order.perm_id:
+            self.names[order.perm_id] = (order.order_ref, order.symbol)
 
 
 def _key(order: OrderStatus) -> OrderKey:

@@ -8,6 +8,8 @@ takes each message as it is decoded, before that logic, and passes it on in doma
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -15,10 +17,11 @@ from ib_async import IB, Contract, LimitOrder, MarketOrder, Order, RequestError,
 from ib_async.client import Client
 from ib_async.wrapper import Wrapper
 
-from models.domain.errors import InvalidInput, RetryLater
+from models.domain.errors import HaltTrading, InvalidInput, RetryLater
 from tasks.broker import conversion
 from tasks.broker.evidence import EvidenceLog
 from tasks.broker.protocol import ApiAddress, BrokerEvent, Evidence, GatewayUnreachable
+from tasks.broker.tap import EvidenceTap
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -36,34 +39,12 @@ SUMMARY_TAGS = "TotalCashValue,NetLiquidation"
 Answer = TypeVar("Answer")
 
 
-class EvidenceWrapper(Wrapper):
+class EvidenceWrapper(EvidenceTap, Wrapper):  # pyright: ignore[reportIncompatibleMethodOverride]
     """Note every order message in an evidence log before ib_async interprets it."""
 
     def __init__(self, ib: IB, log: EvidenceLog) -> None:
         super().__init__(ib)
         self.log = log
-
-    def openOrder(self, orderId: int, contract: Any, order: Any, orderState: Any) -> None:
-        if not order.whatIf:
-            self.log.open_order(conversion.status_of_open(contract, order, orderState.status))
-        super().openOrder(orderId, contract, order, orderState)
-
-    def completedOrder(self, contract: Any, order: Any, orderState: Any) -> None:
-        found = conversion.status_of_completed(contract, order, orderState.status)
-        self.log.completed_order(found)
-        super().completedOrder(contract, order, orderState)
-
-    def orderStatus(self, *message: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        self.log.order_status(conversion.status_of_message(*message))
-        super().orderStatus(*message)
-
-    def execDetails(self, reqId: int, contract: Any, execution: Any) -> None:
-        self.log.fill(conversion.fill_of(contract, execution))
-        super().execDetails(reqId, contract, execution)
-
-    def commissionReport(self, commissionReport: Any) -> None:
-        self.log.commission(conversion.commission_of(commissionReport))
-        super().commissionReport(commissionReport)
 
 
 class EvidenceIB(IB):
@@ -146,7 +127,7 @@ class Connection:
 
     async def flush(self) -> datetime:
         """Return the gateway's time (UTC) once all it sent before has been received."""
-        moment = await self._call(self._ib.reqCurrentTimeAsync(), "the time")
+        moment = await self._call(self._ib.reqCurrentTimeAsync, "the time")
         return moment.astimezone(UTC)
 
     async def close(self) -> None:
@@ -158,7 +139,7 @@ class Connection:
     async def _qualified(self, symbol: str) -> bool:
         stock = Stock(symbol, "SMART", "USD")
         try:
-            details = await self._call(self._ib.reqContractDetailsAsync(stock), symbol)
+            details = await self._call(lambda: self._ib.reqContractDetailsAsync(stock), symbol)
         except RequestError as error:
             if error.code == NO_SECURITY:
                 return False
@@ -169,13 +150,26 @@ class Connection:
         self._contracts[symbol] = stock
         return True
 
-    async def _call(self, answer: Awaitable[Answer], what: str) -> Answer:
+    async def _call(self, ask: Callable[[], Awaitable[Answer]], what: str) -> Answer:
+        """Ask, and wait for the answer until the deadline; ib_async may raise in both."""
+        with self._connected():
+            try:
+                return await asyncio.wait_for(ask(), self._timeout)
+            except TimeoutError as error:
+                raise GatewayUnreachable(
+                    f"the gateway on {self._where} did not answer the request for {what} within "
+                    f"{self._timeout:g} s; see that it runs and is logged in"
+                ) from error
+
+    @contextmanager
+    def _connected(self) -> Generator[None, None, None]:
+        """Turn a socket that has gone into GatewayUnreachable."""
         try:
-            return await asyncio.wait_for(answer, self._timeout)
-        except (TimeoutError, OSError) as error:
+            yield
+        except OSError as error:
             raise GatewayUnreachable(
-                f"the gateway on {self._where} did not answer the request for {what} within "
-                f"{self._timeout:g} s ({type(error).__name__}); see that it runs and is logged in"
+                f"the connection to the gateway on {self._where} broke ({error}); see that it "
+                "runs and is logged in"
             ) from error
 
 
@@ -184,25 +178,27 @@ class OrderConnection(Connection):
 
     def next_order_id(self) -> int:
         """Return an order id above every one that the gateway has shown."""
-        return self._ib.client.getReqId()
+        with self._connected():
+            return self._ib.client.getReqId()
 
     async def collect_evidence(self) -> Evidence:
         """Ask, one after the other, for orders, executions, positions and cash."""
         ib, account = self._ib, self.account
         ib.log.orders.clear()
-        await self._call(ib.reqAllOpenOrdersAsync(), "open orders")
-        await self._call(ib.reqCompletedOrdersAsync(False), "completed orders")
-        await self._call(ib.reqExecutionsAsync(), "executions")
-        positions = await self._call(ib.reqPositionsAsync(), "positions")
+        await self._call(ib.reqAllOpenOrdersAsync, "open orders")
+        await self._call(lambda: ib.reqCompletedOrdersAsync(False), "completed orders")
+        await self._call(ib.reqExecutionsAsync, "executions")
+        positions = await self._call(ib.reqPositionsAsync, "positions")
         summary = await self._summary(account)
         at = await self.flush()
+        self._require_readable()
         return Evidence(
             account=account,
             at=at,
             cash=summary["TotalCashValue"],
             net_liquidation=summary["NetLiquidation"],
             positions={
-                item.contract.symbol: conversion.whole_shares(item.position)
+                conversion.name_of(item.contract): conversion.whole_shares(item.position)
                 for item in positions
                 if item.account == account and item.position
             },
@@ -215,17 +211,23 @@ class OrderConnection(Connection):
         """Write one committed child to the socket; its outcome comes as events."""
         if child.order_id is None:
             raise InvalidInput(f"{child.order_ref} has no order id: commit its intent first")
+        client = self._ib.client
         self._ib.log.name_order(self.client_id, child.order_id, child.order_ref, child.symbol)
-        self._ib.client.updateReqId(child.order_id + 1)
-        self._ib.placeOrder(self._contracts[child.symbol], _order_of(child, self.account))
+        client.updateReqId(child.order_id + 1)
+        with self._connected():
+            order = _order_of(child, self.account)
+            # Not IB.placeOrder: it takes the second use of an id for a change of the first order.
+            client.placeOrder(child.order_id, self._contracts[child.symbol], order)
 
     def cancel(self, order_id: int) -> None:
         """Ask for the cancellation of one of this client's orders."""
-        self._ib.client.cancelOrder(order_id, "")
+        with self._connected():
+            self._ib.client.cancelOrder(order_id, "")
 
     def cancel_everything(self) -> None:
         """Ask for the cancellation of every working order of the account, whoever sent it."""
-        self._ib.reqGlobalCancel()
+        with self._connected():
+            self._ib.reqGlobalCancel()
 
     async def next_event(self) -> BrokerEvent:
         """Wait for the next piece of evidence."""
@@ -233,38 +235,64 @@ class OrderConnection(Connection):
 
     def pending_events(self) -> list[BrokerEvent]:
         """Return, without waiting, the evidence that has arrived and was not yet taken."""
+        self._require_readable()
         return self._ib.log.take()
+
+    def _require_readable(self) -> None:
+        if self._ib.log.unreadable:
+            raise HaltTrading(
+                f"the broker sent what cannot be used ({self._ib.log.unreadable}); nothing is sent "
+                "on incomplete evidence: look at the account in TWS"
+            )
 
     async def _summary(self, account: str) -> dict[str, Any]:
         ib = self._ib
         ib.wrapper.acctSummary.clear()
-        request_id = ib.client.getReqId()
-        answer = ib.wrapper.startReq(request_id)
-        ib.client.reqAccountSummary(request_id, "All", SUMMARY_TAGS)
-        await self._call(answer, "the account summary")
-        ib.client.cancelAccountSummary(request_id)
+        request_id = self.next_order_id()
+
+        def ask() -> Awaitable[Any]:
+            answer = ib.wrapper.startReq(request_id)
+            ib.client.reqAccountSummary(request_id, "All", SUMMARY_TAGS)
+            return answer
+
+        await self._call(ask, "the account summary")
+        with self._connected():
+            ib.client.cancelAccountSummary(request_id)
         values = ib.wrapper.acctSummary.values()
-        return {v.tag: conversion.exact(v.value) for v in values if v.account == account}
+        told = {v.tag: conversion.exact(v.value) for v in values if v.account == account}
+        missing = [tag for tag in SUMMARY_TAGS.split(",") if tag not in told]
+        if missing:
+            raise RetryLater(
+                f"the broker's account summary lacks {', '.join(missing)}; try again once the "
+                "gateway has logged in completely"
+            )
+        return told
 
 
 class DataConnection(Connection):
     """The connection that carries market data and history and no orders."""
 
+    def __init__(self, ib: EvidenceIB, where: str, timeout: float) -> None:
+        super().__init__(ib, where, timeout)
+        self._now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self._stamps: dict[str, datetime] = {}
+
     def stamp_quotes_with(self, now: Callable[[], datetime]) -> None:
         """Stamp arriving quotes with `now()`: the market time at which they cannot be older."""
         self._now = now
-        self._stamps: dict[str, datetime] = {}
 
     async def subscribe(self, symbols: Sequence[str]) -> None:
         """Stream the top of book of every symbol."""
         await self.qualify(symbols)
         for symbol in symbols:
-            ticker = self._ib.reqMktData(self._contracts[symbol], "", False, False)
+            with self._connected():
+                ticker = self._ib.reqMktData(self._contracts[symbol], "", False, False)
             ticker.updateEvent.connect(self._stamp)
 
     def quote(self, symbol: str) -> Quote | None:
         """Return the latest quote, or None before both sides were seen in real time."""
-        ticker = self._ib.ticker(self._contracts[symbol])
+        contract = self._contracts.get(symbol)
+        ticker = None if contract is None else self._ib.ticker(contract)
         if ticker is None or symbol not in self._stamps:
             return None
         return conversion.quote_of(symbol, ticker, self._stamps[symbol])
@@ -272,17 +300,20 @@ class DataConnection(Connection):
     async def daily_bars(self, symbol: str, first: date | None, end: date) -> pd.DataFrame:
         """Return the Bars frame of `symbol` from `first` (None: 33 years) to `end`, inclusive."""
         await self.qualify([symbol])
-        request = self._ib.reqHistoricalDataAsync(
-            self._contracts[symbol],
-            datetime(end.year, end.month, end.day, 23, 59, 59, tzinfo=UTC),
-            _duration(first, end),
-            "1 day",
-            "TRADES",
-            useRTH=True,
-            timeout=0,
-        )
+
+        def ask() -> Awaitable[Any]:
+            return self._ib.reqHistoricalDataAsync(
+                self._contracts[symbol],
+                datetime(end.year, end.month, end.day, 23, 59, 59, tzinfo=UTC),
+                conversion.duration(first, end),
+                "1 day",
+                "TRADES",
+                useRTH=True,
+                timeout=0,
+            )
+
         try:
-            bars = await self._call(request, f"history of {symbol}")
+            bars = await self._call(ask, f"history of {symbol}")
         except RequestError as error:
             if error.code == HISTORY_ERROR and "no data" in error.message.lower():
                 bars = []
@@ -347,13 +378,6 @@ def _order_of(child: ChildOrder, account: str) -> Order:
     order.account = account
     order.tif = child.tif
     return order
-
-
-def _duration(first: date | None, end: date) -> str:
-    if first is None:
-        return "33 Y"
-    days = (end - first).days + 1
-    return f"{days} D" if days <= 365 else f"{days // 365 + 1} Y"
 
 
 def _refused(what: str, error: RequestError) -> InvalidInput:

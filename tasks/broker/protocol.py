@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+ENDED_STATUSES = frozenset({"Filled", "Cancelled", "ApiCancelled"})
+
+
 class GatewayUnreachable(RetryLater):
     """The gateway does not answer, or the connection to it broke; nothing is known to be lost."""
 
@@ -46,6 +49,13 @@ class OrderStatus:
     filled: int
     remaining: int
     why_held: str = ""
+
+    @property
+    def is_over(self) -> bool:
+        """Say whether it can fill no more; Inactive may be a hold, unless nothing remains."""
+        if self.status == "Inactive":
+            return not self.why_held and not self.remaining
+        return self.status in ENDED_STATUSES
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +107,7 @@ class Evidence:
     @property
     def open_orders(self) -> tuple[OrderStatus, ...]:
         """The orders that can still fill."""
-        return tuple(order for order in self.orders if order.status not in DONE_STATUSES)
-
-
-DONE_STATUSES = frozenset({"Filled", "Cancelled", "ApiCancelled", "Inactive"})
+        return tuple(order for order in self.orders if not order.is_over)
 
 
 class OrderGateway(Protocol):

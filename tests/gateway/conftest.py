@@ -170,7 +170,7 @@ def shared_gateway(tmp_path_factory):
 
 
 @pytest.fixture
-def open_control():
+async def open_control():
     """Open control connections that are closed when the test ends."""
     opened = []
 

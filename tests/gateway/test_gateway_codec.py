@@ -1,4 +1,4 @@
-"""What ib_async encodes is read without a field missing or left over, and what we write it reads."""
+"""What ib_async encodes is read whole, and what the gateway writes ib_async reads."""
 
 import logging
 

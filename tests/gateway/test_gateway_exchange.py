@@ -8,6 +8,7 @@ import pytest
 
 from gateway.engine.orders import CommissionCharged, Executed, Notice, OrderChanged
 from gateway.engine.refusal import Refused
+from gateway.market.book import reaching
 from gateway.timeline import SECOND
 
 APPLE, RANGE = 0, 16
@@ -115,11 +116,13 @@ def test_a_resting_order_waits_behind_the_queue(desk):
     assert order.ahead == top.bid_size
     better = desk.place(RANGE, kind="LMT", limit=D(top.bid - 1) / 100, shares=100)
     assert better.ahead > 0
-    got, ahead = book.passive(desk.exchange.now, True, top.bid, 300, flow=250)
-    assert (got, ahead) == (0, 50)
-    got, ahead = book.passive(desk.exchange.now, True, top.bid, 300, flow=450)
-    assert (got, ahead) == (150, 0)
-    assert book.passive(desk.exchange.now, True, top.ask, 300, flow=0)[0] > 10**9
+    assert desk.exchange.exposure == {RANGE: 200}
+    touch = (top.bid, top.ask)
+    assert reaching(touch, True, top.bid, 300, flow=250) == (0, 50)
+    assert reaching(touch, True, top.bid, 300, flow=450) == (150, 0)
+    assert reaching(touch, False, top.ask, 300, flow=450) == (150, 0)
+    assert reaching(touch, True, top.bid - 1, 300, flow=450) == (0, 300)
+    assert reaching(touch, True, top.ask, 300, flow=0)[0] > 10**9
 
 
 def test_day_orders_expire_at_the_close_and_gtc_orders_stay(desk):
@@ -225,6 +228,7 @@ def test_cancelling(desk):
     desk.events()
     desk.exchange.cancel_all()
     assert desk.exchange.open_orders() == []
+    assert desk.exchange.exposure == {APPLE: 0}
     assert names(desk.events()) == [202, "Cancelled"] * 2
 
 

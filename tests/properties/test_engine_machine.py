@@ -32,7 +32,7 @@ BAD = [Decimal(text) for text in ("NaN", "Infinity", "-1", "0")]
 
 @dataclass
 class Order:
-    """One order as the broker has it: `live` until it ends."""
+    """One order as the broker has it."""
 
     child: ChildOrder
     perm_id: int
@@ -81,10 +81,8 @@ class EngineMachine(RuleBasedStateMachine):
         self.wire_out: list[PlaceChild | CancelChild] = []
         self.limbo: list[PlaceChild | CancelChild] = []
         self.wire_in: list[ev.Event] = []
-        self.delivered: list[ev.Event] = []
         self.suspects: dict[str, str] = {}
-        self.proven: set[str] = set()
-        self.sent: set[str] = set()
+        self.proven, self.sent = set[str](), set[str]()
         self.connected, self.counter = True, 0
         self.stopped = self.closed = self.busted = False
         self.boot(restore(self.parent, self.policy))
@@ -96,9 +94,9 @@ class EngineMachine(RuleBasedStateMachine):
     def boot(self, engine: ParentExecution) -> None:
         self.engine = self.first = engine
         self.log: list[tuple[ev.Event, tuple[Command, ...]]] = []
-        self.delivered = []
+        self.delivered: list[ev.Event] = []
 
-    def feed(self, event: ev.Event) -> tuple[Command, ...]:
+    def feed(self, event: ev.Event) -> None:
         before = self.engine
         self.engine, commands = step(before, event)
         assert step(self.engine, event) == (self.engine, ()), f"[9] {event}"
@@ -115,7 +113,6 @@ class EngineMachine(RuleBasedStateMachine):
                 assert command.state.is_terminal and command.reason
                 if command.state is ParentState.FILLED:
                     assert self.engine.filled == self.parent.quantity
-        return commands
 
     def check_send(self, before: ParentExecution, event: ev.Event, child: ChildOrder) -> None:
         assert isinstance(event, ev.SliceDue)
@@ -162,8 +159,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.feed(ev.SliceDue(self.now, quote if symbol else None))
 
     def next_due(self) -> datetime:
-        due = self.engine.curve.due_times()
-        return next((moment for moment in due if moment > self.now), self.now)
+        return next((t for t in self.engine.curve.due_times() if t > self.now), self.now)
 
     def next_slice(self) -> None:
         self.schedule(0, Decimal("9.99"), Decimal("0.01"), "SPY")
@@ -360,8 +356,8 @@ class EngineMachine(RuleBasedStateMachine):
     @invariant()
     def worst_case_is_within_the_parent(self) -> None:
         worst = sum(order.worst for order in self.orders.values())
-        flying = [c for c in (*self.wire_out, *self.limbo) if isinstance(c, PlaceChild)]
-        worst += sum(command.child.quantity for command in flying)
+        flying = (*self.wire_out, *self.limbo)
+        worst += sum(c.child.quantity for c in flying if isinstance(c, PlaceChild))
         assert worst <= self.parent.quantity, "[2]"
         assert not self.engine.quarantine, "an honest broker is never quarantined"
 

@@ -115,6 +115,17 @@ def test_a_reported_share_without_its_execution_keeps_the_parent_open(working, a
     assert commands == (FinishParent(ParentState.FILLED, "filled all 100 shares"),)
 
 
+def test_nothing_is_sent_after_the_close_while_executions_are_awaited(working, at, quote):
+    execution, _ = run(
+        working(),
+        ev.SliceDue(at(0), quote),
+        ev.ChildCancelled("p.1.1", 20),
+        ev.SessionClosed(at(5)),
+    )
+    assert not execution.state.is_terminal
+    assert step(execution, ev.SliceDue(at(10), quote))[1] == ()
+
+
 def test_pause_cancels_what_works_and_resume_goes_on(working, at, quote):
     execution, _ = run(working(), ev.SliceDue(at(0), quote), ev.ChildSent("p.1.1"))
     execution, commands = step(execution, ev.PauseRequested("lunch"))

@@ -9,10 +9,10 @@ from prefect.client.schemas.objects import State
 
 from flows.console import say
 from flows.hooks import alert
-from flows.outcomes import Outcome, finish
+from flows.outcomes import Outcome, finish, run_name
 
 
-@flow(name="gateway", on_failure=[alert], on_crashed=[alert])
+@flow(name="gateway", flow_run_name=run_name, on_failure=[alert], on_crashed=[alert])
 def gateway() -> State[Any]:
     """Start the gateway process unless one runs; move its market clock past a day that is over."""
     return finish(_gateway)

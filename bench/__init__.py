@@ -1,0 +1,1 @@
+"""Benchmarks: figures against a named rival or a physical limit, measured in the same run."""

@@ -1,0 +1,1 @@
+"""The execution session, against the length of the trading day."""

@@ -1,0 +1,1 @@
+"""The simulated gateway, seen by an unmodified ib_async over TCP."""

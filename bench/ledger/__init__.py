@@ -1,0 +1,1 @@
+"""The order ledger, against the disk under it."""

@@ -1,0 +1,1 @@
+"""The pure models, against the straightforward way to the same numbers."""

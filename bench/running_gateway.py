@@ -1,0 +1,58 @@
+"""A simulated gateway in a process and a folder of its own, on ports that happen to be free."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from gateway.cli import HOST, ask
+
+FASTEST = 3600.0  # market seconds per wall second
+
+
+@dataclass(frozen=True, slots=True)
+class RunningGateway:
+    """Where a gateway listens, and the folder that holds it and whatever else a figure writes."""
+
+    port: int
+    control_port: int
+    folder: Path
+
+    def control(self, op: str, **fields: Any) -> dict[str, Any]:
+        """Ask the control socket one thing and wait for the answer."""
+        return ask(HOST, self.control_port, {"op": op, **fields}, timeout=None)
+
+    def open_market(self, past: timedelta = timedelta(minutes=5)) -> datetime:
+        """Let market time run to some minutes after the next open; return that moment (UTC)."""
+        opened = datetime.fromisoformat(self.control("hello")["session"]["open"])
+        self.control("advance", to=(opened + past).isoformat())
+        return opened + past
+
+
+@contextmanager
+def running_gateway(speed: float = FASTEST) -> Generator[RunningGateway, None, None]:
+    """Start a gateway whose clock stands until it is told otherwise; stop it at the end."""
+    with tempfile.TemporaryDirectory(prefix="robo-bench-") as name:
+        command = [sys.executable, "-m", "gateway", "run", "--port", "0", "--control-port", "0"]
+        command += ["--state-dir", str(Path(name) / "gateway"), "--speed", str(speed)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            try:
+                assert process.stdout is not None
+                line = process.stdout.readline()
+                if not line.startswith("gateway ready"):
+                    raise RuntimeError(f"the gateway did not start: {line!r}; see its errors above")
+                words = line.replace(")", "").replace(",", "").split()
+                yield RunningGateway(int(words[3].split(":")[1]), int(words[5]), Path(name))
+            finally:
+                process.terminate()
+                try:
+                    process.wait(20)
+                except subprocess.TimeoutExpired:
+                    process.kill()

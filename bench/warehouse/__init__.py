@@ -1,0 +1,1 @@
+"""The market warehouse, against DuckDB and pyarrow alone."""

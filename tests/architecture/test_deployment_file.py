@@ -1,0 +1,118 @@
+"""prefect.yaml: every deployment loads, has a form, a schedule in New York and the right limit."""
+
+import importlib.util
+import re
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+import yaml
+
+NEW_YORK = "America/New_York"
+SCHEDULES = {
+    "ingest-daily": "30 17 * * 1-5",
+    "retrain-weekly": "0 9 * * 6",
+    "rebalance-daily": "45 8 * * 1-5",
+    "execute-intraday": "20 9 * * 1-5",
+    "reconcile-open": "0 9 * * 1-5",
+    "reconcile-close": "30 16 * * 1-5",
+}
+WRITERS = {"ingest-daily", "retrain-weekly"}  # they wait for one another; sessions are refused
+DOTTED = re.compile(r"^[a-z_]+(\.[a-z_]+)+$")
+
+LOAD = """
+import importlib, inspect, json
+from prefect import Flow
+from prefect.utilities.callables import parameter_schema
+loaded = {}
+for name, (entrypoint, parameters) in %r.items():
+    module, _, attribute = entrypoint.rpartition(".")
+    flow = getattr(importlib.import_module(module), attribute)
+    assert isinstance(flow, Flow), entrypoint
+    taken = flow.validate_parameters(parameters)
+    try:
+        flow.validate_parameters({"parameters": {"misspelt": 1}})
+        strict = False
+    except Exception as error:
+        strict = "misspelt" in str(error)
+    loaded[name] = {
+        "file": inspect.getsourcefile(flow.fn),
+        "schema": parameter_schema(flow).model_dump_for_openapi(),
+        "model": type(taken["parameters"]).__name__,
+        "strict": strict,
+    }
+print(json.dumps(loaded))
+"""
+
+
+@pytest.fixture(scope="module")
+def deployments(root):
+    listed = yaml.safe_load((root / "prefect.yaml").read_text())["deployments"]
+    return {deployment["name"]: deployment for deployment in listed}
+
+
+@pytest.fixture(scope="module")
+def loaded(deployments, in_fresh_process):
+    """What each entrypoint is, seen from a process outside the checkout."""
+    wanted = {n: (d["entrypoint"], d.get("parameters", {})) for n, d in deployments.items()}
+    return in_fresh_process(LOAD % wanted)
+
+
+def test_the_deployments_and_their_hours(deployments):
+    hours = {name: d["schedules"][0]["cron"] for name, d in deployments.items()}
+    assert hours == SCHEDULES
+
+
+def test_every_schedule_is_in_new_york(deployments):
+    schedules = [schedule for d in deployments.values() for schedule in d["schedules"]]
+    assert len(schedules) == len(SCHEDULES)
+    assert {schedule.get("timezone") for schedule in schedules} == {NEW_YORK}
+
+
+def test_the_hours_lie_around_a_session_as_meant():
+    """Plan, check, then execute before the 9:30 open; reconcile and ingest after the 16:00 close."""
+    day = datetime(2024, 7, 3, tzinfo=ZoneInfo(NEW_YORK))
+
+    def at(name):
+        minute, hour = SCHEDULES[name].split()[:2]
+        return day.replace(hour=int(hour), minute=int(minute))
+
+    opening, closing = day.replace(hour=9, minute=30), day.replace(hour=16)
+    morning = [at("rebalance-daily"), at("reconcile-open"), at("execute-intraday"), opening]
+    assert morning == sorted(morning)
+    assert closing < at("reconcile-close") < at("ingest-daily")
+
+
+def test_every_deployment_says_what_it_is(deployments):
+    for name, deployment in deployments.items():
+        assert len(deployment["description"]) > 20, name
+        assert deployment["tags"], name
+        assert deployment["work_pool"]["name"] == "robo", name
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_second_run_waits_or_is_refused(deployments, name):
+    wanted = "ENQUEUE" if name in WRITERS else "CANCEL_NEW"
+    limit = {"limit": 1, "collision_strategy": wanted}
+    assert deployments[name]["concurrency_limit"] == limit
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_entrypoints_are_modules_of_this_checkout(deployments, loaded, root, name):
+    entrypoint = deployments[name]["entrypoint"]
+    assert DOTTED.match(entrypoint), f"{entrypoint} is a file path"
+    module = entrypoint.rpartition(".")[0]
+    assert importlib.util.find_spec(module).origin == loaded[name]["file"]
+    assert loaded[name]["file"].startswith(str(root / "flows"))
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_parameters_are_a_checked_form(loaded, name):
+    found = loaded[name]
+    assert found["model"].endswith("Parameters")
+    assert found["strict"], "a misspelt parameter is taken"
+    fields = found["schema"]["definitions"][found["model"]]["properties"]
+    assert fields
+    for field, shown in fields.items():
+        assert shown["title"][0].isupper(), field
+        assert shown["description"].endswith("."), field
