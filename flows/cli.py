@@ -5,9 +5,13 @@ Exit codes: 0 done (or rightly nothing to do), 1 failed, 2 wrong usage or input,
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 import typer
 
 from flows import cli_control, cli_flows
+from flows.cli_exit import exits
 from gateway.cli import app as gateway_app
 
 app = typer.Typer(
@@ -23,8 +27,30 @@ cli_control.register(app)
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line; `robo gateway` takes its defaults from the settings."""
+    if sys.argv[1:2] == ["gateway"]:
+        with exits(as_json=False):
+            app(default_map={"gateway": gateway_defaults()})
+    else:
+        app()
+
+
+def gateway_defaults() -> dict[str, dict[str, Any]]:
+    """Return the options of each gateway verb as the settings have them (in mode simulated)."""
+    from tasks.settings import load_settings
+
+    settings = load_settings()
+    if settings.mode != "simulated":
+        return {}
+    control = {"host": settings.host, "control_port": settings.control_port}
+    run = control | {
+        "port": settings.port,
+        "seed": settings.gateway_seed,
+        "speed": settings.gateway_speed,
+        "cash": settings.gateway_cash,
+        "state_dir": settings.gateway_dir,
+    }
+    return {"run": run, "status": control, "advance": control, "stop": control}
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from flows.hooks import alert
 from flows.outcomes import Outcome, finish, run_name
 from flows.parameters import ExecuteParameters
 from flows.tables import day_rows, day_summary
-from models.domain.errors import HaltTrading
+from models.domain.errors import HaltTrading, RetryLater
 from models.domain.orders import ParentState
 
 if TYPE_CHECKING:
@@ -106,4 +106,11 @@ def _require_clean(report: DayReport) -> None:
         raise HaltTrading(
             f"{len(held)} parent orders need a person: {listed}. Compare with the broker "
             "(`robo reconcile`), then `robo resume` or leave them"
+        )
+    open_still = [row.order.parent_id for row in report.worked if not row.state.is_terminal]
+    if open_still:
+        raise RetryLater(
+            f"{len(open_still)} parent orders wait for evidence from the broker: "
+            f"{', '.join(open_still)}; run `robo execute` again, or `robo reconcile` to see what "
+            "is missing"
         )

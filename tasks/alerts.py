@@ -28,8 +28,11 @@ def raise_alert(path: Path, alert: Alert) -> None:
     line = json.dumps(asdict(alert) | {"at": alert.at.isoformat()}, ensure_ascii=False) + "\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
+            size = os.fstat(descriptor).st_size
+            if size and os.pread(descriptor, 1, size - 1) != b"\n":
+                line = "\n" + line  # a line cut short by a crash must not swallow this one
             os.write(descriptor, line.encode())
         finally:
             os.close(descriptor)
@@ -45,7 +48,7 @@ def recent_alerts(path: Path, count: int = 5) -> list[Alert]:
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines()[-count:]:
         try:
             fields = json.loads(line)
-        except json.JSONDecodeError:
+            found.append(Alert(**fields | {"at": datetime.fromisoformat(fields["at"])}))
+        except (ValueError, TypeError, KeyError):
             continue
-        found.append(Alert(**fields | {"at": datetime.fromisoformat(fields["at"])}))
     return found

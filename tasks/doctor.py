@@ -101,10 +101,10 @@ def _state_folder(settings: Settings) -> Finding:
     folder = settings.state_dir
     while not folder.exists():
         folder = folder.parent
-    if os.access(folder, os.W_OK):
+    if folder.is_dir() and os.access(folder, os.W_OK):
         return Finding("state folder", Health.OK, str(settings.state_dir))
     mend = "give yourself the right to write there, or set ROBO_HOME"
-    return Finding("state folder", Health.BROKEN, f"{folder} is not writable", mend)
+    return Finding("state folder", Health.BROKEN, f"{folder} is no writable folder", mend)
 
 
 def _limits(settings: Settings) -> Finding:

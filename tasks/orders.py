@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from models.domain.errors import HaltTrading
+from models.domain.errors import HaltTrading, RoboError
 from models.domain.orders import ChildOrder, ChildState, Fill, ParentState
 from models.execution.commands import CancelChild, FinishParent, PlaceChild
 from models.execution.engine import step
@@ -28,9 +28,10 @@ from models.execution.events import (
 from models.risk.context import SendContext
 from models.risk.gate import check_child
 from models.risk.verdict import all_passed, denials
-from tasks.broker.codes import is_rejection
+from tasks.broker.codes import CONNECTIVITY_LOST, CONNECTIVITY_RESTORED, is_rejection
 from tasks.broker.protocol import (
     BrokerEvent,
+    ENDED_STATUSES,
     BrokerNotice,
     Commission,
     ConnectionDown,
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from models.execution.events import Event
     from models.execution.state import ParentExecution
     from models.risk.limits import RiskLimits
+    from models.risk.verdict import Verdict
     from tasks.account import AccountBook
     from tasks.broker.protocol import OrderGateway
     from warehouse.ledger import OrderLedger
@@ -52,7 +54,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("robo.orders")
 
 LIVE_STATUSES = frozenset({"PreSubmitted", "Submitted", "PendingCancel", "Filled"})
-ENDED_STATUSES = frozenset({"Cancelled", "ApiCancelled"})
+RATE_WINDOW = timedelta(minutes=2)  # of sends remembered for the limit of orders a minute
 
 
 @dataclass(slots=True)
@@ -60,7 +62,8 @@ class OrderDesk:
     """The working parents of one session and the one way their state changes.
 
     `quote` returns the latest quote of a symbol; `lease` is what makes this process the only one
-    that may send.
+    that may send. `is_cut` says that the gateway has lost Interactive Brokers: nothing is sent and
+    nothing it shows proves an absence; `must_reconcile` that the link is back and unread.
     """
 
     ledger: OrderLedger
@@ -72,7 +75,10 @@ class OrderDesk:
     lease: Lease
     executions: dict[str, ParentExecution] = field(default_factory=dict)
     denied: dict[str, str] = field(default_factory=dict)
+    is_cut: bool = False
+    must_reconcile: bool = False
     _rejections: dict[str, str] = field(default_factory=dict)
+    _inactive: dict[str, OrderStatus] = field(default_factory=dict)
     _sends: list[datetime] = field(default_factory=list)
 
     def feed(self, parent_id: str, event: Event, now: datetime) -> None:
@@ -138,6 +144,15 @@ class OrderDesk:
         """Mark what is in flight as unknown: the gateway can no longer say what became of it."""
         self.feed_all(ConnectionLost(now), now)
 
+    def remember_sends(self, now: datetime) -> None:
+        """Count what an earlier run sent in the last minute against the limit of this one."""
+        earlier = self.ledger.children.sent_since(self.book.account, now - timedelta(minutes=1))
+        self._sends = [now] * earlier
+
+    def rejection_of(self, order_ref: str) -> str:
+        """Return the code and text with which the broker refused an order, or nothing."""
+        return self._rejections.get(order_ref, "")
+
     def cancel_working(self) -> None:
         """Ask for the end of every child that the broker has shown and that may still fill."""
         for execution in self.executions.values():
@@ -160,26 +175,35 @@ class OrderDesk:
         verdicts = check_child(child, quote, self._context(before, child, now), self.limits, now)
         if not all_passed(verdicts):
             self.executions[child.parent_id] = before
-            self.denied[child.order_ref] = denials(verdicts)
-            self.ledger.parents.record_verdicts(child.parent_id, verdicts, now)
-            logger.warning("not sent: %s: %s", child.order_ref, denials(verdicts))
+            self._deny(child, verdicts, now)
             return
-        committed = self.ledger.children.commit_intent(
-            child,
-            self.gateway.client_id,
-            self.gateway.account,
-            next_valid_id=self.gateway.next_order_id(),
-            at=now,
-            lease=self.lease,
-        )
+        try:
+            committed = self.ledger.children.commit_intent(
+                child,
+                self.gateway.client_id,
+                self.gateway.account,
+                next_valid_id=self.gateway.next_order_id(),
+                at=now,
+                lease=self.lease,
+            )
+        except RoboError:
+            self.executions[child.parent_id] = before  # no intent, no child
+            raise
         self.ledger.children.mark_sent(committed.order_ref, now)
         self.gateway.send(committed)
         self._sends.append(now)
         self.feed(child.parent_id, ChildSent(committed.order_ref, committed.order_id), now)
 
+    def _deny(self, child: ChildOrder, verdicts: tuple[Verdict, ...], now: datetime) -> None:
+        """Keep a denial, once per child that was not sent."""
+        if child.order_ref not in self.denied:
+            self.ledger.parents.record_verdicts(child.parent_id, verdicts, now)
+            logger.warning("not sent: %s: %s", child.order_ref, denials(verdicts))
+        self.denied[child.order_ref] = denials(verdicts)
+
     def _context(self, before: ParentExecution, child: ChildOrder, now: datetime) -> SendContext:
         halt = self.ledger.halts.current()
-        self._sends = [moment for moment in self._sends if now - moment < timedelta(minutes=2)]
+        self._sends = [moment for moment in self._sends if now - moment < RATE_WINDOW]
         return SendContext(
             halt_reason=None if halt is None else halt.reason,
             session=self.session,
@@ -225,11 +249,20 @@ class OrderDesk:
             return ChildAcked(ref, status.perm_id, filled)
         if status.status in ENDED_STATUSES:
             return ChildCancelled(ref, filled, status.perm_id)
-        if status.status == "Inactive" and ref in self._rejections:
-            return ChildRejected(ref, self._rejections[ref], filled)
-        return None  # PendingSubmit and ApiPending prove nothing; Inactive alone may be a hold
+        if status.status == "Inactive":
+            if ref in self._rejections:
+                return ChildRejected(ref, self._rejections[ref], filled)
+            self._inactive[ref] = status  # alone it may be a hold; its code may still come
+        return None  # PendingSubmit and ApiPending prove nothing
 
     def _take_notice(self, notice: BrokerNotice, now: datetime) -> None:
+        if notice.code in CONNECTIVITY_LOST:
+            logger.error("the gateway lost Interactive Brokers: %s", notice.text)
+            self.is_cut = True
+            self.lose_connection(now)
+        elif notice.code in CONNECTIVITY_RESTORED:
+            logger.warning("the gateway has Interactive Brokers again: %s", notice.text)
+            self.is_cut, self.must_reconcile = False, True
         if not notice.order_ref:
             logger.debug("broker notice %d: %s", notice.code, notice.text)
             return
@@ -237,6 +270,9 @@ class OrderDesk:
         if is_rejection(notice.code):
             self._rejections[notice.order_ref] = f"{notice.code} {notice.text}"
             logger.warning("%s rejected: %d %s", notice.order_ref, notice.code, notice.text)
+            inactive = self._inactive.pop(notice.order_ref, None)
+            if inactive is not None:
+                self._take_status(inactive, now)
 
     def _parent_of(self, order_ref: str) -> str | None:
         parent_id = order_ref.rsplit(".", 2)[0]

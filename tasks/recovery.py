@@ -13,15 +13,19 @@ from typing import TYPE_CHECKING
 
 from models.domain.orders import ChildState
 from models.execution.engine import restore
-from models.execution.events import ChildEvidence, ProvenNeverSent, Reconciled
+from models.execution.events import (
+    ChildEvidence,
+    ChildRejected,
+    ProvenNeverSent,
+    Reconciled,
+)
 from models.execution.state import SlicingPolicy
-from tasks.account import require_agreement
-from tasks.broker.protocol import DONE_STATUSES
+from tasks.account import position_differences, require_agreement
 
 if TYPE_CHECKING:
     from datetime import date
 
-    from models.domain.orders import ParentOrder
+    from models.domain.orders import ChildOrder, ParentOrder
     from models.execution.state import ParentExecution
     from tasks.broker.protocol import Evidence, OrderGateway, OrderStatus
     from tasks.orders import OrderDesk
@@ -29,12 +33,6 @@ if TYPE_CHECKING:
     from warehouse.ledger import OrderLedger
 
 logger = logging.getLogger("robo.recovery")
-
-_ENDED = {
-    "Filled": ChildState.FILLED,
-    "Cancelled": ChildState.CANCELLED,
-    "ApiCancelled": ChildState.CANCELLED,
-}
 
 
 def slicing_policy(settings: Settings, order: ParentOrder) -> SlicingPolicy:
@@ -87,6 +85,7 @@ async def recover(desk: OrderDesk, quiet_period: float) -> Evidence:
     """Bring ledger and engine to what the broker shows; return the last evidence read.
 
     `quiet_period` is in wall-clock seconds: what was under way has then arrived, or never will.
+    An execution may come between two of the broker's answers, so positions must differ twice.
     Raises HaltTrading when positions differ from the ledger's.
     """
     evidence = await _reconcile_once(desk, desk.gateway)
@@ -96,7 +95,11 @@ async def recover(desk: OrderDesk, quiet_period: float) -> Evidence:
         await asyncio.sleep(quiet_period)
         evidence = await _reconcile_once(desk, desk.gateway)
         for order_ref in sorted(unproven & _unknown_children(desk)):
-            desk.feed(order_ref.rsplit(".", 2)[0], ProvenNeverSent(order_ref), evidence.at)
+            desk.feed(order_ref.rsplit(".", 2)[0], _absent(desk, order_ref), evidence.at)
+    ours = desk.ledger.executions.positions(evidence.account)
+    if position_differences(ours, evidence.positions):
+        await asyncio.sleep(quiet_period)
+        evidence = await _reconcile_once(desk, desk.gateway)
     require_agreement(desk.ledger, evidence)
     desk.book.refresh()
     return evidence
@@ -105,19 +108,33 @@ async def recover(desk: OrderDesk, quiet_period: float) -> Evidence:
 async def _reconcile_once(desk: OrderDesk, gateway: OrderGateway) -> Evidence:
     evidence = await gateway.collect_evidence()
     adopt(desk.ledger, evidence)
-    orders = tuple(_child_evidence(order) for order in evidence.orders if order.order_ref)
+    children = {ref: child for e in desk.executions.values() for ref, child in e.children.items()}
+    orders = tuple(
+        _child_evidence(order, children.get(order.order_ref))
+        for order in evidence.orders
+        if order.order_ref
+    )
     desk.feed_all(Reconciled(evidence.at, orders, evidence.fills), evidence.at)
     return evidence
 
 
-def _child_evidence(order: OrderStatus) -> ChildEvidence:
-    if order.status in _ENDED:
-        state = _ENDED[order.status]
-    elif order.status in DONE_STATUSES and not order.why_held and not order.remaining:
-        state = ChildState.REJECTED
+def _child_evidence(order: OrderStatus, child: ChildOrder | None) -> ChildEvidence:
+    filled = order.filled
+    if order.status == "Filled":
+        state = ChildState.FILLED
+        # A completed order may leave its filled quantity out; none is sent again for that.
+        filled = max(filled, child.quantity if child else 0)
+    elif not order.is_over:
+        state = ChildState.PARTIAL if filled else ChildState.ACKED
     else:
-        state = ChildState.PARTIAL if order.filled else ChildState.ACKED
-    return ChildEvidence(order.order_ref, state, order.filled, order.perm_id)
+        state = ChildState.REJECTED if order.status == "Inactive" else ChildState.CANCELLED
+    return ChildEvidence(order.order_ref, state, filled, order.perm_id)
+
+
+def _absent(desk: OrderDesk, order_ref: str) -> ChildRejected | ProvenNeverSent:
+    """Return what a proven absence means: with a refusal told before, that it was refused."""
+    refusal = desk.rejection_of(order_ref)
+    return ChildRejected(order_ref, refusal) if refusal else ProvenNeverSent(order_ref)
 
 
 def _unknown_children(desk: OrderDesk) -> set[str]:

@@ -136,6 +136,7 @@ class ExecutionSession:
         desk = OrderDesk(
             self.ledger, orders, book, self.limits, day, data.quote, self._lease.held, executions
         )
+        desk.remember_sends(self._clock.now())
         symbols = {e.parent.symbol for e in executions.values()} | evidence.positions.keys()
         await orders.qualify(sorted({e.parent.symbol for e in executions.values()}))
         await recover(desk, settings.quiet_period)
@@ -154,7 +155,9 @@ class ExecutionSession:
             await self._advance(due, desk)
             note_mids(self.ledger, desk, "arrival", self._clock.now())
             desk.slice_due(self._clock.now())
-            await self._settle(desk)
+            if await self._settle(desk):  # what never arrived goes again, while its slice lasts
+                desk.slice_due(self._clock.now())
+                await self._settle(desk)
             self._report(desk, f"slice {number} of {len(schedule)}")
         if not desk.is_done:
             await self._advance(min(last, day.close), desk)
@@ -167,6 +170,11 @@ class ExecutionSession:
     async def _finish(self, day: TradingSession, desk: OrderDesk) -> None:
         """Wait for the last commissions, then keep what the broker says of the account."""
         await self._advance(self._clock.now() + LAST_EVIDENCE, desk)
+        if desk.is_cut:
+            raise RetryLater(
+                "the gateway has lost Interactive Brokers, so what became of the last orders is "
+                "unknown; run `robo execute` again once it is back: it reads everything first"
+            )
         note_mids(self.ledger, desk, "end", self._clock.now())
         evidence = await recover(desk, self.settings.quiet_period)
         self.ledger.accounts.record_snapshot(
@@ -178,13 +186,20 @@ class ExecutionSession:
         )
         self._report(desk, "session over")
 
-    async def _settle(self, desk: OrderDesk) -> None:
-        """Give what was just sent time to end; what shows no trace by then is reconciled."""
+    async def _settle(self, desk: OrderDesk) -> bool:
+        """Give what was just sent time to end; reconcile what has not, and say whether so.
+
+        Market time goes on only once the gateway has read the orders: they may wait in a queue.
+        """
+        await self._read_everything(desk)
         if not desk.is_quiet:
             await self._advance(self._clock.now() + SETTLE, desk)
-        if not desk.is_quiet and self._has_untraced(desk):
+        if desk.is_quiet or desk.is_cut:
+            return False
+        if self._has_untraced(desk):
             desk.lose_connection(self._clock.now())
-            await recover(desk, self.settings.quiet_period)
+        await recover(desk, self.settings.quiet_period)
+        return True
 
     @staticmethod
     def _has_untraced(desk: OrderDesk) -> bool:
@@ -213,6 +228,9 @@ class ExecutionSession:
         await self._orders.flush()
         await self._data.flush()
         desk.pump(self._clock.now())
+        if desk.must_reconcile:
+            desk.must_reconcile = False
+            await recover(desk, self.settings.quiet_period)
 
     async def _watch(self, desk: OrderDesk) -> None:
         """Stop on a halt or a stop request, once what works is cancelled; keep the lease."""
@@ -246,6 +264,7 @@ class ExecutionSession:
                 f"{error}. The schedule is kept in the ledger: start the gateway and run "
                 "`robo execute` again; it reads what the broker has before it sends anything"
             ) from error
+        self._lease.renew()
         logger.warning("%s; trying again", error)
         await self._disconnect()
         await self._clock.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
 from collections.abc import Callable, Coroutine
 from threading import Event, Thread
@@ -10,6 +11,8 @@ from typing import Any, Generic, TypeVar
 
 Result = TypeVar("Result")
 Progress = TypeVar("Progress")
+
+logger = logging.getLogger("robo.supervision")
 
 STOP_DEADLINE = 60.0
 LOOK_EVERY = 0.2
@@ -35,7 +38,8 @@ class SupervisedSession(Generic[Result, Progress]):
         """Return the session's result, or raise what it raised.
 
         A signal that arrives meanwhile (Ctrl-C, Prefect's cancellation) asks the session to stop,
-        waits until it has left everything in order, and is then raised again.
+        waits until it has left everything in order, and is then raised again. A progress report
+        that fails (Prefect's server is away) is logged and never ends the session.
         """
         thread = Thread(target=self._work, name="session", daemon=True)
         thread.start()
@@ -43,6 +47,7 @@ class SupervisedSession(Generic[Result, Progress]):
             while thread.is_alive():
                 thread.join(LOOK_EVERY)
                 self._show(on_progress)
+            self._show(on_progress)
         except BaseException:
             self._stop.set()
             thread.join(STOP_DEADLINE)
@@ -59,4 +64,8 @@ class SupervisedSession(Generic[Result, Progress]):
 
     def _show(self, on_progress: Callable[[Progress], None]) -> None:
         while not self._progress.empty():
-            on_progress(self._progress.get_nowait())
+            progress = self._progress.get_nowait()
+            try:
+                on_progress(progress)
+            except Exception as error:
+                logger.warning("progress could not be shown: %s", error)

@@ -106,7 +106,7 @@ class GatewayClock:
             self._writer.close()
             self._reader = self._writer = None
 
-    async def _ask(self, request: dict[str, Any], timeout: float | None) -> dict[str, Any]:
+    async def _ask(self, request: dict[str, Any], timeout: float) -> dict[str, Any]:
         if self._reader is None or self._writer is None:
             raise _unreachable(self._host, self._port)
         self._ids += 1
@@ -114,7 +114,15 @@ class GatewayClock:
             self._writer.write(json.dumps({"id": self._ids, **request}).encode() + b"\n")
             await self._writer.drain()
             line = await asyncio.wait_for(self._reader.readline(), timeout)
-        except (OSError, TimeoutError) as error:
+        except TimeoutError as error:
+            await self.close()  # its late answer must not be taken for that of another request
+            raise GatewayUnreachable(
+                f"the gateway's clock on {self._host}:{self._port} did not answer "
+                f"{request['op']!r} within {timeout:.0f} s; see `robo gateway status`: another "
+                "holder may keep market time from going on, or the gateway hangs"
+            ) from error
+        except OSError as error:
+            await self.close()
             raise _unreachable(self._host, self._port) from error
         return _reply(line, self._host, self._port)
 
@@ -155,7 +163,13 @@ def market_now(kind: str, host: str, control_port: int) -> datetime:
 def _reply(line: bytes, host: str, port: int) -> dict[str, Any]:
     if not line:
         raise _unreachable(host, port)
-    reply = json.loads(line)
+    try:
+        reply = json.loads(line)
+    except ValueError as error:
+        raise InvalidInput(
+            f"what answers on {host}:{port} is no gateway's control port; set ROBO_CONTROL_PORT "
+            "to the one that `robo gateway run` printed"
+        ) from error
     if not reply.get("ok"):
         raise InvalidInput(f"the gateway refused: {reply.get('error', 'no reason given')}")
     return reply
