@@ -30,12 +30,16 @@ def run_name() -> str:
     return f"{flow_run.flow_name} {datetime.now(UTC):%Y-%m-%d %H:%M}"
 
 
-def finish(work: Callable[[], Outcome]) -> State[Any]:
-    """Run `work` and turn its outcome into the run's final state; SkipToday is no failure."""
+def finish(work: Callable[[], Outcome], *, announce: bool = True) -> State[Any]:
+    """Run `work` and turn its outcome into the run's final state; SkipToday is no failure.
+
+    `announce` is False where a run below has said the same already.
+    """
     try:
         outcome = work()
     except SkipToday as reason:
         outcome = Outcome(str(reason), skipped=True)
-    say(outcome.message)
+    if announce:
+        say(outcome.message)
     name = "Skipped" if outcome.skipped else "Completed"
     return Completed(name=name, message=outcome.message, data=outcome)

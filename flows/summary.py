@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @flow(name="summary", flow_run_name="summary {session}")
 def summary(account: str, session: date) -> State[Any]:
     """Tell what a session's orders did and cost, and what the account is worth."""
-    return finish(lambda: _summary(account, session))
+    return finish(lambda: _summary(account, session), announce=False)
 
 
 def publish_day(report: DayReport) -> None:

@@ -27,7 +27,7 @@ STEPS = 7
 @flow(name="trading-day", flow_run_name=run_name, on_failure=[alert], on_crashed=[alert])
 def trading_day(parameters: DayParameters = DayParameters()) -> State[Any]:
     """Gateway, ingest, retrain, rebalance, execute, reconcile, summary: one simulated day."""
-    return finish(lambda: _trading_day(parameters))
+    return finish(lambda: _trading_day(parameters), announce=False)
 
 
 def _trading_day(parameters: DayParameters) -> Outcome:

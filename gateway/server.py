@@ -61,16 +61,16 @@ async def serve(options: GatewayOptions, ready: Callable[[Ready], None] | None =
 
 def _exchange(options: GatewayOptions, journal: Journal) -> Exchange:
     meta = journal.meta()
-    market = Market(int(meta.get("seed", options.seed)))
-    if meta and int(meta["seed"]) != options.seed:
+    market = Market(meta.get("seed", options.seed))
+    if meta and meta["seed"] != options.seed:
         raise InvalidInput(
             f"the state in {options.state_dir} was made with --seed {meta['seed']}, not "
             f"{options.seed}; use that seed, another --state-dir, or --reset --yes"
         )
     cash = int(options.cash * 100)
     if meta:
-        account = Account(int(meta["cash"]), prior_equity=int(meta["prior_equity"]))
-        exchange = Exchange(market, journal, account, int(meta["now"]))
+        account = Account(meta["cash"], prior_equity=meta["prior_equity"])
+        exchange = Exchange(market, journal, account, meta["now"])
     else:
         start = _first_moment(options, market)
         exchange = Exchange(market, journal, Account(cash, prior_equity=cash), start)

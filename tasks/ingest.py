@@ -129,7 +129,6 @@ async def ingest_daily(
         last_session=batch["session"].max(),
         quality=quality,
     )
-    progress(report.summary)
     if report.failed:
         raise PartlyIngested(report)
     return report

@@ -30,8 +30,8 @@ from models.risk.gate import check_child
 from models.risk.verdict import all_passed, denials
 from tasks.broker.codes import CONNECTIVITY_LOST, CONNECTIVITY_RESTORED, is_rejection
 from tasks.broker.protocol import (
-    BrokerEvent,
     ENDED_STATUSES,
+    BrokerEvent,
     BrokerNotice,
     Commission,
     ConnectionDown,

@@ -158,7 +158,7 @@ class ExecutionSession:
             if await self._settle(desk):  # what never arrived goes again, while its slice lasts
                 desk.slice_due(self._clock.now())
                 await self._settle(desk)
-            self._report(desk, f"slice {number} of {len(schedule)}")
+            self._report(desk, f"step {number} of {len(schedule)}")
         if not desk.is_done:
             await self._advance(min(last, day.close), desk)
             desk.slice_due(max(self._clock.now(), last))

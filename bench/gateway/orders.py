@@ -57,7 +57,9 @@ async def _run(gateway: RunningGateway) -> Times:
     async with api_client(gateway) as ib, running_echo() as port:
         echo = await connect_echo(port)
         await _trade(ib, echo, WARM_UPS)
-        return await _trade(ib, echo, ORDERS)
+        times = await _trade(ib, echo, ORDERS)
+        echo.transport.close()
+        return times
 
 
 async def _trade(ib: IB, echo: EchoClient, orders: int) -> Times:
@@ -74,7 +76,6 @@ async def _trade(ib: IB, echo: EchoClient, orders: int) -> Times:
         started = time.perf_counter()
         await echo.round_trip(times.request, times.reply)
         times.echo.append(time.perf_counter() - started)
-    echo.transport.close()
     return times
 
 

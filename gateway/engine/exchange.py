@@ -66,8 +66,8 @@ class Exchange:
             self.market.impact[column].at.append(at)
             self.market.impact[column].offset.append(offset)
         self.next_ids = journal.clients()
-        self._perm_id = int(meta.get("perm_id", FIRST_PERM_ID))
-        self._matching.executed = int(meta.get("executed", 0))
+        self._perm_id = meta.get("perm_id", FIRST_PERM_ID)
+        self._matching.executed = meta.get("executed", 0)
         since = self._midnight()
         for order in journal.orders(since):
             self._remember(order)

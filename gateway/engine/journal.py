@@ -16,9 +16,10 @@ from gateway.engine.orders import Changes, Execution, Order
 from gateway.market.book import Disturbance
 from models.domain.errors import InvalidInput, RetryLater
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+CHECKPOINT_PAGES = 8192  # 32 MB: a checkpoint waits for the disk, and orders wait for it
 _SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE meta (one INTEGER PRIMARY KEY CHECK (one = 1), state TEXT NOT NULL);
 CREATE TABLE orders (perm_id INTEGER PRIMARY KEY, client_id INTEGER NOT NULL,
   order_id INTEGER NOT NULL, working INTEGER NOT NULL, done_at INTEGER NOT NULL,
   request TEXT NOT NULL, state TEXT NOT NULL);
@@ -55,6 +56,7 @@ class Journal:
             self._db = sqlite3.connect(self.path, isolation_level=None)
             self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=NORMAL")
+            self._db.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
             self._prepare()
         except (OSError, sqlite3.Error) as error:
             self._lock.close()
@@ -73,14 +75,15 @@ class Journal:
                 f"this is {SCHEMA_VERSION}); start with --reset --yes, or use another --state-dir"
             )
 
-    def meta(self) -> dict[str, str]:
-        """Return every stored setting."""
-        return dict(self._db.execute("SELECT key, value FROM meta"))
+    def meta(self) -> dict[str, int]:
+        """Return the clock, the cash and the counters; empty on the first start."""
+        row = self._db.execute("SELECT state FROM meta").fetchone()
+        return json.loads(row[0]) if row else {}
 
     def save(
         self,
         changes: Changes,
-        meta: dict[str, Any],
+        meta: dict[str, int],
         account: Account,
         books: list[Disturbance],
         clients: dict[int, int],
@@ -103,8 +106,7 @@ class Journal:
                 run("INSERT OR REPLACE INTO impact VALUES (?,?,?)", step)
             for pair in clients.items():
                 run("INSERT OR REPLACE INTO clients VALUES (?,?)", pair)
-            for key, value in meta.items():
-                run("INSERT OR REPLACE INTO meta VALUES (?,?)", (key, str(value)))
+            run("INSERT OR REPLACE INTO meta VALUES (1,?)", (json.dumps(meta),))
             run("COMMIT")
         except BaseException:
             if self._db.in_transaction:

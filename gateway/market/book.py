@@ -162,6 +162,9 @@ class Book:
         the book goes on, one tick at a time, with the size of the last.
         """
         fills: list[tuple[int, int]] = []
+        bid, ask = self._outer(at)
+        if limit is not None and (limit < ask if buy else limit > bid):
+            return fills
         levels = self._levels(at, buy)
         tail_price, tail_size = levels[-1]
         tail_size = max(tail_size, 100)
@@ -201,6 +204,9 @@ class Book:
 
     def ahead(self, at: int, buy: bool, limit: int) -> int:
         """Return the shares that stand before a new resting order at `limit` cents."""
+        bid, ask = self._outer(at)
+        if abs(limit - (bid if buy else ask)) > LEVELS:
+            return 0
         for price, size in self._levels(at, buy=not buy):
             if price == limit:
                 return size

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from models.domain.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from exchange_calendars import ExchangeCalendar
+    from exchange_calendars import ExchangeCalendar  # pyright: ignore[reportMissingTypeStubs]
 
 EXCHANGE = "XNYS"
 EXCHANGE_TZ = ZoneInfo("America/New_York")
@@ -38,7 +38,7 @@ class TradingSession:
 
 @lru_cache(maxsize=1)
 def _calendar() -> ExchangeCalendar:
-    import exchange_calendars
+    import exchange_calendars  # pyright: ignore[reportMissingTypeStubs]
 
     return exchange_calendars.get_calendar(EXCHANGE, start=FIRST_SESSION)
 

@@ -101,7 +101,8 @@ class Connection:
     @property
     def account(self) -> str:
         """The account that the broker reports; more than one is refused, since none is chosen."""
-        accounts = self._ib.client.getAccounts()
+        with self._connected():
+            accounts = self._ib.client.getAccounts()
         if len(accounts) != 1:
             raise InvalidInput(
                 f"the gateway manages {len(accounts)} accounts; this system trades one: log in "

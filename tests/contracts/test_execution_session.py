@@ -1,0 +1,324 @@
+"""Whole execution sessions against a real gateway: to the end, again, and from the middle on."""
+
+import asyncio
+import threading
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from models.domain.errors import HaltTrading, RetryLater, SkipToday
+from models.domain.orders import ChildState, ParentState, Side
+from models.domain.sessions import next_session, session_on
+from models.risk.limits import RiskLimits
+from tasks.execution_report import day_report
+from tasks.reconciliation import reconcile
+
+pytestmark = pytest.mark.journey
+
+
+def states(ledger, session):
+    return [record.state for record in ledger.parents.of_session(session)]
+
+
+def fills(ledger, session):
+    return [
+        (f.order_ref, f.side, f.quantity, f.price, f.commission, f.at)
+        for f in ledger.executions.fills_of_session(session)
+    ]
+
+
+async def evidence_of(gateway, client_id=30):
+    async with gateway.orders(client_id) as link:
+        return await link.collect_evidence()
+
+
+async def test_parents_with_different_slices_are_worked_to_the_share(
+    gateway, settings, ledger, make_span, make_parent, execute
+):
+    span = make_span(gateway)
+    late = span.start + timedelta(minutes=7)
+    parents = [
+        make_parent(span, "KO", quantity=91),
+        make_parent(span, "PEP", quantity=2),  # fewer shares than slices
+        make_parent(span, "WMT", quantity=40, start=late, end=span.end - timedelta(minutes=1)),
+    ]
+    ledger.parents.add(parents)
+    seen = []
+    result = await asyncio.to_thread(execute, settings, ledger, on_progress=seen.append)
+    assert states(ledger, span.session) == [ParentState.FILLED] * 3
+    assert not result.denied
+    assert not result.is_resumed
+    assert [p.done_shares for p in seen] == sorted(p.done_shares for p in seen)
+    assert (seen[-1].done_shares, seen[-1].all_shares) == (133, 133)
+    assert ledger.check() == []
+    found = reconcile(ledger, await evidence_of(gateway))
+    assert found.agrees, found.summary
+    assert found.unknown_commissions == 0
+    report = day_report(ledger, result.account, span.session)
+    assert {row.filled for row in report.parents} == {91, 2, 40}
+    assert all(row.arrival_price and row.shortfall for row in report.parents)
+    assert report.equity_before is not None
+    assert report.equity_after is not None
+    sent = [c for p in parents for c in ledger.children.of_parent(p.parent_id)]
+    assert all(ledger.children.get(c.order_ref).client_id == settings.client_id for c in sent)
+    starts = {f.order_ref: f.at for f in ledger.executions.fills_of(parents[2].parent_id)}
+    assert min(starts.values()) >= late, "no parent starts with another's slices"
+
+
+def test_a_session_that_is_done_is_skipped_and_changes_nothing(
+    gateway, settings, ledger, make_span, make_parent, execute
+):
+    span = make_span(gateway, 10)
+    ledger.parents.add([make_parent(span, quantity=6)])
+    execute(settings, ledger)
+    before = fills(ledger, span.session)
+    with pytest.raises(SkipToday, match="every parent has ended"):
+        execute(settings, ledger, session=span.session)
+    assert fills(ledger, span.session) == before
+
+
+def test_an_account_with_holdings_is_opened_with_them(
+    gateway, settings, ledger, make_span, make_parent, execute
+):
+    """The ledger is new, the account is not: what it holds is its opening balance."""
+    span = make_span(gateway, 10)
+    parent = make_parent(span, "KO", quantity=6)
+    ledger.parents.add([parent])
+    result = execute(settings, ledger)
+    opening = ledger.accounts.opening(result.account)
+    assert opening.positions["KO"] > 0, "an earlier test of this module bought some"
+    held = ledger.executions.positions(result.account)
+    assert held["KO"] == opening.positions["KO"] + 6
+
+
+def test_sells_go_before_buys_and_pay_for_them(
+    gateway, settings, ledger, make_span, make_parent, execute
+):
+    span = make_span(gateway, 10)
+    bought = make_parent(span, "KO", quantity=30, parent_id="setup-KO")
+    ledger.parents.add([bought])
+    execute(settings, ledger)
+    span = make_span(gateway, 10)
+    ledger.parents.add(
+        [
+            make_parent(span, "AAPL", quantity=3),
+            make_parent(span, "KO", quantity=30, side=Side.SELL),
+        ]
+    )
+    execute(settings, ledger)
+    order = [fill.side for fill in ledger.executions.fills_of_session(span.session)]
+    first_children = [
+        ledger.children.of_parent(r.order.parent_id)[0]
+        for r in ledger.parents.of_session(span.session)
+        if r.order.parent_id != "setup-KO"
+    ]
+    sell = next(c for c in first_children if c.side is Side.SELL)
+    buy = next(c for c in first_children if c.side is Side.BUY)
+    assert sell.order_id < buy.order_id
+    assert Side.SELL in order
+
+
+def test_a_stopped_session_goes_on_where_it_was(
+    gateway, settings, ledger, make_span, make_parent, execute
+):
+    span = make_span(gateway)
+    ledger.parents.add([make_parent(span, "KO", quantity=60), make_parent(span, "JPM")])
+    stop = threading.Event()
+
+    def after_the_first_slice(progress):
+        if progress.done_shares:
+            stop.set()
+
+    with pytest.raises(RetryLater, match="run `robo execute` again"):
+        execute(settings, ledger, stop=stop, on_progress=after_the_first_slice)
+    partly = fills(ledger, span.session)
+    assert 0 < sum(f[2] for f in partly) < 150
+    assert ledger.leases.held(span.start) == (), "the lease was given back"
+    result = execute(settings, ledger)
+    assert result.is_resumed
+    assert states(ledger, span.session) == [ParentState.FILLED] * 2
+    assert sum(f[2] for f in fills(ledger, span.session)) == 150
+    assert fills(ledger, span.session)[: len(partly)] == partly
+
+
+def test_a_halt_stops_the_session_and_a_resume_lets_it_go_on(
+    gateway, settings, ledger, make_span, make_parent, execute
+):
+    span = make_span(gateway)
+    ledger.parents.add([make_parent(span, "KO", quantity=60)])
+
+    def halt(progress):
+        if progress.done_shares and ledger.halts.current() is None:
+            ledger.halts.halt("test", "tester", progress.at)
+
+    with pytest.raises(HaltTrading, match="halted by tester.*robo resume"):
+        execute(settings, ledger, on_progress=halt)
+    sent = len(ledger.children.of_parent(ledger.parents.of_session(span.session)[0].order.parent_id))
+    with pytest.raises(HaltTrading):
+        execute(settings, ledger)
+    again = ledger.children.of_parent(ledger.parents.of_session(span.session)[0].order.parent_id)
+    assert len(again) == sent, "nothing was sent while halted"
+    ledger.halts.resume("looked at", "tester", span.start)
+    execute(settings, ledger)
+    assert states(ledger, span.session) == [ParentState.FILLED]
+
+
+def test_what_a_limit_denies_is_told_once_a_slice_and_never_sent(
+    gateway, settings, ledger, make_span, make_parent, execute
+):
+    span = make_span(gateway)
+    parent = make_parent(span, "KO", quantity=60)
+    ledger.parents.add([parent])
+    nothing = RiskLimits(restricted=frozenset({"KO"}))
+    result = execute(settings, ledger, limits=nothing)
+    assert ledger.children.of_parent(parent.parent_id) == ()
+    record = ledger.parents.get(parent.parent_id)
+    assert record.state is ParentState.EXPIRED
+    assert "filled 0 of 60 shares" in record.reason
+    assert set(result.denied) == {f"{parent.parent_id}.{n}.1" for n in (1, 2, 3)}
+    failed = [v for v in ledger.parents.verdicts(parent.parent_id) if not v.passed]
+    assert [v.check for v in failed] == ["restricted"] * 3
+
+
+def test_an_order_that_the_account_cannot_pay_is_rejected_with_the_brokers_words(
+    gateway, settings, ledger, make_span, make_parent, execute
+):
+    span = make_span(gateway, 10)
+    parent = make_parent(span, "LLY", quantity=90_000)
+    ledger.parents.add([parent])
+    execute(settings, ledger)
+    record = ledger.parents.get(parent.parent_id)
+    assert record.state is ParentState.EXPIRED
+    assert "last rejection: 201" in record.reason
+    children = ledger.children.of_parent(parent.parent_id)
+    assert {child.state for child in children} == {ChildState.REJECTED}
+
+
+@pytest.mark.parametrize(
+    ("session", "plan", "words"),
+    [
+        (date(2023, 1, 2), False, "market closed: 2023-01-02 is no session"),
+        (None, False, "no plan; run `robo rebalance`"),
+        ("far", True, "longer than the 0 minutes this run may wait"),
+    ],
+)
+def test_where_there_is_nothing_to_do_it_says_so(
+    gateway, settings, ledger, make_span, make_parent, execute, session, plan, words
+):
+    span = make_span(gateway)
+    wait = 600.0
+    if session == "far":
+        day = next_session(next_session(span.session).date)
+        session, wait = day.date, 0.5
+        later = type(span)(day.date, day.open, day.close)
+        ledger.parents.add([make_parent(later)])
+    with pytest.raises(SkipToday, match=words):
+        execute(settings, ledger, session=session, longest_wait=wait)
+    assert ledger.accounts.latest_account() is None, "it did not even connect"
+
+
+def test_a_second_session_is_told_who_holds_the_lease(gateway, settings, ledger, execute):
+    ledger.leases.acquire(
+        "trading-simulated",
+        "another session",
+        pid=1,
+        host="elsewhere",
+        ttl=60,
+        now=datetime.now(UTC),
+    )
+    with pytest.raises(SkipToday, match="held by another session"):
+        execute(settings, ledger)
+
+
+def test_a_position_that_nobody_ordered_stops_the_session_before_it_sends(
+    gateway, settings, ledger, make_span, make_parent, execute
+):
+    span = make_span(gateway, 10)
+    parent = make_parent(span, "KO", quantity=6)
+    ledger.parents.add([parent])
+    ledger.accounts.record_opening(
+        "SIM0000001", Decimal(100_000), {"XOM": 5}, span.start - timedelta(days=9)
+    )
+    with pytest.raises(HaltTrading, match="XOM 5 shares in the ledger, 0 at the broker"):
+        execute(settings, ledger)
+    assert ledger.children.of_parent(parent.parent_id) == ()
+
+
+def test_a_half_day_is_worked_until_its_early_close(
+    start_gateway, open_ledger, make_parent, execute
+):
+    own = start_gateway("half", "--start", "2023-07-03")
+    ledger = open_ledger(own.settings)
+    day = session_on(date(2023, 7, 3))
+    assert day.is_half_day
+    span = type("Span", (), {"session": day.date, "start": day.open, "end": day.close})()
+    ledger.parents.add([make_parent(span, "KO", quantity=30, parent_id="half")])
+    result = execute(own.settings, ledger)
+    assert states(ledger, day.date) == [ParentState.FILLED]
+    slices = {child.order_ref for child in ledger.children.of_parent("half")}
+    begun = {
+        ref: min(f.at for f in ledger.executions.fills_of_session(day.date) if f.order_ref == ref)
+        for ref in slices
+    }
+    third = (day.close - day.open) / 3
+    for number, ref in enumerate(sorted(slices)):
+        assert timedelta(0) <= begun[ref] - (day.open + number * third) < timedelta(seconds=5)
+    assert result.ended_at < day.close
+
+
+def test_the_same_seed_makes_the_same_fills_to_the_cent(
+    start_gateway, open_ledger, make_span, make_parent, execute
+):
+    told = []
+    for name in ("one", "two"):
+        own = start_gateway(name, "--seed", "11", gateway_seed=11)
+        ledger = open_ledger(own.settings)
+        span = make_span(own)
+        ledger.parents.add(
+            [make_parent(span, s, quantity=q) for s, q in (("KO", 61), ("AAPL", 9), ("XOM", 20))]
+        )
+        execute(own.settings, ledger)
+        found = fills(ledger, span.session)
+        account = ledger.accounts.latest_account()
+        told.append((found, ledger.executions.cash(account)))
+        own.stop()
+    assert len(told[0][0]) >= 9
+    assert told[0] == told[1]
+
+
+def test_a_gateway_that_dies_in_the_middle_doubles_nothing(
+    start_gateway, open_ledger, make_span, make_parent, execute, monkeypatch
+):
+    own = start_gateway()
+    ledger = open_ledger(own.settings)
+    span = make_span(own)
+    ledger.parents.add([make_parent(span, "KO", quantity=90)])
+    kills = []
+
+    def die(progress):
+        if progress.done_shares and not kills:
+            kills.append(own.kill())
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tasks.sessions.RECONNECT_DEADLINE", 1.0)
+        with pytest.raises(RetryLater, match="The schedule is kept in the ledger"):
+            execute(own.settings, ledger, on_progress=die)
+    done = sum(f[2] for f in fills(ledger, span.session))
+    assert 0 < done < 90
+    own.restart()
+    restarts = []
+
+    def die_and_come_back(progress):
+        if progress.done_shares > done and not restarts:
+            own.kill()
+            restarts.append(threading.Thread(target=own.restart))
+            restarts[0].start()
+
+    result = execute(own.settings, ledger, on_progress=die_and_come_back)
+    restarts[0].join()
+    assert result.is_resumed
+    assert states(ledger, span.session) == [ParentState.FILLED]
+    assert sum(f[2] for f in fills(ledger, span.session)) == 90
+    assert ledger.executions.positions(result.account) == {"KO": 90}
+    assert ledger.check() == []

@@ -1,0 +1,316 @@
+"""A trader's machine in a temporary folder, where `robo` and the gateway are real processes."""
+
+import asyncio
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from ib_async import IB
+
+from models.domain.orders import ParentOrder, Side
+from warehouse.ledger import OrderLedger
+
+FIRST_DAY = date(2022, 12, 29)  # the first session after the shipped history
+PLAN = {"AAPL": (150, "126"), "JPM": (140, "133"), "KO": (300, "63"), "XOM": (180, "108")}
+PORTS = ("ROBO_PORT", "ROBO_CONTROL_PORT", "ROBO_PREFECT_PORT", "ROBO_MLFLOW_PORT")
+OURS = ("ROBO_", "PREFECT_", "MLFLOW_", "GX_")
+
+
+def free_ports(count: int) -> list[int]:
+    """Different TCP ports that nothing listens on at this moment."""
+    probes = [socket.socket() for _ in range(count)]
+    for probe in probes:
+        probe.bind(("127.0.0.1", 0))
+    ports = [probe.getsockname()[1] for probe in probes]
+    for probe in probes:
+        probe.close()
+    return ports
+
+
+class Process:
+    """A command in a process group of its own; its lines are kept as they come."""
+
+    def __init__(self, command: list[str], environment: dict[str, str], folder: Path) -> None:
+        self.lines: list[str] = []
+        self._popen = subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        self.lines.extend(iter(self._popen.stdout.readline, ""))
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    @property
+    def text(self) -> str:
+        return "".join(self.lines)
+
+    def wait_for(self, mark: str, timeout: float = 90) -> str:
+        """Return the first line that holds `mark`; fail with all lines when none comes."""
+        deadline = time.monotonic() + timeout
+        while True:
+            ended = self._popen.poll() is not None and not self._reader.is_alive()
+            for line in list(self.lines):
+                if mark in line:
+                    return line
+            assert not ended, f"ended with {self._popen.returncode} before {mark!r}:\n{self.text}"
+            assert time.monotonic() < deadline, f"no {mark!r} in {timeout} s:\n{self.text}"
+            time.sleep(0.02)
+
+    def signal(self, number: int) -> None:
+        """Send a signal to the whole group, as a terminal does."""
+        os.killpg(self._popen.pid, number)
+
+    def wait(self, timeout: float = 120) -> int:
+        """Return the exit code once it has ended."""
+        try:
+            code = self._popen.wait(timeout)
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"still running after {timeout} s:\n{self.text}")
+        self._reader.join(10)
+        return code
+
+    def end(self) -> None:
+        """Kill what is left of the group."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._popen.pid, signal.SIGKILL)
+        self._popen.wait()
+
+
+class Home:
+    """One folder of state, four free ports, and every process that a test starts with them."""
+
+    def __init__(self, folder: Path, settings: dict[str, str]) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
+        self.ports = {name: int(port) for name, port in ports.items()}
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(OURS)}
+        pace = {"ROBO_GATEWAY_SPEED": "3600", "ROBO_GATEWAY_SEED": "7"}
+        self.environment = kept | pace | ports | {"ROBO_HOME": str(folder)} | settings
+        self.gateway: Process | None = None
+        self._started: list[Process] = []
+
+    @property
+    def state(self) -> Path:
+        return self.folder / "var" / "simulated"
+
+    @property
+    def ledger_file(self) -> Path:
+        return self.state / "ledger.sqlite"
+
+    def start(self, *arguments: str, **settings: str) -> Process:
+        """Start `robo ...` and return at once."""
+        process = Process(
+            [sys.executable, "-u", "-m", "flows.cli", *arguments],
+            self.environment | {k: v for k, v in settings.items() if v},
+            self.folder,
+        )
+        self._started.append(process)
+        return process
+
+    def robo(self, *arguments: str, code: int = 0, timeout: float = 150, **settings: str) -> str:
+        """Run `robo ...` to its end, require the exit code, and return all that it wrote."""
+        process = self.start(*arguments, **settings)
+        found = process.wait(timeout)
+        assert found == code, f"robo {' '.join(arguments)} ended with {found}:\n{process.text}"
+        return process.text
+
+    def start_gateway(self, speed: float = 3600) -> Process:
+        """Start `robo gateway run` on this home's ports and return once it listens."""
+        options = {
+            "--port": self.ports["ROBO_PORT"],
+            "--control-port": self.ports["ROBO_CONTROL_PORT"],
+            "--seed": self.environment["ROBO_GATEWAY_SEED"],
+            "--speed": speed,
+            "--state-dir": self.state / "gateway",
+        }
+        words = [str(word) for option in options.items() for word in option]
+        self.gateway = self.start("gateway", "run", *words)
+        self.gateway.wait_for("gateway ready")
+        return self.gateway
+
+    def plan(self, orders: dict[str, tuple[int, str]] = PLAN) -> None:
+        """Put one buy order per symbol, {symbol: (shares, decision price)}, into the ledger."""
+        opening = datetime(2022, 12, 29, 14, 35, tzinfo=UTC)
+        parents = [
+            ParentOrder(
+                parent_id=f"{FIRST_DAY:%Y%m%d}-ml-{symbol}",
+                session=FIRST_DAY,
+                strategy="ml",
+                symbol=symbol,
+                side=Side.BUY,
+                quantity=shares,
+                algo="TWAP",
+                start=opening,
+                end=opening.replace(hour=20, minute=55),
+                decision_price=Decimal(price),
+                decided_at=opening.replace(hour=13),
+                model_version="journey/1",
+            )
+            for symbol, (shares, price) in orders.items()
+        ]
+        with OrderLedger(f"sqlite:///{self.ledger_file}", 10.0) as ledger:
+            ledger.parents.replace_plan(FIRST_DAY, "ml", parents, {})
+
+    def ledger(self, query: str) -> list[tuple]:
+        """Rows of the order ledger, read past the code that wrote them."""
+        connection = sqlite3.connect(f"file:{self.ledger_file}?mode=ro", uri=True, timeout=10)
+        try:
+            return connection.execute(query).fetchall()
+        finally:
+            connection.close()
+
+    def broker_executions(self) -> dict[str, tuple[str, int]]:
+        """What the gateway shows a plain client: {execution id: (order reference, shares)}."""
+        return asyncio.run(_executions(self.ports["ROBO_PORT"]))
+
+    def survivors(self) -> dict[int, str]:
+        """Every living process, {pid: command}, whose environment names this home."""
+        mark = f"ROBO_HOME={self.folder}\0".encode()
+        found = {}
+        for entry in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if mark in (entry / "environ").read_bytes() + b"\0":
+                    command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                    if command:
+                        found[int(entry.name)] = command
+        return found
+
+    def listening(self) -> list[str]:
+        """The variables of this home's ports that something listens on."""
+        taken = []
+        for name, port in self.ports.items():
+            with suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.5):
+                taken.append(name)
+        return taken
+
+    def end(self) -> None:
+        """End all that was started here, and what that has left behind."""
+        for process in reversed(self._started):
+            process.end()
+        for pid in self.survivors():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+async def _executions(port: int) -> dict[str, tuple[str, int]]:
+    client = IB()
+    await client.connectAsync("127.0.0.1", port, clientId=99, readonly=True)
+    try:
+        fills = await client.reqExecutionsAsync()
+        shown = [fill.execution for fill in fills]
+        return {one.execId: (one.orderRef, int(one.shares)) for one in shown}
+    finally:
+        client.disconnect()
+
+
+@pytest.fixture(scope="session")
+def prefect_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One Prefect server for all verbs of this test process: each then takes some 5 s, not 15."""
+    folder = tmp_path_factory.mktemp("prefect")
+    port = free_ports(1)[0]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(OURS)}
+    environment |= {"PREFECT_HOME": str(folder), "DO_NOT_TRACK": "true"}
+    environment |= {"PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
+    options = ["--host", "127.0.0.1", "--port", str(port), "--no-scheduler", "--no-late-runs"]
+    command = [sys.executable, "-m", "prefect", "server", "start", *options]
+    server = Process(command, environment, folder)
+    try:
+        wait_until(lambda: answers(f"http://127.0.0.1:{port}/api/health"), 120)
+        yield f"http://127.0.0.1:{port}/api"
+    finally:
+        server.end()
+
+
+@pytest.fixture
+def new_home(tmp_path: Path) -> Iterator[Callable[..., Home]]:
+    """Make homes below the test's folder; all of their processes end with the test."""
+    made: list[Home] = []
+
+    def make(name: str = "home", **settings: str) -> Home:
+        made.append(Home(tmp_path / name, settings))
+        return made[-1]
+
+    yield make
+    for home in made:
+        home.end()
+
+
+@pytest.fixture
+def home(new_home: Callable[..., Home], prefect_url: str) -> Home:
+    """A fresh home whose verbs are recorded by the shared Prefect server."""
+    return new_home(PREFECT_API_URL=prefect_url)
+
+
+@pytest.fixture(scope="session")
+def demo_day(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The state that a first `robo demo --json` leaves, made once for all test processes."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folder = shared / "demo-day"
+    with _locked(shared / "demo-day.lock"):
+        if not (folder / "answer.json").exists():
+            home = Home(folder, {})
+            try:
+                answer = home.robo("demo", "--json", timeout=240)
+                assert home.survivors() == {}
+                (folder / "answer.json").write_text(answer)
+            finally:
+                home.end()
+    return folder
+
+
+@pytest.fixture
+def traded_home(demo_day: Path, new_home: Callable[..., Home], tmp_path: Path) -> Home:
+    """A copy of a home after its first demo day, with ports of its own."""
+    shutil.copytree(demo_day, tmp_path / "home")
+    return new_home()
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def answers(url: str) -> bool:
+    """Say whether an HTTP GET succeeds."""
+    with suppress(OSError), urllib.request.urlopen(url, timeout=2) as reply:
+        return reply.status == 200
+    return False
+
+
+def wait_until(holds: Callable[[], bool], timeout: float) -> None:
+    """Return once `holds()`; fail when it does not within `timeout` seconds."""
+    deadline = time.monotonic() + timeout
+    while not holds():
+        assert time.monotonic() < deadline, f"waited {timeout} s in vain"
+        time.sleep(0.1)
