@@ -10,7 +10,13 @@ from typing import Annotated, Any
 import typer
 
 from flows.cli_exit import answer, exits
-from flows.console import flush_records, headline, show_progress_on, terminal
+from flows.console import (
+    flush_records,
+    headline,
+    keep_run_logs_off_terminal,
+    show_progress_on,
+    terminal,
+)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 Day = Annotated[
@@ -140,6 +146,7 @@ def _run(work: Callable[[], Any], as_json: bool) -> Any:
         show_progress_on(terminal())
     headline("starting (Prefect records every run; this takes some seconds)")
     with prefect_api(settings):
+        keep_run_logs_off_terminal()
         try:
             return work().result()
         finally:

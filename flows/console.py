@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from contextlib import suppress
 from typing import TextIO
+
+ON_TERMINAL_ALREADY = ("prefect.flow_runs", "robo.alerts")
 
 _terminal: list[TextIO] = []
 
@@ -24,6 +27,15 @@ def say(text: str) -> None:
     for stream in _terminal:
         stream.write(f"    {text}\n")
         stream.flush()
+
+
+def keep_run_logs_off_terminal() -> None:
+    """Leave the logs of flow runs to Prefect: `say` shows progress, the exit shows the error."""
+    import prefect.logging.configuration  # which attaches the handlers
+
+    prefect.logging.configuration.ensure_logging_setup()
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(lambda record: not record.name.startswith(ON_TERMINAL_ALREADY))
 
 
 def headline(text: str) -> None:

@@ -45,22 +45,27 @@ def measure() -> Iterator[Figure]:
 async def _run(gateway: RunningGateway, moment: datetime) -> tuple[float, float]:
     delivered: list[float] = []
     decoded: list[float] = []
+    chunks: list[bytes] = []
+
+    def record(chunk: bytes) -> None:
+        chunks.append(chunk)
+
     clock = await GatewayClock("127.0.0.1", gateway.control_port, "bench").open()
     async with api_client(gateway) as ib:
         for contract in stocks():
             ib.reqMktData(contract)
         for number in range(ROUNDS + 1):
-            chunks: list[bytes] = []
-            ib.client.conn.hasData += chunks.append
+            ib.client.conn.hasData += record
             started = time.perf_counter()
             for _ in range(STEPS):
                 moment += STEP
                 await clock.sleep_until(moment)
             await ib.reqCurrentTimeAsync()  # all that was sent before it has been decoded
             took = time.perf_counter() - started
-            ib.client.conn.hasData -= chunks.append
+            ib.client.conn.hasData -= record
             ticks = _ticks(chunks)
             again = _decode(ib, chunks)
+            chunks.clear()
             if number:
                 delivered.append(ticks / took)
                 decoded.append(ticks / again)
