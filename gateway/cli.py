@@ -7,11 +7,16 @@ import logging
 import socket
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
 from models.domain.errors import InvalidInput, RetryLater, RoboError
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from gateway.options import GatewayOptions
 
 app = typer.Typer(
     name="gateway",
@@ -54,12 +59,9 @@ def run(  # noqa: PLR0917 - Typer reads the options from the signature
     verbose: Annotated[bool, typer.Option("--verbose", help="Log what happens to stderr.")] = False,
 ) -> None:
     """Run a gateway in the foreground until it is stopped."""
-    import asyncio
-    from datetime import date
     from decimal import Decimal
 
     from gateway.options import GatewayOptions
-    from gateway.server import serve
 
     if reset and not yes:
         typer.confirm(f"Forget every order, position and the clock in {state_dir}?", abort=True)
@@ -79,14 +81,29 @@ def run(  # noqa: PLR0917 - Typer reads the options from the signature
             clock=clock,
             server_version=server_version,
             cash=Decimal(cash),
-            start=date.fromisoformat(start) if start else None,
+            start=_date(start) if start else None,
             reset=reset,
         )
-        asyncio.run(serve(options, lambda ready: typer.echo(str(ready))))
-    except ValueError as error:
-        _stop_with(InvalidInput(f"--start {start} is no date ({error}); write YYYY-MM-DD"))
+        _serve(options)
     except RoboError as error:
         _stop_with(error)
+
+
+def _serve(options: GatewayOptions) -> None:
+    import asyncio
+
+    from gateway.server import serve
+
+    asyncio.run(serve(options, lambda ready: typer.echo(str(ready))))
+
+
+def _date(text: str) -> date:
+    from datetime import date
+
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise InvalidInput(f"--start {text} is no date ({error}); write YYYY-MM-DD") from error
 
 
 @app.command()

@@ -22,7 +22,9 @@ def measure() -> Iterator[Figure]:
     """
     robo = str(Path(sys.executable).with_name("robo"))
     pair = in_turns(
-        lambda: _run(robo, "--help"), lambda: _run(sys.executable, "-c", "import typer"), REPETITIONS
+        lambda: _run(robo, "--help"),
+        lambda: _run(sys.executable, "-c", "import typer"),
+        REPETITIONS,
     )
     took, imported = pair.medians
     yield Figure("cli.help", took, "s", "python -c 'import typer'", imported, at_most(2.5))

@@ -18,7 +18,10 @@ from bench.timing import quantile
 
 ORDERS = 400
 WARM_UPS = 40
-PLACED = {OrderStatus.PendingSubmit, OrderStatus.ApiPending}  # ib_async's own words, before any news
+PLACED = {
+    OrderStatus.PendingSubmit,
+    OrderStatus.ApiPending,
+}  # ib_async's own words, before any news
 
 
 @dataclass(slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gateway.codec.messages import Out, cents, message
-from gateway.engine.account import INITIAL_MARGIN, MAINTENANCE_MARGIN, Position
+from gateway.engine.account import INITIAL_MARGIN, MAINTENANCE_MARGIN, Account, Position
 from gateway.engine.refusal import Refused
 from gateway.market.universe import INSTRUMENTS
 from gateway.options import ACCOUNT
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Values = dict[str, Any]
 Row = tuple[str, str, str]
-UNSET = "1.7976931348623157E308"
+DAY_TRADER_EQUITY = 2_500_000  # cents; four times the available funds may be bought above it
 LEDGER_TAGS = frozenset(
     (
         "CashBalance",
@@ -42,13 +42,7 @@ def account_rows(hub: Hub) -> list[Row]:
     """Return every (tag, value, currency) of the account at this moment."""
     account, marks = hub.exchange.account, hub.exchange.marks()
     equity, gross = account.equity(marks), account.gross(marks)
-    stocks = equity - account.cash
-    initial, maintenance = round(gross * INITIAL_MARGIN), round(gross * MAINTENANCE_MARGIN)
-    available, excess = equity - initial, equity - maintenance
-    power = max(available, 0) * (4 if equity >= 2_500_000 else 2)
-    basis = sum(position.basis for position in account.positions.values())
-    realized = sum(position.realized for position in account.positions.values())
-    cushion = f"{excess / equity:.6f}" if equity > 0 else "0"
+    cushion = (equity - round(gross * MAINTENANCE_MARGIN)) / equity if equity > 0 else 0
     rows: list[Row] = [
         ("AccountCode", ACCOUNT, ""),
         ("AccountOrGroup", ACCOUNT, "BASE"),
@@ -58,46 +52,47 @@ def account_rows(hub: Hub) -> list[Row]:
         ("Currency", "USD", "USD"),
         ("RealCurrency", "USD", "USD"),
         ("ExchangeRate", "1.00", "USD"),
-        ("Cushion", cushion, ""),
+        ("Cushion", f"{cushion:.6f}", ""),
         ("DayTradesRemaining", "-1", ""),
         ("LookAheadNextChange", "0", ""),
         ("Leverage", f"{gross / equity:.2f}" if equity > 0 else "0", ""),
     ]
-    money = {
-        "NetLiquidation": equity,
-        "NetLiquidationByCurrency": equity,
-        "TotalCashValue": account.cash,
-        "TotalCashBalance": account.cash,
-        "CashBalance": account.cash,
-        "SettledCash": account.cash,
-        "AccruedCash": 0,
-        "AccruedDividend": 0,
-        "NetDividend": 0,
-        "FundValue": 0,
+    money = {**_balances(account, equity, gross), **_margins(equity, gross)}
+    return rows + [(tag, cents(value), "USD") for tag, value in money.items()]
+
+
+def _balances(account: Account, equity: int, gross: int) -> dict[str, int]:
+    stocks = equity - account.cash
+    basis = sum(position.basis for position in account.positions.values())
+    realized = sum(position.realized for position in account.positions.values())
+    return {
+        **dict.fromkeys(("NetLiquidation", "NetLiquidationByCurrency"), equity),
+        **dict.fromkeys(("EquityWithLoanValue", "RegTEquity"), equity),
+        **dict.fromkeys(("TotalCashValue", "TotalCashBalance"), account.cash),
+        **dict.fromkeys(("CashBalance", "SettledCash"), account.cash),
+        **dict.fromkeys(("AccruedCash", "AccruedDividend", "NetDividend", "FundValue"), 0),
         "StockMarketValue": stocks,
         "GrossPositionValue": gross,
-        "EquityWithLoanValue": equity,
         "PreviousDayEquityWithLoanValue": account.prior_equity,
-        "RegTEquity": equity,
-        "RegTMargin": initial,
-        "SMA": available,
-        "InitMarginReq": initial,
-        "MaintMarginReq": maintenance,
-        "FullInitMarginReq": initial,
-        "FullMaintMarginReq": maintenance,
-        "LookAheadInitMarginReq": initial,
-        "LookAheadMaintMarginReq": maintenance,
-        "AvailableFunds": available,
-        "FullAvailableFunds": available,
-        "LookAheadAvailableFunds": available,
-        "ExcessLiquidity": excess,
-        "FullExcessLiquidity": excess,
-        "LookAheadExcessLiquidity": excess,
-        "BuyingPower": power,
         "UnrealizedPnL": stocks - basis,
         "RealizedPnL": realized,
     }
-    return rows + [(tag, cents(value), "USD") for tag, value in money.items()]
+
+
+def _margins(equity: int, gross: int) -> dict[str, int]:
+    """Return Regulation T margins; nothing here looks ahead or differs over night."""
+    initial, maintenance = round(gross * INITIAL_MARGIN), round(gross * MAINTENANCE_MARGIN)
+    available, excess = equity - initial, equity - maintenance
+    ahead = ("", "Full", "LookAhead")
+    return {
+        "RegTMargin": initial,
+        "SMA": available,
+        **dict.fromkeys((f"{when}InitMarginReq" for when in ahead), initial),
+        **dict.fromkeys((f"{when}MaintMarginReq" for when in ahead), maintenance),
+        **dict.fromkeys((f"{when}AvailableFunds" for when in ahead), available),
+        **dict.fromkeys((f"{when}ExcessLiquidity" for when in ahead), excess),
+        "BuyingPower": max(available, 0) * (4 if equity >= DAY_TRADER_EQUITY else 2),
+    }
 
 
 def account_updates(hub: Hub, connection: Connection, values: Values) -> None:

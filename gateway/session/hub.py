@@ -196,6 +196,8 @@ class Hub:
             columns |= self._tell(event, by_client)
         if columns:
             self._account_dirty = True
+            if not self.clock_runs():
+                asyncio.get_running_loop().call_soon(self._tell_account)
             for connection in self.clients:
                 account_requests.tell_positions(self, connection, columns)
                 if not self.clock_runs():
@@ -218,6 +220,14 @@ class Hub:
                     order_requests.tell_commission(connection, execution)
                 return {execution.column}
         return set()
+
+    def _tell_account(self) -> None:
+        """Send the account after trades at a standing clock, once for all that came together."""
+        if self._account_dirty:
+            self._account_dirty, self._account_at = False, self.now
+            for connection in self.clients:
+                account_requests.tell_account(self, connection)
+                profit_requests.tell_profit(self, connection)
 
     def flush(self, final: bool = False) -> None:
         """Send the latest quotes, and now and then the account; `final` when the clock stops."""

@@ -296,7 +296,7 @@ async def test_flush_returns_after_everything_the_gateway_had_sent(gateway, make
 async def test_an_order_without_an_id_is_refused_before_the_socket(gateway, make_child):
     async with gateway.orders(41) as link:
         with pytest.raises(InvalidInput, match="commit its intent first"):
-            link.send(make_child(1, "1.00", order_id=None))
+            link.send(make_child(None, "1.00"))
 
 
 # -- data ---------------------------------------------------------------------------------------

@@ -269,6 +269,38 @@ async def day(gateway, control, client_id=1):
         return fills, quotes, {p.contract.symbol: p.position for p in ib.positions()}
 
 
+async def test_orders_on_the_wire_come_before_the_advance_behind_them(
+    start_gateway, open_control, tmp_path
+):
+    gateway = start_gateway(tmp_path / "state")
+    control = await open_control(gateway)
+    await control.ask("hold", name="test")
+    await control.advance("14:30:00")
+    async with connected(gateway) as ib:
+        coke = await qualified(ib, "KO")
+        for second in range(1, 30):
+            trade = ib.placeOrder(coke, MarketOrder("BUY", 1))
+            await control.advance(f"14:30:{second:02}")  # without waiting for the order
+            await until(trade.isDone)
+            assert [f.execution.time.second for f in trade.fills] == [second - 1]
+
+
+async def test_the_account_is_told_while_the_clock_stands(start_gateway, open_control, tmp_path):
+    gateway = start_gateway(tmp_path / "state")
+    await (await open_control(gateway)).advance("14:35:00")
+    async with connected(gateway) as ib:
+        profit = ib.reqPnL("SIM0000001")
+        trade = ib.placeOrder(await qualified(ib, "KO"), MarketOrder("BUY", 100))
+        await until(trade.isDone)
+        await ib.reqCurrentTimeAsync()
+        cash = next(v.value for v in ib.accountValues() if v.tag == "TotalCashValue")
+        spent = sum(Decimal(str(f.execution.price)) * int(f.execution.shares) for f in trade.fills)
+        assert Decimal(cash) == 100_000 - spent
+        (item,) = ib.portfolio()
+        assert item.position == 100
+        assert profit.dailyPnL == pytest.approx(float(item.unrealizedPNL))
+
+
 async def test_two_gateways_with_one_seed_fill_alike(start_gateway, open_control, tmp_path):
     seen = []
     for name, speed in (("a", "3600"), ("b", "700")):

@@ -2,6 +2,7 @@
 
 import asyncio
 import fcntl
+import json
 import os
 import shutil
 import signal
@@ -230,10 +231,9 @@ async def _executions(port: int) -> dict[str, tuple[str, int]]:
         client.disconnect()
 
 
-@pytest.fixture(scope="session")
-def prefect_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """One Prefect server for all verbs of this test process: each then takes some 5 s, not 15."""
-    folder = tmp_path_factory.mktemp("prefect")
+@contextmanager
+def _prefect_server(folder: Path) -> Iterator[str]:
+    """Run a Prefect server on the database in `folder`; give the URL of its API."""
     port = free_ports(1)[0]
     environment = {k: v for k, v in os.environ.items() if not k.startswith(OURS)}
     environment |= {"PREFECT_HOME": str(folder), "DO_NOT_TRACK": "true"}
@@ -246,6 +246,13 @@ def prefect_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}/api"
     finally:
         server.end()
+
+
+@pytest.fixture(scope="session")
+def prefect_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One Prefect server for all verbs of this test process: each then takes some 5 s, not 15."""
+    with _prefect_server(tmp_path_factory.mktemp("prefect")) as url:
+        yield url
 
 
 @pytest.fixture
@@ -268,30 +275,52 @@ def home(new_home: Callable[..., Home], prefect_url: str) -> Home:
     return new_home(PREFECT_API_URL=prefect_url)
 
 
-@pytest.fixture(scope="session")
-def demo_day(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The state that a first `robo demo --json` leaves, made once for all test processes."""
+@pytest.fixture
+def traded_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+    """A home as its first `robo demo --json` left it (the answer is in `answer.json`).
+
+    The day is traded once for all test processes. Each test gets that state in the same folder,
+    because MLflow keeps absolute paths; so one test at a time has it.
+    """
     shared = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         shared = shared.parent
-    folder = shared / "demo-day"
-    with _locked(shared / "demo-day.lock"):
-        if not (folder / "answer.json").exists():
-            home = Home(folder, {})
-            try:
-                answer = home.robo("demo", "--json", timeout=240)
-                assert home.survivors() == {}
-                (folder / "answer.json").write_text(answer)
-            finally:
-                home.end()
-    return folder
+    folder, kept = shared / "demo-home", shared / "demo-state"
+    with _locked(shared / "demo.lock"):
+        if not kept.exists():
+            _trade_first_day(folder)
+            shutil.copytree(folder, kept)
+        shutil.rmtree(folder)
+        shutil.copytree(kept, folder)
+        home = Home(folder, {})
+        try:
+            yield home
+        finally:
+            home.end()
+
+
+def _trade_first_day(folder: Path) -> None:
+    home = Home(folder, {})
+    try:
+        answer = home.robo("demo", "--json", timeout=240)
+        assert home.survivors() == {}
+        (folder / "answer.json").write_text(answer)
+    finally:
+        home.end()
 
 
 @pytest.fixture
-def traded_home(demo_day: Path, new_home: Callable[..., Home], tmp_path: Path) -> Home:
-    """A copy of a home after its first demo day, with ports of its own."""
-    shutil.copytree(demo_day, tmp_path / "home")
-    return new_home()
+def its_prefect(traded_home: Home) -> Iterator[str]:
+    """A Prefect server on the traded home's own records, which its verbs use from now on."""
+    with _prefect_server(traded_home.folder / "var" / "prefect") as url:
+        traded_home.environment["PREFECT_API_URL"] = url
+        yield url
+
+
+@pytest.fixture
+def ask() -> Callable[..., object]:
+    """Ask a Prefect API: a GET, or a POST when there is a body."""
+    return _ask
 
 
 @contextmanager
@@ -306,6 +335,14 @@ def answers(url: str) -> bool:
     with suppress(OSError), urllib.request.urlopen(url, timeout=2) as reply:
         return reply.status == 200
     return False
+
+
+def _ask(url: str, body: object = None, **headers: str) -> object:
+    data = None if body is None else json.dumps(body).encode()
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    request = urllib.request.Request(url, data, {"Content-Type": "application/json", **names})
+    with urllib.request.urlopen(request, timeout=30) as reply:
+        return json.loads(reply.read())
 
 
 def wait_until(holds: Callable[[], bool], timeout: float) -> None:

@@ -1,0 +1,30 @@
+"""The same seed gives the same fills, to the cent and the microsecond, at any speed."""
+
+import pytest
+
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(240)]
+
+FILLS = """
+SELECT e.symbol, e.side, e.quantity, e.price, c.amount, e.at
+FROM executions e JOIN commissions c USING (exec_id) ORDER BY e.at, e.symbol, e.exec_id
+"""
+
+
+def traded_day(new_home, prefect_url, seed, speed):
+    home = new_home(f"{seed}-{speed}", ROBO_GATEWAY_SEED=str(seed), PREFECT_API_URL=prefect_url)
+    home.plan()
+    home.start_gateway(speed)
+    home.robo("execute")
+    fills = home.ledger(FILLS)
+    assert len(fills) >= 20
+    assert sum(shares for _, _, shares, *_ in fills) == 770
+    return fills
+
+
+def test_same_seed_same_fills_and_another_seed_others(new_home, prefect_url):
+    fast = traded_day(new_home, prefect_url, 7, 3600)
+    slow = traded_day(new_home, prefect_url, 7, 1800)
+    other = traded_day(new_home, prefect_url, 8, 3600)
+    assert fast == slow
+    prices = [[price for _, _, _, price, *_ in fills] for fills in (fast, other)]
+    assert prices[0] != prices[1]

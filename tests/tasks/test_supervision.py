@@ -1,0 +1,86 @@
+"""A session on a thread of its own: its result, its errors, its progress and its stop."""
+
+import asyncio
+import threading
+import time
+
+import pytest
+
+from models.domain.errors import HaltTrading
+from tasks.supervision import SupervisedSession
+
+
+def test_the_result_comes_back_and_every_progress_is_shown_in_order():
+    async def work(report, stop):
+        for number in range(5):
+            report(number)
+        return threading.current_thread().name
+
+    shown = []
+    assert SupervisedSession(work).run(shown.append) == "session"
+    assert shown == [0, 1, 2, 3, 4]
+
+
+def test_what_the_session_raises_is_raised():
+    async def work(report, stop):
+        report("last words")
+        raise HaltTrading("stop")
+
+    shown = []
+    with pytest.raises(HaltTrading, match="stop"):
+        SupervisedSession(work).run(shown.append)
+    assert shown == ["last words"]
+
+
+def test_an_interrupt_asks_the_session_to_stop_and_waits_for_it():
+    left_in_order = []
+
+    async def work(report, stop):
+        report("working")
+        while not stop.is_set():
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.1)
+        left_in_order.append(True)
+
+    def interrupt(_progress):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        SupervisedSession(work).run(interrupt)
+    assert left_in_order == [True]
+
+
+def test_a_session_that_does_not_stop_is_not_waited_for_forever(monkeypatch):
+    monkeypatch.setattr("tasks.supervision.STOP_DEADLINE", 0.2)
+    release = threading.Event()
+
+    async def work(report, stop):
+        report("stuck")
+        await asyncio.to_thread(release.wait, 20)
+
+    def interrupt(_progress):
+        raise KeyboardInterrupt
+
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        SupervisedSession(work).run(interrupt)
+    assert time.monotonic() - started < 5
+    release.set()
+
+
+def test_progress_that_cannot_be_shown_ends_nothing(caplog):
+    """Prefect's server may be away in the middle of the session."""
+
+    async def work(report, stop):
+        report(1)
+        report(2)
+        await asyncio.sleep(0.3)
+        assert not stop.is_set()
+        return "done"
+
+    def no_server(_progress):
+        raise ConnectionError("server away")
+
+    with caplog.at_level("WARNING", "robo.supervision"):
+        assert SupervisedSession(work).run(no_server) == "done"
+    assert caplog.text.count("server away") == 2
