@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from models.domain.errors import InvalidInput, RetryLater
 
@@ -77,9 +78,11 @@ class Service:
     def start(
         cls, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str]
     ) -> Service:
-        """Start `command` with `environment` on top of our own; its output is appended to `log`."""
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as output:
+        """Start `command` with `environment` on top of our own; its output is appended to `log`.
+
+        Raises InvalidInput when the log cannot be written.
+        """
+        with _open_log(name, log) as output:
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -139,3 +142,14 @@ class Service:
     def _signal(self, number: int) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
+
+
+def _open_log(name: str, log: Path) -> BinaryIO:
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        return log.open("ab")
+    except OSError as error:
+        raise InvalidInput(
+            f"the log of the {name}, {log}, cannot be written ({error.strerror}); make its folder "
+            "writable, or set ROBO_HOME to a folder that is"
+        ) from error

@@ -51,7 +51,9 @@ def test_a_taken_port_is_named_with_its_user_and_its_setting():
 
 def test_output_is_appended_and_its_end_is_shown(tmp_path):
     (tmp_path / "log").write_text("earlier\n")
-    service = start(tmp_path, "import os; [print(i, os.environ['WORD']) for i in range(30)]", WORD="x")
+    service = start(
+        tmp_path, "import os; [print(i, os.environ['WORD']) for i in range(30)]", WORD="x"
+    )
     assert wait_for(lambda: service.exit_code == 0)
     assert service.tail(2) == "28 x\n29 x"
     assert (tmp_path / "log").read_text().startswith("earlier\n0 x")
