@@ -31,8 +31,7 @@ def place(gateway, make_child, *client_ids):
             async with gateway.orders(client_id) as link:
                 await link.qualify(["KO"])
                 order_id = link.next_order_id()
-                name = f"h{client_id}-{order_id}"
-                link.send(make_child(order_id, "1.00", tif="GTC", parent_id=name))
+                link.send(make_child(order_id, "1.00", tif="GTC"))
                 await link.flush()
 
     asyncio.run(work())

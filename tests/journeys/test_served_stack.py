@@ -117,13 +117,14 @@ def test_serve_runs_the_deployments_and_stops_as_one(traded_home, new_home, ask)
     assert str(home.ports["ROBO_PREFECT_PORT"]) in text
     assert "ROBO_PREFECT_PORT" in text
 
+    assert "20 bars added" in home.robo("ingest")  # yesterday's, recorded by the served API
     planned = run_deployment(home, api, "rebalance/rebalance-daily")
     assert (planned["type"], planned["name"]) == ("COMPLETED", "Completed")
     assert "2022-12-30" in planned["message"]
     assert home.ledger("SELECT count(*) > 0 FROM parents WHERE session = '2022-12-30'") == [(1,)]
 
     control = str(home.ports["ROBO_CONTROL_PORT"])
-    home.robo("gateway", "advance", SATURDAY, "--control-port", control)
+    home.robo("gateway", "advance", "--to", SATURDAY, "--control-port", control)
     skipped = run_deployment(home, api, "execute/execute-intraday")
     assert (skipped["type"], skipped["name"]) == ("COMPLETED", "Skipped")
     assert "market closed" in skipped["message"]

@@ -86,16 +86,21 @@ def test_a_ready_service_is_returned_at_once(tmp_path):
 
 FAMILY = """
 import os, signal, subprocess, sys, time
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if os.environ["STUBBORN"] == "yes":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 child = subprocess.Popen([sys.executable, "-c",
-    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"])
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True);"
+    "time.sleep(60)"], stdout=subprocess.PIPE)
+child.stdout.readline()
 print(child.pid, flush=True)
 time.sleep(60)
 """
 
 
-def test_a_stop_ends_the_whole_group_even_what_ignores_it(tmp_path):
-    service = start(tmp_path, FAMILY)
+@pytest.mark.parametrize("stubborn", ["yes", "no"])
+def test_a_stop_ends_the_whole_group_even_what_ignores_it(tmp_path, stubborn):
+    """The helper ignores a polite stop in both; the parent only when it is stubborn."""
+    service = start(tmp_path, FAMILY, STUBBORN=stubborn)
     assert wait_for(lambda: service.tail().strip().isdigit())
     helper = int(service.tail())
     assert is_running(helper)

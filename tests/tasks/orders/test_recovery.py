@@ -118,6 +118,26 @@ async def test_a_refused_order_that_left_no_trace_is_rejected_and_not_repeated(
     assert desk.executions["p-KO"].last_rejection == "110 off the tick"
 
 
+async def test_an_order_that_a_second_look_shows_is_alive_whatever_code_was_told(
+    start_desk, parent, broker, minute, monkeypatch
+):
+    """A refusal code that was about something else must not bury an order that works."""
+    desk = start_desk(parent)
+    await recover(desk, 0)
+    broker.loses = True
+    desk.slice_due(minute(0))
+    broker.events.append(BrokerNotice(321, "validation", FIRST))
+    desk.pump(broker.now)
+    desk.lose_connection(broker.now)
+
+    async def late(_seconds):
+        broker.arrive(broker.sent[0])
+
+    monkeypatch.setattr("tasks.recovery.asyncio.sleep", late)
+    await recover(desk, 2.0)
+    assert desk.ledger.children.get(FIRST).order.state is ChildState.ACKED
+
+
 async def test_a_filled_order_without_its_quantity_is_never_sent_again(
     start_desk, parent, broker, minute
 ):
