@@ -110,8 +110,11 @@ def doctor(as_json: AsJson = False) -> None:
                 typer.echo(f"{finding.health.value:<14}{finding.subject:<16}{finding.seen}")
                 if finding.mend:
                     typer.echo(f"{'':<30}-> {finding.mend}")
-        if any(finding.health is Health.BROKEN for finding in findings):
-            raise typer.Exit(HALTED if any("halt" in f.seen for f in findings) else FAILED)
+        health = {finding.health for finding in findings}
+        if Health.BROKEN in health:
+            raise typer.Exit(FAILED)
+        if Health.HALTED in health:
+            raise typer.Exit(HALTED)
 
 
 def serve() -> None:

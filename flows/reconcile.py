@@ -28,11 +28,12 @@ def reconcile(parameters: ReconcileParameters = ReconcileParameters()) -> State[
 def _reconcile(parameters: ReconcileParameters) -> Outcome:
     from tasks.account_snapshot import read_account
     from tasks.broker.clock import market_now
+    from tasks.execution_report import day_report, record_costs
     from tasks.gateway_process import close_trading_day
     from tasks.reconciliation import reconcile as compare
     from tasks.session_lease import SessionLease
     from tasks.settings import load_settings
-    from tasks.stores import open_ledger
+    from tasks.stores import open_ledger, open_warehouse
 
     settings = load_settings()
     now = market_now(settings.clock, settings.host, settings.control_port)
@@ -57,6 +58,8 @@ def _reconcile(parameters: ReconcileParameters) -> Outcome:
                     evidence.net_liquidation,
                     f"{today.date} after",
                 )
+                costs = day_report(ledger, evidence.account, today.date)
+                record_costs(open_warehouse(settings), costs, evidence.at)
         finally:
             lease.release()
     _publish(found)
