@@ -12,7 +12,7 @@ from flows.console import say
 from flows.hooks import alert
 from flows.outcomes import Outcome, finish, run_name
 from flows.parameters import ReconcileParameters
-from models.domain.errors import HaltTrading, SkipToday
+from models.domain.errors import HaltTrading, RetryLater, SkipToday
 from models.domain.sessions import exchange_date, session_on
 
 if TYPE_CHECKING:
@@ -40,14 +40,14 @@ def _reconcile(parameters: ReconcileParameters) -> Outcome:
     today = session_on(exchange_date(now))
     if today is None and parameters.moment != "now":
         raise SkipToday(f"market closed: {exchange_date(now)} is no session")
-    if parameters.moment == "close" and settings.clock == "gateway":
-        say("letting the simulated market run to the close")
-        close_trading_day(settings, now)
     with open_ledger(settings) as ledger:
-        lease = SessionLease.take(
-            ledger, settings
-        )  # a session at work would look like a difference
+        # A session at work would look like a difference; a check that did not run is no success.
+        lease = SessionLease.take(ledger, settings, busy=RetryLater)
         try:
+            if parameters.moment == "close" and settings.clock == "gateway":
+                say("letting the simulated market run to the close")
+                close_trading_day(settings, now)
+                lease.confirm()
             evidence = read_account(settings)
             found = compare(ledger, evidence)
             if today is not None and evidence.at >= today.close:
@@ -65,8 +65,8 @@ def _reconcile(parameters: ReconcileParameters) -> Outcome:
     _publish(found)
     if not found.agrees:
         raise HaltTrading(
-            f"{found.summary}. Nothing was changed; look at the account in TWS, correct what is "
-            "wrong, and reconcile again before trading"
+            f"{found.summary}. No order was sent or changed; look at the account in TWS, correct "
+            "what is wrong, and reconcile again before trading"
         )
     return Outcome(found.summary, found)
 

@@ -60,6 +60,19 @@ def start_server(
     return Service.start("Prefect server", command, log, where | dict(environment))
 
 
+def guarded_environment(settings: Settings, port: int) -> dict[str, str]:
+    """Return what a server and its clients share: address, credential, CSRF protection."""
+    credential = served_credential(settings)
+    return {
+        API_URL: api_url(port),
+        API_AUTH: credential,
+        "PREFECT_SERVER_API_AUTH_STRING": credential,
+        "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+        "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "true",
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://{LOCAL}:{port}",
+    }
+
+
 def is_up(port: int) -> bool:
     """Say whether a Prefect server answers on `port`."""
     return answers_http(f"{api_url(port)}/health")
@@ -83,13 +96,13 @@ def prefect_api(settings: Settings) -> Iterator[str]:
             yield api_url(settings.prefect_port)
         return
     port = free_port()
-    server = start_server(settings, port, {}, "--no-scheduler", "--no-late-runs")
+    guarded = guarded_environment(settings, port)
+    server = start_server(settings, port, guarded, "--no-scheduler", "--no-late-runs")
     try:
         server.wait_until(lambda: is_up(port), START_DEADLINE)
-        os.environ[API_URL] = api_url(port)
-        yield api_url(port)
+        with _environment({API_URL: api_url(port)}, settings):
+            yield api_url(port)
     finally:
-        os.environ.pop(API_URL, None)
         server.stop()
 
 
