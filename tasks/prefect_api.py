@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import secrets
 import sys
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.domain.errors import InvalidInput
+from models.domain.errors import InvalidInput, RetryLater
 from tasks.processes import Service, answers_http, free_port, module_command
 
 if TYPE_CHECKING:
@@ -78,6 +79,13 @@ def is_up(port: int) -> bool:
     return answers_http(f"{api_url(port)}/health")
 
 
+def is_ours(settings: Settings, port: int) -> bool:
+    """Say whether a Prefect server on `port` takes our credential (another's may not)."""
+    credential = served_credential(settings).encode() if auth_file(settings).exists() else b""
+    header = {"Authorization": f"Basic {base64.b64encode(credential).decode()}"}
+    return is_up(port) and answers_http(f"{api_url(port)}/admin/version", header)
+
+
 @contextmanager
 def prefect_api(settings: Settings) -> Iterator[str]:
     """Give the URL of a Prefect API that this process's flow runs are recorded with.
@@ -86,12 +94,18 @@ def prefect_api(settings: Settings) -> Iterator[str]:
     server on a free port that ends with the block; it has the same database, so its runs stay.
     Must be entered before Prefect is imported.
     """
-    if os.environ.get(API_URL):
-        yield os.environ[API_URL]
+    named = os.environ.get(API_URL)
+    if named:
+        if not answers_http(f"{named.rstrip('/')}/health"):
+            raise RetryLater(
+                f"no Prefect API answers at {API_URL}={named}; start it (`make serve`), or unset "
+                "the variable and a server is started for this run"
+            )
+        yield named
         return
     if "prefect" in sys.modules:
         raise InvalidInput("Prefect is already imported; set PREFECT_API_URL before starting")
-    if is_up(settings.prefect_port):
+    if is_ours(settings, settings.prefect_port):
         with _environment({API_URL: api_url(settings.prefect_port)}, settings):
             yield api_url(settings.prefect_port)
         return

@@ -47,11 +47,12 @@ def require_free(host: str, port: int, what: str, variable: str) -> None:
             ) from error
 
 
-def answers_http(url: str, timeout: float = 2.0) -> bool:
+def answers_http(url: str, headers: Mapping[str, str] | None = None, timeout: float = 2.0) -> bool:
     """Say whether an HTTP GET of `url` succeeds."""
+    request = urllib.request.Request(url, headers=dict(headers or {}))  # noqa: S310 - our own URL
     with (
         suppress(OSError, urllib.error.URLError),
-        urllib.request.urlopen(url, timeout=timeout) as reply,  # noqa: S310 - our own URL
+        urllib.request.urlopen(request, timeout=timeout) as reply,  # noqa: S310 - our own URL
     ):
         return 200 <= reply.status < 300
     return False

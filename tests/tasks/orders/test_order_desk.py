@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from models.domain.errors import HaltTrading, RetryLater, SkipToday
+from models.domain.errors import HaltTrading, RetryLater
 from models.domain.orders import ChildState, Fill, ParentState, Side
 from models.risk.limits import RiskLimits
 from tasks.broker.protocol import BrokerNotice, Commission, ConnectionDown, GatewayUnreachable
@@ -190,7 +190,7 @@ async def test_a_lost_lease_sends_nothing(desk, broker, minute):
     desk.ledger.leases.acquire(
         desk.lease.name, "other", pid=2, host="there", ttl=60, now=datetime.now(UTC)
     )
-    with pytest.raises(SkipToday, match="has lost the lease.*held by other"):
+    with pytest.raises(RetryLater, match="has lost the lease.*held by other"):
         desk.slice_due(minute(0))
     assert broker.sent == []
     assert desk.executions["p-KO"].children == {}
