@@ -62,8 +62,7 @@ def halt(reason: Reason = "robo halt", as_json: AsJson = False) -> None:
         from tasks.stores import open_ledger
 
         settings = load_settings()
-        with open_ledger(settings) as ledger:
-            done = halt_trading(settings, ledger, reason, getpass.getuser())
+        done = halt_trading(settings, open_ledger, reason, getpass.getuser())
         text = f"halted: {reason}. New orders are blocked until `robo resume`; "
         if done.trouble:
             text += f"working orders could NOT be cancelled: {done.trouble}"

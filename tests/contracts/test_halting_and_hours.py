@@ -40,12 +40,12 @@ def place(gateway, make_child, *client_ids):
 def test_a_halt_cancels_the_orders_of_every_client(gateway, settings, ledger, make_child):
     place(gateway, make_child, 11, 51)
     assert len(read_account(settings).open_orders) == 2
-    done = halt_trading(settings, ledger, "enough", "tester")
+    done = halt_trading(settings, lambda _: ledger, "enough", "tester")
     assert (done.cancelled, done.still_working, done.trouble) == (2, 0, "")
     assert read_account(settings).open_orders == ()
     halt = ledger.halts.current()
     assert (halt.reason, halt.by) == ("enough", "tester")
-    again = halt_trading(settings, ledger, "once more", "tester")
+    again = halt_trading(settings, lambda _: ledger, "once more", "tester")
     assert (again.cancelled, again.trouble) == (0, "")
     assert resume_trading(ledger, "looked at", "tester", []) is True
     assert ledger.halts.current() is None
@@ -54,9 +54,29 @@ def test_a_halt_cancels_the_orders_of_every_client(gateway, settings, ledger, ma
 
 def test_a_halt_holds_when_no_gateway_answers(settings, ledger):
     away = settings.model_copy(update={"port": free_port()})
-    done = halt_trading(away, ledger, "enough", "tester")
+    done = halt_trading(away, lambda _: ledger, "enough", "tester")
     assert "no gateway answers" in done.trouble
     assert ledger.halts.current().reason == "enough"
+
+
+def test_a_halt_cancels_even_when_it_cannot_be_recorded(gateway, settings, make_child):
+    place(gateway, make_child, 11)
+
+    def broken(_settings):
+        raise InvalidInput("the ledger is not readable")
+
+    done = halt_trading(settings, broken, "enough", "tester")
+    assert (done.cancelled, done.still_working) == (1, 0)
+    assert "the halt could NOT be recorded: the ledger is not readable" in done.trouble
+
+
+def test_a_halt_touches_no_account_of_another_mode(gateway, settings, ledger, make_child):
+    place(gateway, make_child, 11)
+    paper = settings.model_copy(update={"mode": "paper"})
+    done = halt_trading(paper, lambda _: ledger, "enough", "tester")
+    assert "mode paper needs an account DU" in done.trouble
+    assert len(read_account(settings).open_orders) == 1
+    halt_trading(settings, lambda _: ledger, "tidy", "tester")
 
 
 def test_an_account_that_the_mode_may_not_trade_is_refused(settings):
