@@ -57,13 +57,19 @@ LIVE_STATUSES = frozenset({"PreSubmitted", "Submitted", "PendingCancel", "Filled
 RATE_WINDOW = timedelta(minutes=2)  # of sends remembered for the limit of orders a minute
 
 
+def log_alert(subject: str, text: str) -> None:
+    """Log what a person must see; a session also keeps it where `robo status` shows it."""
+    logger.error("%s: %s", subject, text)
+
+
 @dataclass(slots=True)
 class OrderDesk:
     """The working parents of one session and the one way their state changes.
 
     `quote` returns the latest quote of a symbol; `lease` is what makes this process the only one
-    that may send. `is_cut` says that the gateway has lost Interactive Brokers: nothing is sent and
-    nothing it shows proves an absence; `must_reconcile` that the link is back and unread.
+    that may send; `alert` tells a person at once, by subject and text. `is_cut` says that the
+    gateway has lost Interactive Brokers: nothing is sent and nothing it shows proves an absence;
+    `must_reconcile` that the link is back and unread.
     """
 
     ledger: OrderLedger
@@ -75,11 +81,13 @@ class OrderDesk:
     lease: Lease
     executions: dict[str, ParentExecution] = field(default_factory=dict)
     denied: dict[str, str] = field(default_factory=dict)
+    alert: Callable[[str, str], None] = log_alert
     is_cut: bool = False
     must_reconcile: bool = False
     _rejections: dict[str, str] = field(default_factory=dict)
     _inactive: dict[str, OrderStatus] = field(default_factory=dict)
     _sends: list[datetime] = field(default_factory=list)
+    _denied_now: bool = False
 
     def feed(self, parent_id: str, event: Event, now: datetime) -> None:
         """Apply one event to one parent, commit what changed, then carry out its commands."""
@@ -102,12 +110,17 @@ class OrderDesk:
         for parent_id in self.order_of_work():
             self.feed(parent_id, event, now)
 
-    def slice_due(self, now: datetime) -> None:
-        """Ask every parent for the child that its schedule wants at `now`."""
+    def slice_due(self, now: datetime) -> bool:
+        """Ask every parent for the child that its schedule wants at `now`.
+
+        Return whether a check denied one: it may go once what works has ended.
+        """
+        self._denied_now = False
         for parent_id in self.order_of_work():
             execution = self.executions[parent_id]
             if not execution.state.is_terminal:
                 self.feed(parent_id, SliceDue(now, self.quote(execution.parent.symbol)), now)
+        return self._denied_now
 
     def order_of_work(self) -> list[str]:
         """Return the parent ids, sells before buys, by symbol."""
@@ -124,6 +137,7 @@ class OrderDesk:
                 self.ledger.executions.record_commission(
                     event.exec_id, event.amount, event.currency, event.realized_pnl
                 )
+                self.book.add_commission(event)
             case OrderStatus():
                 self._take_status(event, now)
             case BrokerNotice():
@@ -136,8 +150,6 @@ class OrderDesk:
         events = self.gateway.pending_events()
         for event in events:
             self.take(event, now)
-        if any(isinstance(event, Fill | Commission) for event in events):
-            self.book.refresh()
         return len(events)
 
     def lose_connection(self, now: datetime) -> None:
@@ -159,6 +171,11 @@ class OrderDesk:
             for child in execution.children.values():
                 if child.leaves and child.perm_id is not None:
                     self._cancel(child)
+
+    @property
+    def is_blind(self) -> bool:
+        """Say whether the link was lost, or came back unread: absence then proves nothing."""
+        return self.is_cut or self.must_reconcile
 
     @property
     def is_done(self) -> bool:
@@ -192,10 +209,12 @@ class OrderDesk:
         self.ledger.children.mark_sent(committed.order_ref, now)
         self.gateway.send(committed)
         self._sends.append(now)
+        self.denied.pop(child.order_ref, None)  # it was refused before, for what has ended since
         self.feed(child.parent_id, ChildSent(committed.order_ref, committed.order_id), now)
 
     def _deny(self, child: ChildOrder, verdicts: tuple[Verdict, ...], now: datetime) -> None:
         """Keep a denial, once per child that was not sent."""
+        self._denied_now = True
         if child.order_ref not in self.denied:
             self.ledger.parents.record_verdicts(child.parent_id, verdicts, now)
             logger.warning("not sent: %s: %s", child.order_ref, denials(verdicts))
@@ -244,7 +263,8 @@ class OrderDesk:
 
     def _take_fill(self, fill: Fill, now: datetime) -> None:
         parent_id = self._parent_of(fill.order_ref)
-        self.ledger.executions.record(fill, self.gateway.account)
+        if self.ledger.executions.record(fill, self.gateway.account):
+            self.book.add_fill(fill)
         if parent_id is not None:
             self.feed(parent_id, ChildFilled(fill), now)
         elif self.ledger.children.get(fill.order_ref) is None:
@@ -285,6 +305,7 @@ class OrderDesk:
         elif notice.code in CONNECTIVITY_RESTORED:
             logger.warning("the gateway has Interactive Brokers again: %s", notice.text)
             self.is_cut, self.must_reconcile = False, True
+            self.lose_connection(now)  # the loss itself may have gone untold
         if not notice.order_ref:
             logger.debug("broker notice %d: %s", notice.code, notice.text)
             return
@@ -312,5 +333,7 @@ class OrderDesk:
             self.ledger.children.record_status(ref, child.state, told, child.perm_id)
         if after.state is not before.state and not after.state.is_terminal:
             self.ledger.parents.set_state(parent_id, after.state, after.reason)
-            if after.state is ParentState.PAUSED:
-                logger.error("%s is paused: %s", parent_id, after.quarantine or after.reason)
+        if after.quarantine != before.quarantine and after.quarantine:
+            self.alert(f"{parent_id} {after.state}", after.quarantine)
+        elif after.state is ParentState.PAUSED and before.state is not ParentState.PAUSED:
+            self.alert(f"{parent_id} {after.state}", after.reason)

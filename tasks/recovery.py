@@ -103,34 +103,39 @@ async def recover(desk: OrderDesk, quiet_period: float) -> Evidence:
 
     `quiet_period` is in wall-clock seconds: what was under way has then arrived, or never will.
     An execution may come between two of the broker's answers, so positions must differ twice.
-    Raises HaltTrading when positions differ from the ledger's.
+    With the link to Interactive Brokers lost, or back only during a look, nothing is proven, and
+    the desk stays blind: sends wait for the next recovery. Raises HaltTrading when positions
+    differ from the ledger's.
     """
-    desk.must_reconcile = False
     evidence = await _reconcile_once(desk, desk.gateway)
     unproven = _unknown_children(desk)
-    if unproven:
+    if unproven and not desk.is_blind:
         logger.warning("no trace at the broker yet of %s", ", ".join(sorted(unproven)))
         await asyncio.sleep(quiet_period)
         evidence = await _reconcile_once(desk, desk.gateway)
-    if desk.is_cut or desk.must_reconcile:
-        logger.warning("the gateway lost Interactive Brokers meanwhile: nothing is proven by it")
-        return evidence
-    for order_ref in sorted(unproven & _unknown_children(desk)):
-        _settle_absence(desk, order_ref, evidence.at)
+        for order_ref in sorted(unproven & _unknown_children(desk)):
+            if not desk.is_blind:
+                _settle_absence(desk, order_ref, evidence.at)
     ours = desk.ledger.executions.positions(evidence.account)
-    if position_differences(ours, evidence.positions):
+    if position_differences(ours, evidence.positions) and not desk.is_blind:
         await asyncio.sleep(quiet_period)
         evidence = await _reconcile_once(desk, desk.gateway)
-    require_agreement(desk.ledger, evidence)
     desk.book.refresh()
+    if desk.is_blind:
+        logger.warning("the gateway lost Interactive Brokers: what it shows proves no absence")
+    else:
+        require_agreement(desk.ledger, evidence)
     return evidence
 
 
 async def _reconcile_once(desk: OrderDesk, gateway: OrderGateway) -> Evidence:
+    """Read all that the broker shows; what came before it and with it is taken first."""
+    desk.pump(gateway_time(desk))
+    desk.must_reconcile = False
     evidence = await gateway.collect_evidence()
     adopt(desk.ledger, evidence)
-    desk.pump(evidence.at)  # a notice of a lost link voids the rest
-    if desk.is_cut:
+    desk.pump(evidence.at)
+    if desk.is_blind:
         return evidence
     children = {ref: child for e in desk.executions.values() for ref, child in e.children.items()}
     orders = tuple(

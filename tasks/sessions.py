@@ -155,8 +155,9 @@ class ExecutionSession:
             await self._advance(due - LEAD, desk)
             await self._advance(due, desk)
             note_mids(self.ledger, desk, "arrival", self._clock.now())
-            desk.slice_due(self._clock.now())
-            if await self._settle(desk):  # what never arrived goes again, while its slice lasts
+            denied = desk.slice_due(self._clock.now())
+            # What never arrived goes again while its slice lasts; so do buys that waited for sells.
+            if await self._settle(desk) or denied:
                 desk.slice_due(self._clock.now())
                 await self._settle(desk)
             self._report(desk, f"step {number} of {len(schedule)}")

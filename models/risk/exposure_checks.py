@@ -18,7 +18,7 @@ from models.risk.verdict import Verdict, compare, not_finite
 
 @dataclass(frozen=True, slots=True)
 class WorstCase:
-    """One symbol's value in USD if only its buys fill (`high`), and if only its sells do (`low`)."""
+    """One symbol's value in USD: `high` if only its buys fill, `low` if only its sells do."""
 
     high: float
     low: float

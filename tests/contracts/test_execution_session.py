@@ -9,7 +9,7 @@ import pytest
 
 from models.domain.errors import HaltTrading, RetryLater, SkipToday
 from models.domain.orders import ChildState, ParentState, Side
-from models.domain.sessions import next_session, session_on
+from models.domain.sessions import exchange_date, next_session, session_on
 from models.risk.limits import RiskLimits
 from tasks.execution_report import day_report
 from tasks.reconciliation import reconcile
@@ -188,18 +188,77 @@ def test_what_a_limit_denies_is_told_once_a_slice_and_never_sent(
     assert [v.check for v in failed] == ["restricted"] * 3
 
 
-def test_an_order_that_the_account_cannot_pay_is_rejected_with_the_brokers_words(
+def test_an_order_that_the_account_cannot_pay_is_denied_before_it_is_sent(
     gateway, settings, ledger, make_span, make_parent, execute
 ):
     span = make_span(gateway, 10)
     parent = make_parent(span, "LLY", quantity=90_000)
     ledger.parents.add([parent])
-    execute(settings, ledger)
-    record = ledger.parents.get(parent.parent_id)
+    result = execute(settings, ledger)
+    assert ledger.children.of_parent(parent.parent_id) == ()
+    assert ledger.parents.get(parent.parent_id).state is ParentState.EXPIRED
+    denied = result.denied[f"{parent.parent_id}.1.1"]
+    assert "notional: child of" in denied
+    assert "gross: worst-case gross exposure" in denied
+
+
+def test_an_order_that_the_broker_finds_too_dear_is_rejected_with_its_words(
+    start_gateway, open_ledger, make_span, make_parent, execute
+):
+    """Our own limits here allow to borrow three times the account; the broker's margin does not."""
+    own = start_gateway("cash")
+    ledger = open_ledger(own.settings)
+    span = make_span(own, 10)
+    lenient = RiskLimits(
+        max_position_weight=1.0,
+        max_gross_exposure=4.0,
+        max_net_exposure=4.0,
+        max_order_notional=1e6,
+    )
+    parents = [
+        make_parent(span, symbol, quantity=int(90_000 / asyncio.run(close_of(own, symbol))))
+        for symbol in ("AAPL", "KO", "LLY")
+    ]
+    ledger.parents.add(parents)
+    execute(own.settings.model_copy(update={"slices": 1}), ledger, limits=lenient)
+    children = [c for p in parents for c in ledger.children.of_parent(p.parent_id)]
+    rejected = [child for child in children if child.state is ChildState.REJECTED]
+    assert rejected
+    record = ledger.parents.get(rejected[0].parent_id)
     assert record.state is ParentState.EXPIRED
     assert "last rejection: 201" in record.reason
-    children = ledger.children.of_parent(parent.parent_id)
-    assert {child.state for child in children} == {ChildState.REJECTED}
+
+
+async def close_of(gateway, symbol):
+    async with gateway.data(31) as link:
+        bars = await link.daily_bars(symbol, None, exchange_date(gateway.now))
+        return float(bars["close"].iloc[-1])
+
+
+def test_a_full_book_is_rebalanced_in_one_session_without_borrowing(
+    start_gateway, open_ledger, make_span, make_parent, execute
+):
+    """95 % invested; half of it moves to another name: each step's buys wait for its sells."""
+    own = start_gateway("full")
+    ledger = open_ledger(own.settings)
+    whole = RiskLimits(max_position_weight=1.0, max_order_notional=1e6)
+    span = make_span(own, 10)
+    ko = int(95_000 / asyncio.run(close_of(own, "KO")))
+    pep = int(47_000 / asyncio.run(close_of(own, "PEP")))
+    ledger.parents.add([make_parent(span, "KO", quantity=ko)])
+    execute(own.settings, ledger, limits=whole)
+    span = make_span(own, 30)
+    parents = [
+        make_parent(span, "KO", Side.SELL, quantity=ko // 2),
+        make_parent(span, "PEP", quantity=pep),
+    ]
+    ledger.parents.add(parents)
+    result = execute(own.settings, ledger, limits=whole)
+    assert {ledger.parents.get(p.parent_id).state for p in parents} == {ParentState.FILLED}
+    assert result.denied == {}, "what waited for the sells went after them"
+    waited = [v for v in ledger.parents.verdicts(parents[1].parent_id) if not v.passed]
+    assert {v.check for v in waited} == {"gross", "net"}
+    assert ledger.executions.cash(result.account).amount > 0
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from models.domain.orders import ChildOrder, ParentOrder, Quote, Side
 from models.domain.sessions import TradingSession
-from models.risk import plan_checks, send_checks
+from models.risk import exposure_checks, plan_checks, send_checks
 from models.risk.context import PlanContext, SendContext
 from models.risk.gate import check_child, check_parent
 from models.risk.limits import RiskLimits
@@ -196,3 +196,68 @@ def test_no_child_passes_with_a_limit_that_is_not_finite(value: Decimal) -> None
     child = replace(CHILD, limit_price=value)
     denied = {v.check for v in check_child(child, QUOTE, DESK, RiskLimits(), NOW) if not v.passed}
     assert denied == {"collar"}
+
+
+@given(st.integers(1, 512), st.integers(0, 511), st.integers(0, 600), st.sampled_from(Side))
+def test_a_position_in_its_worst_case(most: int, held: int, working: int, side: Side) -> None:
+    """Equity and mid are powers of two, so that the weight of a share is exact."""
+    held = min(held, most)
+    limits = RiskLimits(max_position_weight=max(most, 2) / 1024)
+    most = max(most, 2)
+    against = {"KO": working}
+    desk = replace(
+        DESK,
+        equity=65536.0,
+        positions={"KO": side.sign * held},
+        buying=against if side is Side.SELL else {},
+        selling=against if side is Side.BUY else {},
+    )
+    quote = replace(QUOTE, bid=Decimal(64), ask=Decimal(64))
+    room = most - held
+    child = replace(CHILD, side=side)
+    check = exposure_checks.check_child_position
+    if room:
+        assert check(replace(child, quantity=room), quote, desk, limits).passed or working > most
+    denied = check(replace(child, quantity=room + 1), quote, desk, limits)
+    assert not denied.passed or working - held >= most + 1, "the other side's worst is larger"
+
+
+@given(
+    st.dictionaries(st.sampled_from("ABC"), st.integers(-50, 50)),
+    st.dictionaries(st.sampled_from("ABC"), st.integers(0, 50)),
+    st.dictionaries(st.sampled_from("ABC"), st.integers(0, 50)),
+    st.sampled_from("ABC"),
+    st.sampled_from(Side),
+    st.integers(1, 60),
+    st.integers(10, 4000),
+)
+def test_no_outcome_of_what_works_exceeds_gross_or_net(
+    held: dict[str, int],
+    buying: dict[str, int],
+    selling: dict[str, int],
+    symbol: str,
+    side: Side,
+    quantity: int,
+    percent: int,
+) -> None:
+    """What passes without an excuse keeps both limits however much of each order fills."""
+    limits = RiskLimits(
+        max_gross_exposure=min(percent, 400) / 100, max_net_exposure=min(percent, 400) / 100
+    )
+    mids = dict.fromkeys("ABC", 64.0)
+    desk = replace(DESK, equity=8192.0, positions=held, buying=buying, selling=selling, mids=mids)
+    child = replace(CHILD, symbol=symbol, side=side, quantity=quantity)
+    quote = Quote(symbol, Decimal(64), Decimal(64), 1, 1, NOW)
+    gross = exposure_checks.check_child_gross(child, quote, desk, limits)
+    net = exposure_checks.check_child_net(child, quote, desk, limits)
+    mine = buying if side is Side.BUY else selling
+    after = mine | {symbol: mine.get(symbol, 0) + quantity}
+    buys, sells = (after, selling) if side is Side.BUY else (buying, after)
+    for bought, sold in ((0, 0), (1, 0), (0, 1), (1, 1)):
+        book = [
+            64 * (held.get(s, 0) + bought * buys.get(s, 0) - sold * sells.get(s, 0)) for s in "ABC"
+        ]
+        if gross.passed and "but" not in gross.reason:
+            assert sum(map(abs, book)) <= limits.max_gross_exposure * 8192
+        if net.passed and "but" not in net.reason:
+            assert abs(sum(book)) <= limits.max_net_exposure * 8192

@@ -144,3 +144,55 @@ def test_a_verdict_says_what_it_compared():
     verdict = next(v for v in verdicts if v.check == "quantity")
     assert verdict.reason == "order of 10,001 shares is above the limit of 10,000 shares"
     assert verdict.numbers == {"value": 10_001, "limit": 10_000}
+
+
+FULL = replace(
+    DESK,
+    positions={"XOM": 1000},  # the whole equity at 100 USD
+    mids={"XOM": 100.0},
+)
+
+
+def test_a_sale_pays_for_a_purchase_only_once_it_is_filled():
+    selling = replace(FULL, selling={"XOM": 500})
+    assert denied_child(desk=selling) == ["gross", "net"]
+    assert denied_child(desk=replace(FULL, positions={"XOM": 500})) == []
+
+
+def test_a_purchase_on_its_way_takes_its_room():
+    room = replace(FULL, positions={"XOM": 900}, mids={"XOM": 100.0, "PEP": 100.0})
+    assert denied_child(desk=room) == []
+    assert denied_child(desk=replace(room, buying={"PEP": 51})) == ["gross", "net"]
+    most = replace(DESK, buying={"KO": 400})
+    assert denied_child(desk=most) == []
+    assert denied_child(desk=replace(most, buying={"KO": 401})) == ["position"]
+
+
+def test_what_only_reduces_passes_in_a_book_that_is_over_every_limit():
+    over = replace(FULL, equity=99_000.0, positions={"XOM": 1000, "KO": 3000})
+    sale = replace(CHILD, side=Side.SELL, quantity=2000)
+    desk = replace(over, parent_remaining=3000)
+    assert denied_child(sale, desk=desk) == []
+    assert denied_child(sale, desk=replace(desk, selling={"KO": 1000})) == []
+    assert "notional" in denied_child(sale, desk=replace(desk, selling={"KO": 1001}))
+    assert set(denied_child(desk=over)) == {"position", "gross", "net"}
+    assert denied_child(sale, desk=replace(desk, equity=-1.0)) == []
+    assert {"position", "gross", "net"} <= set(denied_child(desk=replace(DESK, equity=-1.0)))
+
+
+def test_sales_that_could_end_short_are_weighed_as_such():
+    desk = replace(DESK, positions={"KO": 100}, selling={"KO": 600}, parent_remaining=5000)
+    sale = replace(CHILD, side=Side.SELL)
+    assert denied_child(replace(sale, quantity=0), desk=desk) == ["remaining"]
+    assert denied_child(sale, desk=desk) == ["position"], "600 short at 50 USD are 30 %"
+
+
+def test_a_held_symbol_without_a_mid_denies_what_adds():
+    assert denied_child(desk=replace(FULL, mids={})) == ["gross", "net"]
+
+
+def test_a_child_is_never_worth_more_than_an_order_may_be():
+    large = replace(CHILD, quantity=1001)
+    desk = replace(DESK, parent_remaining=2000, equity=1e6, day_start_equity=1e6)
+    assert denied_child(large, desk=desk) == ["notional"]
+    assert denied_child(replace(large, quantity=1000), desk=desk) == []
