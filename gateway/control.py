@@ -12,7 +12,6 @@ from typing import Any
 from gateway import __version__
 from gateway.clock import Holder, MarketClock
 from gateway.engine.exchange import Exchange
-from gateway.market.market import SENTENCE
 from gateway.options import ACCOUNT, GatewayOptions
 from gateway.session.hub import Hub
 from gateway.timeline import to_iso, to_micros
@@ -127,7 +126,7 @@ class ControlServer:
                 "running": self._exchange.in_session,
             },
             "seed": self._options.seed,
-            "market": SENTENCE,
+            "market": self._exchange.market.source.sentence,
             "api_port": self.api_port,
             "pid": os.getpid(),
         }

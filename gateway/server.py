@@ -16,7 +16,7 @@ from gateway.control import LONGEST_LINE, ControlServer
 from gateway.engine.account import Account
 from gateway.engine.exchange import Exchange
 from gateway.engine.journal import Journal
-from gateway.market.market import SENTENCE, Market
+from gateway.market.market import Market
 from gateway.options import ACCOUNT, GatewayOptions
 from gateway.session.connection import Connection
 from gateway.session.hub import Hub
@@ -53,7 +53,7 @@ async def serve(options: GatewayOptions, ready: Callable[[Ready], None] | None =
     journal = Journal(options.state_dir, options.reset)
     try:
         exchange = _exchange(options, journal)
-        log.info("market: %s; seed %s", SENTENCE, options.seed)
+        log.info("market: %s; seed %s", exchange.market.source.sentence, options.seed)
         await _run(options, exchange, ready)
     finally:
         journal.close()

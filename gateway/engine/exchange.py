@@ -12,6 +12,8 @@ from typing import Any
 
 from gateway.engine.account import Account
 from gateway.engine.checks import Terms, terms_of
+from gateway.engine.corrections import drop_superseded
+from gateway.engine.edge import Alarms, Edge
 from gateway.engine.journal import Journal
 from gateway.engine.matching import Matching
 from gateway.engine.orders import (
@@ -45,10 +47,13 @@ class Exchange:
         self.executions: dict[str, Execution] = {}
         self.next_ids: dict[int, int] = {}
         self.exposure: dict[int, int] = {}
+        self.edge = Edge()
+        self.alarms = Alarms()
         self._begin(current_span(now))
         self._journal = journal
         self._perm_id = FIRST_PERM_ID
         self._by_client: dict[tuple[int, int], Order] = {}
+        self._lost_ids: set[tuple[int, int]] = set()
         self._changes = Changes()
         self._matching = Matching(self)
         self._commissions: list[tuple[int, str]] = []
@@ -77,6 +82,7 @@ class Exchange:
             self.executions[execution.exec_id] = execution
             if not execution.reported:
                 heapq.heappush(self._commissions, (execution.due, execution.exec_id))
+        drop_superseded(self.executions)
 
     def commit(self) -> list[Event]:
         """Write what happened to the journal and return its events for delivery."""
@@ -117,6 +123,7 @@ class Exchange:
     def _next_moment(self) -> int:
         span = self.span
         moment = span.open if self.now < span.open else span.close
+        moment = min(moment, max(self.alarms.next, self.now + 1))
         if self._commissions:
             moment = min(moment, max(self._commissions[0][0], self.now + 1))
         if self._matching.busy and self.now >= span.open:
@@ -134,6 +141,7 @@ class Exchange:
             self._matching.step(moment)
         if moment == span.close:
             self._close()
+        self.alarms.ring(moment)
 
     def _open(self) -> None:
         self.account.start_day(self.closing_marks())
@@ -182,10 +190,11 @@ class Exchange:
         if known is not None:
             self._modify(known, column, terms_of(request), request)
             return
-        if order_id < self.next_id(client_id):
+        if order_id < self.next_id(client_id) and (client_id, order_id) not in self._lost_ids:
             raise Refused(103, "Duplicate order id")
         terms = terms_of(request)
-        self.next_ids[client_id] = order_id + 1
+        self._lost_ids.discard((client_id, order_id))
+        self.next_ids[client_id] = max(self.next_id(client_id), order_id + 1)
         self._perm_id += 1
         order = Order(
             client_id=client_id,
@@ -261,7 +270,21 @@ class Exchange:
         """Return what an order would do to the account, in cents, without placing it."""
         return self._matching.what_if(column, terms_of(request))
 
+    def forget_id(self, client_id: int, order_id: int) -> None:
+        """Let an order id be used again, as if the broker had lost track of its order."""
+        self._by_client.pop((client_id, order_id), None)
+        self._lost_ids.add((client_id, order_id))
+
+    def release_held(self, order: Order) -> None:
+        """Work an order that the edge has held back; outside the session the open does it."""
+        if order.is_working and order.held and self.in_session:
+            order.held = False
+            self._matching.work(order)
+            self.touch(order)
+
     def _shortfall(self, order: Order) -> str | None:
+        if (veto := self.edge.veto(order)) is not None:
+            return veto
         available, needed = self._matching.margin(order)
         if needed <= available:
             return None

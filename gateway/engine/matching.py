@@ -65,6 +65,10 @@ class Matching:
     def start(self, order: Order) -> None:
         """Work a new order, or hold it for the open."""
         exchange = self._exchange
+        if exchange.edge.hold(order):  # a fault keeps it from the exchange for a while
+            order.held = True
+            self._tell(order)
+            return
         if exchange.in_session:
             self.work(order)
             return
@@ -91,6 +95,7 @@ class Matching:
         order.status = PRE_SUBMITTED if order.kind == "MKT" else SUBMITTED
         self._tell(order)
         fills = book.walk(now, order.buy, order.remaining, order.limit)
+        fills = exchange.edge.thin(order, fills)
         if order.tif == "FOK" and sum(size for _, size in fills) < order.remaining:
             fills = []
         if fills:
@@ -235,6 +240,7 @@ class Matching:
             order.status, order.done_at = FILLED, exchange.now
             self.leave(order)
         exchange.await_commission(execution)
+        exchange.edge.filled(execution)
         changes = exchange.changes
         changes.executions[execution.exec_id] = execution
         changes.positions.add(order.column)

@@ -27,9 +27,6 @@ NO_DEPTH = (
 )
 CODES = {
     "reqMktDepth": NO_DEPTH,
-    "reqTickByTickData": (10190, "Max number of tick-by-tick requests has been reached."),
-    "reqRealTimeBars": (420, "Invalid Real-time Query:No market data permissions"),
-    "reqHistogramData": (10089, "Requested market data requires additional subscription for API."),
     "reqScannerSubscription": (
         162,
         "Historical Market Data Service error message:Scanner is not available",
@@ -55,7 +52,7 @@ SILENT = (
     *("cancelFundamentalData", "cancelCalculateImpliedVolatility", "cancelCalculateOptionPrice"),
     *("updateDisplayGroup", "unsubscribeFromGroupEvents", "cancelWshMetaData"),
     *("cancelWshEventData", "cancelHeadTimestamp", "cancelHistogramData"),
-    *("cancelTickByTickData", "cancelMktDepth", "cancelRealTimeBars"),
+    "cancelMktDepth",
 )
 
 
