@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from gateway.engine.refusal import Refused
+from gateway.limits import PacingLimits
 from gateway.session.contracts import one_column
-from models.domain.errors import InvalidInput
 
 if TYPE_CHECKING:
     from gateway.engine.exchange import Exchange
@@ -54,33 +53,6 @@ LINES = {
 _STARTS = {cancel: start for start, (cancel, *_) in LINES.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class PacingLimits:
-    """The limits of a user without boosters; 0 lifts one.
-
-    `history_requests` is for bars of 30 seconds and less, in ten minutes; `active_orders` is for
-    each contract and side.
-    """
-
-    messages_per_second: int = 50
-    market_data_lines: int = 100
-    depth_lines: int = 3
-    tick_by_tick_lines: int = 3
-    history_requests: int = 60
-    open_histories: int = 50
-    active_orders: int = 20
-
-    def __post_init__(self) -> None:
-        """Refuse negative limits."""
-        for limit in fields(self):
-            if getattr(self, limit.name) < 0:
-                name = limit.name.replace("_", "-")
-                raise InvalidInput(f"--{name} is negative; give a limit, or 0 to lift it")
-
-
-UNLIMITED = PacingLimits(0, 0, 0, 0, 0, 0, 0)
-
-
 class MessageRate:
     """The messages of one connection within the last second."""
 
@@ -120,7 +92,7 @@ class HistoryRate:
 
     def check(self, values: Values, column: int, now: float) -> None:
         """Count a request; raise Refused 162 when it comes too soon or is one too many."""
-        asked = tuple(str(v) for k, v in sorted(values.items()) if k != "reqId")
+        asked = (column, *(str(v) for k, v in sorted(values.items()) if k != "reqId"))
         alike = (column, values["exchange"], values["whatToShow"])
         self._forget(now)
         if now - self._identical.get(asked, -IDENTICAL_WINDOW) < IDENTICAL_WINDOW:

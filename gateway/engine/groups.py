@@ -13,12 +13,11 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from gateway.engine.fills import tell
-from gateway.engine.orders import CANCELLED, FILLED, Order
+from gateway.engine.orders import CANCELLED, FILLED, PARENT, Order
 
 if TYPE_CHECKING:
     from gateway.engine.matching import Matching
 
-PARENT = "parent"
 CANCEL_TEXT = "Order Canceled - reason:"
 
 
@@ -37,6 +36,11 @@ class Groups:
             self._children.setdefault(order.parent, {})[order.perm_id] = order
         if order.oca:
             self._oca.setdefault(order.oca, {})[order.perm_id] = order
+
+    def note_done(self, order: Order) -> None:
+        """Note that an order of the journal has filled its group."""
+        if order.oca and (order.status == FILLED or (order.oca_type == 1 and order.filled)):
+            self.full.add(order.oca)
 
     def leave(self, order: Order) -> None:
         """Forget an order that is done."""
@@ -97,9 +101,15 @@ class Groups:
     def transmit(self, child: Order) -> None:
         """Send a child's parent and siblings with it: the last of a bracket transmits all."""
         matching = self._matching
-        family = [matching.order(child.parent), *self.children(child.parent)]
-        for order in family:
-            if order is not None and order is not child and order.is_working and order.idle:
-                order.idle = False
-                tell(matching.exchange, order) if order.waits == PARENT else matching.start(order)
-                matching.exchange.touch(order)
+        siblings = [one for one in self.children(child.parent) if one is not child and one.idle]
+        for order in siblings:
+            order.idle = False
+            matching.exchange.touch(order)
+            if order.waits == PARENT:
+                tell(matching.exchange, order)
+            else:
+                matching.start(order)
+        parent = matching.order(child.parent)
+        if parent is not None and parent.is_working and parent.idle:
+            parent.idle = False
+            matching.start(parent)

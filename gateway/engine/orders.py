@@ -12,6 +12,9 @@ SUBMITTED = "Submitted"
 FILLED = "Filled"
 CANCELLED = "Cancelled"
 INACTIVE = "Inactive"
+PARENT, TIME, TRIGGER, AUCTION, HALT = "parent", "time", "trigger", "auction", "halt"  # waits for
+CONDITION = "condition"  # waits for it too
+WATCHED = frozenset({TRIGGER, CONDITION})
 WORKING = frozenset({PRE_SUBMITTED, SUBMITTED})
 
 
@@ -26,12 +29,13 @@ class Order:
 
     `kind` is how it trades at present: a stop that was triggered has become MKT or LMT. `aux` is
     the stop price, trailing amount or offset; `stop` the trigger in force; `percent` the trailing
-    percentage; `offset` that of a trailing stop's limit. `auction` is open or close. `starts` and
-    `ends` are moments (0: none). `parent` is the permanent id of the order it is attached to;
-    `oca` names its one-cancels-all group. `algo` is a strategy with its window `starts` to
-    `algo_end`. `waits` says for what: parent, time, trigger, auction or nothing. `queue` is what
-    the background has before it at its limit: [microseconds since the open of its cancellation,
-    shares], oldest first; `shown` is what it displays; `seq` is its time priority.
+    percentage; `offset` that of a trailing stop's limit; `cap` the worst price that a pegged order
+    or an algorithm may pay, whose `limit` is the price of the moment. `auction` is open or close.
+    `starts` and `ends` are moments (0: none). `parent` is the permanent id of the order it is
+    attached to; `oca` names its one-cancels-all group. `algo` is a strategy with its window
+    `starts` to `algo_end`. `waits` says for what: parent, time, trigger, auction, halt, condition.
+    `queue` is what the background has before it at its limit: [microseconds since the open of its
+    cancellation, shares], oldest first; `shown` is what it displays; `seq` is its time priority.
     """
 
     client_id: int
@@ -59,6 +63,7 @@ class Order:
     percent: float | None = None
     stop: int | None = None
     offset: int | None = None
+    cap: int | None = None
     display: int = 0
     hidden: bool = False
     all_or_none: bool = False
@@ -73,6 +78,7 @@ class Order:
     algo: str = ""
     algo_end: int = 0
     algo_rate: float = 0.0
+    conditional: bool = False
     waits: str = ""
     queue: list[list[int]] = field(default_factory=list)
     shown: int = 0

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from gateway.engine.orders import Order
 
 Key = tuple[int, int]
+Offer = tuple[int, int, Order | None]  # cents, shares, and the client's order if it is one
 
 
 def _key(order: Order) -> Key:
@@ -67,3 +68,25 @@ class RestingOrders:
         """Return (buy, cents, shares) of what the orders display."""
         orders = self._orders.values()
         return [(o.buy, o.limit, o.shown) for o in orders if o.shown and o.limit is not None]
+
+
+def merged(offers: list[Offer], mine: list[Order], buy: bool) -> list[Offer]:
+    """Put clients' orders among the background's offers: better price first, then queue."""
+    together: list[Offer] = []
+    prices = {price: size for price, size, _ in offers}
+    by_price: dict[int, list[Order]] = {}
+    for order in mine:
+        assert order.limit is not None
+        by_price.setdefault(order.limit, []).append(order)
+        prices.setdefault(order.limit, 0)
+    for price in sorted(prices, reverse=not buy):
+        left = prices[price]
+        for order in by_price.get(price, []):
+            before = min(left, max(order.ahead - (prices[price] - left), 0))
+            if before:
+                together.append((price, before, None))
+                left -= before
+            together.append((price, order.remaining, order))
+        if left:
+            together.append((price, left, None))
+    return together

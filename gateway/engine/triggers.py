@@ -72,7 +72,6 @@ def pegged_price(order: Order, book: Book, now: int) -> int:
         offset = order.aux or 0
         price = bid + offset if order.buy else ask - offset
         price = min(price, ask - 1) if order.buy else max(price, bid + 1)
-    if (cap := order.request.get("lmtPrice")) and order.stop is not None:
-        cap = order.stop
-        price = min(price, cap) if order.buy else max(price, cap)
+    if order.cap is not None:
+        price = min(price, order.cap) if order.buy else max(price, order.cap)
     return max(price, 1)

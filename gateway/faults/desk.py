@@ -168,7 +168,10 @@ class FaultDesk(Edge):
         """Show a request to triggers and faults; True when it has been swallowed."""
         if self._waiting:
             self._trigger(name)
-        return any([fault.asked(connection, name, values) for fault in list(self.active)])
+        swallowed = False
+        for fault in list(self.active):
+            swallowed |= fault.asked(connection, name, values)
+        return swallowed
 
     def passed(self, event: Event | Due) -> list[Event]:
         """Return what is told of one event."""

@@ -9,7 +9,7 @@ from gateway.codec.messages import Out
 from gateway.engine.refusal import Refused
 from gateway.faults.registry import EVERYONE, Counted, Fault, Told, fault
 from gateway.faults.replies import concerns
-from gateway.session.connection import MOST_BACKLOG, Connection
+from gateway.session.connection import Connection
 from models.domain.errors import InvalidInput
 
 DATA = frozenset(
@@ -64,7 +64,7 @@ class ConnectivityLost(Fault):
         if told.kind not in DATA:
             kept = self.waiting.setdefault(connection, [])
             kept.append(told.frame)
-            if len(kept) % 1024 == 0 and sum(map(len, kept)) > MOST_BACKLOG:
+            if len(kept) % 1024 == 0 and sum(map(len, kept)) > connection.most_backlog:
                 connection.abort()
         return []
 

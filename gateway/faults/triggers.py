@@ -22,8 +22,8 @@ class Trigger:
     """One fault to come. At most one of `at`, `after` and `on`; without any it begins at once.
 
     `at` is an ISO-8601 moment with its offset, or HH:MM[:SS] in New York, every day; `after` is
-    market seconds from when the trigger was set; `on` is the name of a request (placeOrder), connect
-    or execution, and `nth` which one of them.
+    market seconds from when the trigger was set; `on` is the name of a request (placeOrder),
+    connect or execution, and `nth` which one of them.
     """
 
     fault: str

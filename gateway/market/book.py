@@ -305,6 +305,11 @@ class Book:
         self.state.decay_to(at)
         self._press(0.5 * (shares if buy else -shares))
 
+    def press(self, at: int, signed: float) -> None:
+        """Move the price as `signed` shares traded at one price do."""
+        self.state.decay_to(at)
+        self._press(signed)
+
     def _press(self, signed: float) -> None:
         self.state.flow += signed
         self.state.permanent += PERMANENT * self._vol * signed / self._day_volume * 0.5
@@ -313,23 +318,3 @@ class Book:
         """Return the background volume of one second that trades against resting bids (buy)."""
         sold = int(self.path.sold[second])
         return sold if buy else int(self.path.volume[second]) - sold
-
-
-def reaching(
-    touch: tuple[int, int], buy: bool, limit: int, ahead: int, flow: int
-) -> tuple[int, int]:
-    """Return (shares that reach a resting order within one second, queue left before it).
-
-    `touch` is the best bid and ask at the end of that second and `flow` its volume that trades on
-    the order's side. A market that has moved through the limit fills all; at the limit, the queue
-    before the order goes first; an order that betters the market is served at once.
-    """
-    bid, ask = touch
-    if (ask <= limit) if buy else (bid >= limit):
-        return ENDLESS, 0
-    best = bid if buy else ask
-    if (limit < best) if buy else (limit > best):
-        return 0, ahead
-    if limit != best:
-        return flow, 0
-    return max(flow - ahead, 0), max(ahead - flow, 0)

@@ -47,7 +47,7 @@ def sample_path() -> Path:
 class Closes:
     """Closing prices and volatilities of every instrument, session by session.
 
-    A session's ordinal is its place since 1990-01-02. Columns follow `INSTRUMENTS`: the first `REAL`
+    Ordinals count sessions since 1990-01-02. Columns follow `INSTRUMENTS`; the first `REAL`
     have real closes, the others are derived from them and the seed.
     """
 

@@ -72,9 +72,11 @@ def _basket(companies: NDArray[np.float64], parts: tuple[int, ...]) -> NDArray[n
 
 def _rate(key: int, count: int, vol: float) -> NDArray[np.float64]:
     """Return a log deviation that returns to zero (an AR(1))."""
-    from scipy.signal import lfilter
-
-    return np.asarray(lfilter([vol], [1.0, RETURN_RATE - 1.0], _normals(key, count)))
+    level, levels = 0.0, np.empty(count)
+    for place, noise in enumerate(_normals(key, count).tolist()):
+        level += vol * noise - RETURN_RATE * level
+        levels[place] = level
+    return levels
 
 
 def _normals(key: int, count: int) -> NDArray[np.float64]:
@@ -85,8 +87,8 @@ def _normals(key: int, count: int) -> NDArray[np.float64]:
 
 def ewma(returns: NDArray[np.float64], floor: float) -> NDArray[np.float64]:
     """Return exponentially weighted daily volatilities, at least `floor`, at most 0.12."""
-    from scipy.signal import lfilter
-
-    start = np.array([DECAY * (2.0 * floor) ** 2])
-    variance, _ = lfilter([1.0 - DECAY], [1.0, -DECAY], returns**2, zi=start)
-    return np.clip(np.sqrt(variance), floor, 0.12)
+    variance, variances = (2.0 * floor) ** 2, np.empty(len(returns))
+    for place, squared in enumerate((returns**2).tolist()):
+        variance = DECAY * variance + (1.0 - DECAY) * squared
+        variances[place] = variance
+    return np.clip(np.sqrt(variances), floor, 0.12)

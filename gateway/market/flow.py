@@ -15,6 +15,7 @@ from typing import NamedTuple
 from gateway.timeline import SECOND
 
 LIVES = (2, 6, 15, 40, 110, 300)  # seconds that a turn of each slot lasts
+MOST_LEVELS = 4096  # prices of one instrument that are kept
 STANDING = 25  # seconds of a turn of the slot that is never empty
 _MASK = (1 << 64) - 1
 _WORD = 1 << 16
@@ -46,6 +47,68 @@ def mixed(key: int, *parts: int) -> int:
     return state
 
 
+class _Slot:
+    """One slot of a price: its stream, its turns, and who is in it during [since, until)."""
+
+    __slots__ = ("life", "order", "phase", "since", "standing", "stem", "until")
+
+    def __init__(self, stem: int, seconds: int) -> None:
+        self.stem = stem
+        self.life = seconds * SECOND
+        self.phase = stem % self.life
+        self.standing = seconds == STANDING
+        self.since = self.until = 0
+        self.order: Resting | None = None
+
+    def turn(self, at: int, typical: float) -> None:
+        """Draw who is here at a moment, and for how long that holds."""
+        number, place = divmod(at + self.phase, self.life)
+        bits = mixed(self.stem, number)
+        started = at - place
+        if self.standing:
+            came, goes, shy = started, started + self.life, 0.0
+        else:
+            came = started + (self.life * (bits & 0xFFFF) * 9 // 20 >> 16)
+            goes = started + (self.life * (_WORD + (bits >> 16 & 0xFFFF)) >> 17)
+            shy = (bits >> 48) / _WORD
+        if at < came:
+            self.since, self.until, self.order = started, came, None
+        elif at >= goes:
+            self.since, self.until, self.order = goes, started + self.life, None
+        else:
+            size = typical * _SIZES[bits >> 32 & 31] * (0.85 + (bits >> 37 & 255) / 850)
+            self.since, self.until = came, goes
+            self.order = Resting(came, goes, max(round(size / 100.0), 1) * 100, shy)
+
+
+class _Level:
+    """One price of one side."""
+
+    __slots__ = ("orders", "since", "slots", "until")
+
+    def __init__(self, key: int, name: int) -> None:
+        lives = enumerate((*LIVES, STANDING))
+        self.slots = [_Slot(mixed(key, name, place), seconds) for place, seconds in lives]
+        self.since = self.until = 0
+        self.orders: list[Resting] = []
+
+    def look(self, at: int, typical: float) -> None:
+        """Bring the slots whose time has come to a moment, and line up who rests."""
+        since, until = -(1 << 62), 1 << 62
+        orders: list[Resting] = []
+        for slot in self.slots:
+            if not slot.since <= at < slot.until:
+                slot.turn(at, typical)
+            if slot.since > since:  # noqa: PLR1730 - three times as fast as max
+                since = slot.since
+            if slot.until < until:  # noqa: PLR1730
+                until = slot.until
+            if slot.order is not None:
+                orders.append(slot.order)
+        orders.sort()
+        self.since, self.until, self.orders = since, until, orders
+
+
 class Flow:
     """The limit orders of one instrument's background through one session.
 
@@ -55,57 +118,19 @@ class Flow:
     def __init__(self, key: int, typical: float) -> None:
         self._key = key
         self._typical = typical
-        self._levels: dict[int, tuple[int, int, list[Resting]]] = {}
-        self._phases: dict[int, list[tuple[int, int, int]]] = {}
+        self._levels: dict[int, _Level] = {}
 
     def queue(self, bid: bool, price: int, at: int) -> list[Resting]:
         """Return who rests at a price at `at` (microseconds since the open), oldest first."""
         name = price * 2 + bid
-        found = self._levels.get(name)
-        if found is None or not found[0] <= at < found[1]:
-            found = self._drawn(name, at)
-            if len(self._levels) > 4096:
+        level = self._levels.get(name)
+        if level is None:
+            if len(self._levels) >= MOST_LEVELS:
                 self._levels.clear()
-            self._levels[name] = found
-        return found[2]
-
-    def _drawn(self, name: int, at: int) -> tuple[int, int, list[Resting]]:
-        """Return the orders alive at `at`, and the stretch of time in which they are the same."""
-        since, until = -(1 << 62), 1 << 62
-        orders: list[Resting] = []
-        for stem, life, phase in self._slots(name):
-            turn, place = divmod(at + phase, life)
-            bits = mixed(stem, turn)
-            started = at - place
-            if life == STANDING * SECOND:
-                came, goes = started, started + life
-            else:
-                came = started + (life * (bits & 0xFFFF) * 9 // 20 >> 16)
-                goes = started + (life * (_WORD + (bits >> 16 & 0xFFFF)) >> 17)
-            if at < came:
-                since, until = max(since, started), min(until, came)
-            elif at >= goes:
-                since, until = max(since, goes), min(until, started + life)
-            else:
-                since, until = max(since, came), min(until, goes)
-                size = self._typical * _SIZES[bits >> 32 & 31] * (0.85 + (bits >> 37 & 255) / 850)
-                lots = max(round(size / 100.0), 1) * 100
-                shy = 0.0 if life == STANDING * SECOND else (bits >> 48) / _WORD
-                orders.append(Resting(came, goes, lots, shy))
-        orders.sort()
-        return since, until, orders
-
-    def _slots(self, name: int) -> list[tuple[int, int, int]]:
-        found = self._phases.get(name)
-        if found is None:
-            found = []
-            for slot, seconds in enumerate((*LIVES, STANDING)):
-                stem = mixed(self._key, name, slot)
-                found.append((stem, seconds * SECOND, stem % (seconds * SECOND)))
-            if len(self._phases) > 8192:
-                self._phases.clear()
-            self._phases[name] = found
-        return found
+            level = self._levels[name] = _Level(self._key, name)
+        if not level.since <= at < level.until:
+            level.look(at, self._typical)
+        return level.orders
 
 
 def split(total: int, bits: int) -> list[int]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 BLOCK = 32  # sessions that are made together
-KEPT_PATHS = 64
+KEPT_PATHS = 128
 
 
 @dataclass(slots=True)
@@ -45,8 +45,8 @@ class Impact:
 class Market:
     """Prices of the universe: past bars, and the book of the running session.
 
-    All of it is a function of the seed, the time and the disturbances that client trades have left.
-    `daily` belongs to one thread; the rest may be called from that one and the loop's.
+    All of it is a function of the source, the time and the disturbances that client trades have
+    left. Bars, paths and new books may be asked for from any thread; kept books are the loop's.
     """
 
     def __init__(
@@ -55,6 +55,7 @@ class Market:
         self.seed = seed
         self.source = source or Simulated(seed, closes or Closes(seed))
         self.closes = self.source.closes
+        self.name = "simulated"  # what `--source` was
         self.impact = [Impact() for _ in INSTRUMENTS]
         self.disturbance = [Disturbance() for _ in INSTRUMENTS]
         self._keys = [key_of(seed, instrument.local_symbol) for instrument in INSTRUMENTS]
@@ -101,11 +102,18 @@ class Market:
         """Return the book of a session; the last one asked for is kept."""
         book = self._books.get(column)
         if book is None or book.span != span:
-            ordinal = self.closes.ordinal(span.date)
-            vol = float(self.closes.vols(column, ordinal, ordinal + 1)[0])
-            book = Book(span, self.path(column, ordinal), vol, self.disturbance[column])
+            book = self.new_book(column, span, self.disturbance[column])
             self._books[column] = book
         return book
+
+    def new_book(self, column: int, span: Span, state: Disturbance) -> Book:
+        """Return a book of any session, disturbed by `state` alone."""
+        ordinal = self.closes.ordinal(span.date)
+        vol = float(self.closes.vols(column, ordinal, ordinal + 1)[0])
+        recorded = self.source.book(column, span, state, vol)
+        if recorded is not None:
+            return recorded
+        return Book(span, self.path(column, ordinal), vol, state, INSTRUMENTS[column].units)
 
     def path(self, column: int, ordinal: int) -> SecondPath:
         """Return the undisturbed one-second market of a session."""
@@ -113,8 +121,10 @@ class Market:
             if found := self._paths.get((column, ordinal)):
                 self._paths.move_to_end((column, ordinal))
                 return found
-        matrix, volumes, vol = self.minutes(column, ordinal)
-        found = second_path(self._keys[column], ordinal, matrix, volumes, vol)
+        found = self.source.path(column, ordinal)
+        if found is None:
+            matrix, volumes, vol = self.minutes(column, ordinal)
+            found = second_path(self._keys[column], ordinal, matrix, volumes, vol)
         with self._lock:
             self._paths[column, ordinal] = found
             while len(self._paths) > KEPT_PATHS:
@@ -152,6 +162,8 @@ class Market:
 
     def close_cents(self, column: int, ordinal: int) -> int:
         """Return the closing price of a session in whole cents, client impact included."""
+        if ordinal < 0:  # before the first session of a replayed file
+            return max(round(float(self.days(column, 0, 1).open[0]) * 100.0), 1)
         offset = self.impact[column].offset_at(self.span(ordinal).close)
         return max(round(self.closes.close(ordinal, column) * exp(offset) * 100.0), 1)
 

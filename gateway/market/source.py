@@ -18,9 +18,13 @@ from gateway.market.intraday import (
 )
 from gateway.market.randomness import key_of
 from gateway.market.universe import INSTRUMENTS
+from gateway.timeline import Span, span_after
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from gateway.market.book import Book, Disturbance
+    from gateway.market.seconds import SecondPath
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,24 @@ class Source(Protocol):
         """The columns that can be asked for."""
         ...
 
+    @property
+    def earliest(self) -> date:
+        """The first session that a gateway can be started in."""
+        ...
+
+    @property
+    def usual_start(self) -> date:
+        """The session that a gateway is started in when none is named."""
+        ...
+
+    def path(self, column: int, ordinal: int) -> SecondPath | None:
+        """Return a session second by second where it was recorded, else None."""
+        ...
+
+    def book(self, column: int, span: Span, state: Disturbance, vol: float) -> Book | None:
+        """Return a recorded book of a session, else None."""
+        ...
+
     def minutes(
         self, column: int, ordinal: int, minutes: int
     ) -> tuple[MinuteMatrix, NDArray[np.int64], float]:
@@ -155,6 +177,24 @@ class Simulated:
     @property
     def listed(self) -> frozenset[int] | None:
         """Every column."""
+        return None
+
+    @property
+    def earliest(self) -> date:
+        """The session after the last real one."""
+        return span_after(self._closes.last_real).date
+
+    @property
+    def usual_start(self) -> date:
+        """The session after the last real one."""
+        return self.earliest
+
+    def path(self, column: int, ordinal: int) -> SecondPath | None:
+        """Record nothing: seconds are simulated inside the minutes."""
+        return None
+
+    def book(self, column: int, span: Span, state: Disturbance, vol: float) -> Book | None:
+        """Record nothing: books are simulated."""
         return None
 
     def minutes(

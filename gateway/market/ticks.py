@@ -1,30 +1,28 @@
-"""The tape: every trade and every quote of a session, second by second, from the same paths.
+"""The tape: every trade and every quote of any session, from the book that clients meet.
 
-The volume of a second trades in a few prints on each side of the market; quotes change once a
-second. Live tick-by-tick data and historical ticks are both read from here, so that they agree.
+Live tick-by-tick data and historical ticks are both read from here, so that they agree. Of what
+clients did only the lasting move of the price is in it: not their own orders, not the holes that
+they made. Quotes are looked at once a second.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from math import floor
 from typing import TYPE_CHECKING
 
+from gateway.market.book import Book, Disturbance
 from gateway.market.universe import INSTRUMENTS
-from gateway.market.view import FOREX_SIZE, impact_scale
 from gateway.timeline import SECOND
 
 if TYPE_CHECKING:
     from gateway.market.market import Market
-    from gateway.market.seconds import SecondPath
     from gateway.timeline import Span
 
-PRINTS = 3  # on each side of one second, at most
+FOREX_SIZE = 10_000  # units of currency for each share of a stock's displayed size
 
 
 @dataclass(frozen=True, slots=True)
-class Trade:
+class TradeTick:
     """One print: seconds since 1970, price in 10**-digits, shares."""
 
     at: int
@@ -44,70 +42,54 @@ class BidAsk:
 
 
 class Tape:
-    """One instrument's session as ticks; a second is counted from the open, from 1 to the last."""
+    """One instrument's session as ticks; moments are microseconds."""
 
     def __init__(self, market: Market, column: int, span: Span) -> None:
-        self._market = market
-        self._column = column
-        self.span = span
         instrument = INSTRUMENTS[column]
+        self.span = span
         self.digits = instrument.digits
-        self._scale = 10**self.digits
-        self._step = round(float(instrument.tick) * self._scale)
+        self._step = 10**self.digits // instrument.units
         self._sizes = FOREX_SIZE if instrument.sec_type == "CASH" else 1
+        self._impact = market.impact[column]
+        self._book = market.new_book(column, span, Disturbance())
 
-    @property
-    def path(self) -> SecondPath:
-        """The market of the session, undisturbed."""
-        return self._market.path(self._column, self._market.closes.ordinal(self.span.date))
+    def _seen_at(self, at: int) -> Book:
+        self._book.state.permanent = self._impact.offset_at(at)
+        return self._book
 
-    def quote(self, second: int) -> BidAsk:
-        """Return the quote at the end of a second."""
-        path = self.path
-        at = self.span.open + second * SECOND
-        spread = int(path.spread[second])
-        mid = float(path.mid[second]) * impact_scale(self._market, self._column, at)
-        bid = max(floor(mid * self._scale / self._step - spread / 2 + 0.5), 1)
+    def quote(self, at: int) -> BidAsk:
+        """Return the quote at a moment."""
+        top = self._seen_at(at).top(at)
         return BidAsk(
             at // SECOND,
-            bid * self._step,
-            (bid + spread) * self._step,
-            int(path.bid_size[second]) * self._sizes,
-            int(path.ask_size[second]) * self._sizes,
+            top.bid * self._step,
+            top.ask * self._step,
+            top.bid_size * self._sizes,
+            top.ask_size * self._sizes,
         )
 
-    def trades(self, second: int) -> list[Trade]:
-        """Return the prints of a second, in order; the last is on the side that traded last."""
-        path = self.path
-        total, sold = int(path.volume[second]), int(path.sold[second])
-        if not total:
-            return []
-        quote = self.quote(second)
-        sides = [(quote.bid, sold), (quote.ask, total - sold)]
-        if path.last_is_bid[second]:
-            sides.reverse()
-        return [Trade(quote.at, price, size) for price, shares in sides for size in _prints(shares)]
+    def trades(self, since: int, until: int) -> list[TradeTick]:
+        """Return the prints after `since` and up to `until`, in order."""
+        found: list[TradeTick] = []
+        start = since
+        while start < until:
+            end = min(start - (start - self.span.open) % SECOND + SECOND, until)
+            for trade in self._seen_at(start).trades(start, end):
+                found.append(TradeTick(trade.at // SECOND, trade.price * self._step, trade.size))
+            start = end
+        return found
 
-    def quotes(self, seconds: range) -> Iterator[BidAsk]:
-        """Return the quotes that differ from the one before, over a range of seconds."""
-        before: BidAsk | None = None
-        for second in seconds:
-            quote = self.quote(second)
-            if before is None or _shown(quote) != _shown(before):
-                yield quote
-            before = quote
+    def last(self, at: int) -> tuple[int, int]:
+        """Return the price and the shares of the last trade."""
+        price, size = self._seen_at(at).last(at)
+        return price * self._step, size
 
+    def extremes(self, at: int) -> tuple[int, int, int, int]:
+        """Return the session's open, high, low (10**-digits) and volume so far."""
+        day = self._seen_at(at).day(at)
+        return day.open * self._step, day.high * self._step, day.low * self._step, day.volume
 
-def _shown(quote: BidAsk) -> tuple[int, int, int, int]:
-    return quote.bid, quote.ask, quote.bid_size, quote.ask_size
-
-
-def _prints(shares: int) -> list[int]:
-    """Split shares into round lots and a rest, at most `PRINTS` of them."""
-    if shares <= 0:
-        return []
-    count = min(1 + shares // 100 % PRINTS, PRINTS)
-    lot = shares // count // 100 * 100
-    if count == 1 or lot == 0:
-        return [shares]
-    return [lot] * (count - 1) + [shares - lot * (count - 1)]
+    def level(self, at: int) -> int:
+        """Return the mid in 10**-digits, on the tick."""
+        book = self._seen_at(at)
+        return max(round(book.mid(at) * book.units), 1) * self._step

@@ -82,6 +82,11 @@ class Instrument:
         return RULES[self.rule][0][1]
 
     @property
+    def units(self) -> int:
+        """How many ticks make one unit of currency."""
+        return round(1.0 / float(self.tick))
+
+    @property
     def digits(self) -> int:
         """Decimal places of its prices."""
         return len(self.tick.partition(".")[2])

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp, floor
 from typing import TYPE_CHECKING
 
+from gateway.market.ticks import Tape
 from gateway.market.universe import INSTRUMENTS
 from gateway.timeline import Span, forex_span, new_york
 
 if TYPE_CHECKING:
     from gateway.market.market import Market
-
-FOREX_SIZE = 10_000  # units of currency for each share of a stock's displayed size
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +47,7 @@ def price_text(value: int, digits: int) -> str:
 def trading_span(market: Market, column: int, at: int) -> Span | None:
     """Return the session of an instrument that runs at a moment, or None."""
     if INSTRUMENTS[column].sec_type != "CASH":
-        span = market.span_running(at)
-        return span
+        return market.span_running(at)
     local = new_york(at)
     day = local.date()
     for ordinal in (market.ordinals_before(day) - 1, market.ordinals_before(day)):
@@ -82,31 +79,16 @@ def past_quote(market: Market, column: int, span: Span, at: int) -> Quote:
 
     Client trades count by the price move that they left, not by the holes that they made.
     """
-    instrument = INSTRUMENTS[column]
-    path = market.path(column, market.closes.ordinal(span.date))
-    second, digits = span.second(at), instrument.digits
-    scale = 10**digits
-    step = round(float(instrument.tick) * scale)
-    moved = impact_scale(market, column, at)
-
-    def whole(price: float) -> int:
-        return max(round(price * moved * scale / step), 1) * step
-
-    extremes = whole(path.mid[0]), whole(path.high[second]), whole(path.low[second])
-    volume = int(path.traded[second])
-    if instrument.sec_type == "IND":
-        return Quote(digits, None, None, 0, 0, whole(float(path.mid[second])), 0, *extremes, 0)
-    spread = int(path.spread[second])
-    bid = max(floor(float(path.mid[second]) * moved * scale / step - spread / 2 + 0.5), 1) * step
-    ask, sizes = bid + spread * step, (int(path.bid_size[second]), int(path.ask_size[second]))
-    if instrument.sec_type == "CASH":
-        sizes = sizes[0] * FOREX_SIZE, sizes[1] * FOREX_SIZE
-        return Quote(digits, bid, ask, *sizes, None, 0, *extremes, 0)
-    last = bid if path.last_is_bid[second] else ask
-    size = max(int(path.volume[second]) // 4 // 100 * 100, 100)
-    return Quote(digits, bid, ask, *sizes, last, size, *extremes, volume)
-
-
-def impact_scale(market: Market, column: int, at: int) -> float:
-    """Return the factor by which clients have moved an instrument's price at a moment."""
-    return exp(market.impact[column].offset_at(at))
+    tape, kind = Tape(market, column, span), INSTRUMENTS[column].sec_type
+    opened, high, low, volume = tape.extremes(at)
+    if kind == "IND":
+        last = tape.level(at)
+        ends = opened, max(high, last), min(low, last)
+        return Quote(tape.digits, None, None, 0, 0, last, 0, *ends, 0)
+    quote = tape.quote(at)
+    sides = quote.bid, quote.ask, quote.bid_size, quote.ask_size
+    if kind == "CASH":
+        return Quote(tape.digits, *sides, None, 0, opened, high, low, 0)
+    last, size = tape.last(at)
+    ends = opened, max(high, last), min(low, last)
+    return Quote(tape.digits, *sides, last, size, *ends, volume)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from gateway.codec.framing import FrameError, FrameReader, frame, tokens_of
 from gateway.codec.messages import Out, message
+from gateway.limits import SocketLimits
 from gateway.options import MIN_VERSION
 from gateway.timeline import new_york
 
@@ -52,17 +53,17 @@ class Connection(asyncio.Protocol):
     """One API client. `version` is the negotiated one; `client_id` is None until startApi.
 
     Faults take hold here: `filter` sees whatever is sent, a `deaf` connection neither hears nor
-    speaks. `most_backlog` (bytes) and `handshake_seconds` are limits.
+    speaks.
     """
 
     subscriptions: Subscriptions
     filter: Callable[[Connection, bytes], None] | None = None
     deaf = False
-    most_backlog = MOST_BACKLOG
-    handshake_seconds = HANDSHAKE_SECONDS
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, limits: SocketLimits | None = None) -> None:
         self._host = host
+        self._limits = limits or SocketLimits()
+        self.most_backlog = self._limits.backlog_mb << 20  # bytes that a client may leave unread
         self._transport: asyncio.Transport | None = None
         self._greeting = b""
         self._greeted = False
@@ -76,7 +77,7 @@ class Connection(asyncio.Protocol):
         """Take the socket."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
-        self._deadline = self._loop.call_later(self.handshake_seconds, self._too_slow)
+        self._deadline = self._loop.call_later(self._limits.handshake_seconds, self._too_slow)
         self._host.joined(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -87,7 +88,9 @@ class Connection(asyncio.Protocol):
 
     def _too_slow(self) -> None:
         if not self.version:
-            log.warning("closing a connection: no handshake in %g s", self.handshake_seconds)
+            log.warning(
+                "closing a connection: no handshake in %g s", self._limits.handshake_seconds
+            )
             self.abort()
 
     def data_received(self, data: bytes) -> None:

@@ -99,8 +99,6 @@ def send_changes(
         return
     if LAST_RTH in wanted:
         _tell(connection, quotes, Out.TICK_PRICE, 57, price_text(quote.last, digits))
-    seconds = max(span.second(hub.now), 1)
-    trades = max(quote.volume // 150, 1)
     for number, kind in ((RT_VOLUME, 48), (RT_TRADES, 77)):
         if number in wanted:
             average = (quote.high + quote.low + quote.last) / 3.0 / 10**digits
@@ -109,6 +107,12 @@ def send_changes(
             if quotes.sent.get(-number) != (quote.last, quote.last_size, quote.volume):
                 quotes.sent[-number] = quote.last, quote.last_size, quote.volume
                 _tell(connection, quotes, Out.TICK_STRING, kind, text)
+    _send_rates(hub, connection, quotes, quote, span)
+
+
+def _send_rates(hub: Hub, connection: Connection, quotes: Quotes, quote: Quote, span: Span) -> None:
+    wanted, seconds = quotes.generic, max(span.second(hub.now), 1)
+    trades = max(quote.volume // 150, 1)
     if TRADE_COUNT in wanted:
         _tell(connection, quotes, Out.TICK_GENERIC, 54, trades)
     if TRADE_RATE in wanted:

@@ -17,10 +17,12 @@ from gateway.engine.exchange import Exchange
 from gateway.engine.orders import CommissionCharged, Event, Executed, Notice, OrderChanged
 from gateway.engine.refusal import Refused
 from gateway.faults.desk import FaultDesk
+from gateway.limits import PacingLimits
 from gateway.options import ACCOUNT
-from gateway.pacing import LAG_BEAT, Pacer, PacingLimits
+from gateway.pacing import LAG_BEAT, Pacer
 from gateway.session import (
     account_requests,
+    depth_requests,
     history_requests,
     order_requests,
     profit_requests,
@@ -59,9 +61,14 @@ class Hub:
     """Every API connection of one gateway, over one exchange."""
 
     def __init__(
-        self, exchange: Exchange, server_version: int, pacing: PacingLimits | None = None
+        self,
+        exchange: Exchange,
+        server_version: int,
+        pacing: PacingLimits | None = None,
+        master_client_id: int | None = None,
     ) -> None:
         self.exchange = exchange
+        self._master_client_id = master_client_id
         self._server_version = server_version
         self.connections: list[Connection] = []
         self.pacer = Pacer(pacing or PacingLimits())
@@ -82,6 +89,7 @@ class Hub:
             **account_requests.HANDLERS,
             **profit_requests.HANDLERS,
             **quote_requests.HANDLERS,
+            **depth_requests.HANDLERS,
             **history_requests.HANDLERS,
             **tick_requests.HANDLERS,
             **tick_history.HANDLERS,
@@ -112,7 +120,7 @@ class Hub:
 
     def is_halted(self, column: int) -> bool:
         """Say whether trading of an instrument is halted."""
-        return column in getattr(self.exchange, "halted", ())
+        return column in self.exchange.halted
 
     @property
     def clients(self) -> list[Connection]:
@@ -229,6 +237,11 @@ class Hub:
         for event in events:
             for told in self.faults.passed(event):
                 columns |= self._tell(told, by_client)
+        if not self.clock_runs():
+            shown = {event.order.column for event in events if isinstance(event, OrderChanged)}
+            for connection in self.clients:
+                quote_requests.tell_quotes(self, connection, shown - columns)
+                depth_requests.tell_depth(self, connection, shown)
         if columns:
             self._account_dirty = True
             if not self.clock_runs():
@@ -241,20 +254,25 @@ class Hub:
     def _tell(self, event: Event, by_client: dict[int | None, Connection]) -> set[int]:
         match event:
             case OrderChanged(order):
-                if connection := by_client.get(order.client_id):
+                for connection in self._hearing(order.client_id, by_client):
                     order_requests.tell_order(connection, order)
             case Notice(client_id, order_id, code, text):
                 if connection := by_client.get(client_id):
                     connection.error(order_id, code, text)
             case Executed(execution):
-                if connection := by_client.get(execution.client_id):
+                for connection in self._hearing(execution.client_id, by_client):
                     order_requests.tell_execution(connection, execution, -1)
                 return {execution.column}
             case CommissionCharged(execution):
-                if connection := by_client.get(execution.client_id):
+                for connection in self._hearing(execution.client_id, by_client):
                     order_requests.tell_commission(connection, execution)
                 return {execution.column}
         return set()
+
+    def _hearing(self, client_id: int, by_client: dict[int | None, Connection]) -> list[Connection]:
+        """Return who hears of a client's orders: itself, and the master client."""
+        ids = dict.fromkeys((client_id, self._master_client_id))
+        return [by_client[one] for one in ids if one is not None and one in by_client]
 
     def _tell_account(self) -> None:
         """Send the account after trades at a standing clock, once for all that came together."""
@@ -288,6 +306,7 @@ class Hub:
             if connection.is_slow and not final:
                 continue
             quote_requests.tell_quotes(self, connection, force=final)
+            depth_requests.tell_depth(self, connection)
             history_requests.tell_bars(self, connection)
             tick_requests.tell_ticks(self, connection)
             if slow:

@@ -32,7 +32,6 @@ DELAYED = {
 }
 DELAY = 900 * SECOND
 SAMPLE = 250_000  # microseconds of market time between two updates of one instrument
-LINES = 100  # market data lines of an account without boosters
 SNAPSHOT_EXCHANGE = "a6"
 NOT_SUBSCRIBED = (
     "Requested market data is not subscribed. Check API status by selecting the Account menu then "
@@ -48,8 +47,6 @@ def market_data(hub: Hub, connection: Connection, values: Values) -> None:
     subscriptions = connection.subscriptions
     if request_id in subscriptions.quotes:
         raise Refused(322, "Error processing request.-'bW' : cause - Duplicate ticker id")
-    if len(subscriptions.quotes) >= LINES:
-        raise Refused(101, "Max number of tickers has been reached")
     instrument = INSTRUMENTS[column]
     generic = generic_ticks.read_list(values["genericTickList"], instrument)
     snapshot = values["snapshot"] or values["regulatorySnapshot"]
@@ -69,7 +66,7 @@ def market_data(hub: Hub, connection: Connection, values: Values) -> None:
         return
     subscriptions.quotes[request_id] = quotes
     if generic_ticks.SLOW & generic:
-        hub.spawn(connection, request_id, generic_ticks.send_statistics(hub, connection, quotes))
+        hub.spawn(connection, values, generic_ticks.send_statistics(hub, connection, quotes))
 
 
 def _kind(hub: Hub, connection: Connection, column: int, request_id: int) -> int:
@@ -129,7 +126,7 @@ def previous_close(hub: Hub, column: int, at: int) -> str:
 
 def _send_static(hub: Hub, connection: Connection, quotes: Quotes) -> None:
     close = previous_close(hub, quotes.column, hub.now)
-    _price(connection, quotes, CLOSE, close, 0, 0)
+    _price(connection, quotes, CLOSE, close)
 
 
 def _send_changes(hub: Hub, connection: Connection, quotes: Quotes) -> None:
@@ -163,7 +160,7 @@ def _send_closed(hub: Hub, connection: Connection, quotes: Quotes) -> None:
     quotes.open = False
     if INSTRUMENTS[quotes.column].sec_type != "IND":
         for kind in (BID, ASK):
-            _price(connection, quotes, kind, "-1", 0, 0)
+            _price(connection, quotes, kind, "-1")
     _send_static(hub, connection, quotes)
 
 
@@ -186,7 +183,7 @@ def _send_quote(connection: Connection, quotes: Quotes, quote: Quote, at: int) -
             continue
         if sent.get(kind) != price:
             sent[kind] = price
-            _price(connection, quotes, kind, price_text(price, digits), size, 1)
+            _price(connection, quotes, kind, price_text(price, digits), size)
         if sent.get(size_kind) != size:
             sent[size_kind] = size
             _size(connection, quotes, size_kind, size)
@@ -201,7 +198,7 @@ def _send_trades(connection: Connection, quotes: Quotes, quote: Quote, at: int) 
         sent[LAST_SIZE] = price, quote.last_size
         if sent.get(LAST) != price:
             sent[LAST] = price
-            _price(connection, quotes, LAST, price_text(price, digits), quote.last_size, 0)
+            _price(connection, quotes, LAST, price_text(price, digits), quote.last_size)
         if quote.last_size:
             _size(connection, quotes, LAST_SIZE, quote.last_size)
     if quote.volume and sent.get(VOLUME) != quote.volume:
@@ -213,12 +210,12 @@ def _send_trades(connection: Connection, quotes: Quotes, quote: Quote, at: int) 
     for kind, value in ((HIGH, quote.high), (LOW, quote.low), (OPEN, quote.open)):
         if sent.get(kind) != value:
             sent[kind] = value
-            _price(connection, quotes, kind, price_text(value, digits), 0, 0)
+            _price(connection, quotes, kind, price_text(value, digits))
 
 
-def _price(
-    connection: Connection, quotes: Quotes, kind: int, text: str, size: int, mask: int
-) -> None:
+def _price(connection: Connection, quotes: Quotes, kind: int, text: str, size: int = 0) -> None:
+    """Send a price; the mask of a bid or an offer says that orders can be filled at it."""
+    mask = 1 if size and kind in {BID, ASK} else 0
     kind = DELAYED[kind] if quotes.kind >= 3 else kind
     connection.send(message(Out.TICK_PRICE, 6, quotes.request_id, kind, text, size, mask))
 

@@ -26,7 +26,6 @@ NO_DEPTH = (
     "Deep market data is not supported for this combination of security type/exchange",
 )
 CODES = {
-    "reqMktDepth": NO_DEPTH,
     "reqScannerSubscription": (
         162,
         "Historical Market Data Service error message:Scanner is not available",
@@ -52,7 +51,6 @@ SILENT = (
     *("cancelFundamentalData", "cancelCalculateImpliedVolatility", "cancelCalculateOptionPrice"),
     *("updateDisplayGroup", "unsubscribeFromGroupEvents", "cancelWshMetaData"),
     *("cancelWshEventData", "cancelHeadTimestamp", "cancelHistogramData"),
-    "cancelMktDepth",
 )
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gateway.market.bars import Bar
+from gateway.market.ticks import Tape
 from gateway.session.history_query import Query
+from gateway.timeline import Span
 
 
 @dataclass(slots=True)
@@ -27,7 +29,7 @@ class Quotes:
 
 @dataclass(slots=True)
 class TickStream:
-    """One tick-by-tick or real-time bar subscription; `told` is how far it has been told.
+    """One tick-by-tick or real-time bar subscription, told up to `told` (microseconds).
 
     `kind` is Last, AllLast, BidAsk, MidPoint, or TRADES, MIDPOINT, BID, ASK for bars.
     """
@@ -38,6 +40,27 @@ class TickStream:
     told: int
     ignore_size: bool = False
     before: object = None
+    tape: Tape | None = None
+
+
+Row = tuple[int, int]  # cents, shares
+
+
+@dataclass(slots=True)
+class DepthRows:
+    """One market depth subscription and the rows that the client has, best first.
+
+    `named` rows carry their market maker; `span` is the stretch of trading they belong to.
+    """
+
+    request_id: int
+    column: int
+    rows: int
+    smart: bool
+    named: bool
+    bids: list[Row] = field(default_factory=list)
+    asks: list[Row] = field(default_factory=list)
+    span: Span | None = None
 
 
 @dataclass(slots=True)
@@ -73,3 +96,4 @@ class Subscriptions:
     histories: dict[int, LiveBars] = field(default_factory=dict)
     ticks: dict[int, TickStream] = field(default_factory=dict)
     live_bars: dict[int, TickStream] = field(default_factory=dict)
+    depth: dict[int, DepthRows] = field(default_factory=dict)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gateway.codec.messages import Out, message
 from gateway.engine.refusal import Refused
 from gateway.market.bars import intraday_bars
 from gateway.market.market import Market
-from gateway.market.ticks import BidAsk, Tape, Trade
+from gateway.market.ticks import BidAsk, Tape, TradeTick
 from gateway.market.universe import INSTRUMENTS
 from gateway.market.view import price_text
 from gateway.session.connection import Connection
@@ -35,6 +36,17 @@ MOST_SESSIONS = 260
 SEARCHED = 10  # sessions that are looked through for ticks
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which ticks of which instrument, and how many at most."""
+
+    market: Market
+    column: int
+    show: str
+    count: int
+    ignore_size: bool
+
+
 async def historical_ticks(hub: Hub, connection: Connection, values: Values) -> None:
     """Send up to a thousand ticks from a moment on, or up to one."""
     request_id, count, show = values["reqId"], values["count"], values["whatToShow"].upper()
@@ -47,18 +59,15 @@ async def historical_ticks(hub: Hub, connection: Connection, values: Values) -> 
     if not 1 <= count <= MOST:
         raise Refused(321, f"{VALIDATING}Number of ticks must be from 1 to {MOST}")
     kind = INSTRUMENTS[column].sec_type
-    if (kind, show == "TRADES") in {("CASH", True), ("IND", False)}:
+    if kind == "IND" or (kind == "CASH" and show == "TRADES"):
         raise Refused(
             162, f"Historical Market Data Service error message:No {show} data for {kind}"
         )
-    moment, now, market = parse_moment(start or end), hub.now, hub.exchange.market
-    ignore = values["ignoreSize"]
+    moment, now = parse_moment(start or end), hub.now
+    wanted = Wanted(hub.exchange.market, column, show, count, values["ignoreSize"])
 
     def work() -> bytes:
-        if start:
-            ticks = _after(market, column, show, (moment, now), count, ignore)
-        else:
-            ticks = _before(market, column, show, min(moment, now), count, ignore)
+        ticks = _after(wanted, moment, now) if start else _before(wanted, min(moment, now))
         return _message(request_id, show, ticks, INSTRUMENTS[column].digits)
 
     connection.send(await hub.aside(work))
@@ -67,9 +76,9 @@ async def historical_ticks(hub: Hub, connection: Connection, values: Values) -> 
 def latest_ticks(hub: Hub, stream: TickStream, count: int) -> bytes:
     """Return the last ticks before now, as they go before a tick-by-tick stream."""
     show = STREAMS[stream.kind]
-    market, column = hub.exchange.market, stream.column
-    ticks = _before(market, column, show, hub.now, count, stream.ignore_size)
-    return _message(stream.request_id, show, ticks, INSTRUMENTS[column].digits)
+    wanted = Wanted(hub.exchange.market, stream.column, show, count, stream.ignore_size)
+    digits = INSTRUMENTS[stream.column].digits
+    return _message(stream.request_id, show, _before(wanted, hub.now), digits)
 
 
 def fields_of(quote: BidAsk, digits: int, mid: bool) -> tuple[Any, ...]:
@@ -80,10 +89,10 @@ def fields_of(quote: BidAsk, digits: int, mid: bool) -> tuple[Any, ...]:
     return (*prices, quote.bid_size, quote.ask_size, 0)
 
 
-def _message(request_id: int, show: str, ticks: list[Trade | BidAsk], digits: int) -> bytes:
+def _message(request_id: int, show: str, ticks: list[TradeTick | BidAsk], digits: int) -> bytes:
     fields: list[Any] = [request_id, len(ticks)]
     for tick in ticks:
-        if isinstance(tick, Trade):
+        if isinstance(tick, TradeTick):
             fields += [tick.at, 0, price_text(tick.price, digits), tick.size, "NASDAQ", ""]
         elif show == "MIDPOINT":
             fields += [tick.at, 0, *fields_of(tick, digits, mid=True), 0]
@@ -95,13 +104,14 @@ def _message(request_id: int, show: str, ticks: list[Trade | BidAsk], digits: in
 
 def _ticks(
     tape: Tape, show: str, seconds: range, ignore_size: bool
-) -> Iterator[list[Trade | BidAsk]]:
+) -> Iterator[list[TradeTick | BidAsk]]:
     """Return the ticks of each second, in the order of `seconds`."""
     for second in seconds:
+        at = tape.span.open + second * SECOND
         if show == "TRADES":
-            yield list(tape.trades(second))
+            yield list(tape.trades(at - SECOND, at))
             continue
-        quote, before = tape.quote(second), tape.quote(second - 1)
+        quote, before = tape.quote(at), tape.quote(at - SECOND)
         same = (quote.bid, quote.ask) == (before.bid, before.ask)
         if same and show == "BID_ASK" and not ignore_size:
             sizes = (quote.bid_size, quote.ask_size)
@@ -109,43 +119,39 @@ def _ticks(
         yield [] if same else [quote]
 
 
-def _after(
-    market: Market, column: int, show: str, reach: tuple[int, int], count: int, ignore: bool
-) -> list[Trade | BidAsk]:
-    moment, now = reach
-    found: list[Trade | BidAsk] = []
+def _after(wanted: Wanted, moment: int, now: int) -> list[TradeTick | BidAsk]:
+    market, count = wanted.market, wanted.count
+    found: list[TradeTick | BidAsk] = []
     first = max(market.ordinals_before(new_york(min(moment, now)).date()) - 1, 0)
     for ordinal in range(first, min(first + SEARCHED, len(market.closes.dates))):
-        span = market.hours(column, ordinal)
+        span = market.hours(wanted.column, ordinal)
         if span.open >= now:
             break
-        tape = Tape(market, column, span)
+        tape = Tape(market, wanted.column, span)
         seconds = range(max(-((span.open - moment) // SECOND), 1), span.second(now) + 1)
-        for ticks in _ticks(tape, show, seconds, ignore):
+        for ticks in _ticks(tape, wanted.show, seconds, wanted.ignore_size):
             found += [tick for tick in ticks if tick.at * SECOND >= moment]
             if len(found) >= count:
                 return found[:count]
     return found
 
 
-def _before(
-    market: Market, column: int, show: str, moment: int, count: int, ignore: bool
-) -> list[Trade | BidAsk]:
-    parts: list[list[Trade | BidAsk]] = []
+def _before(wanted: Wanted, moment: int) -> list[TradeTick | BidAsk]:
+    market, count = wanted.market, wanted.count
+    parts: list[list[TradeTick | BidAsk]] = []
     total, last = 0, market.ordinals_before(new_york(moment).date())
     last = min(last, len(market.closes.dates) - 1)
     for ordinal in range(last, max(last - SEARCHED, -1), -1):
-        span = market.hours(column, ordinal)
+        span = market.hours(wanted.column, ordinal)
         if span.open >= moment:
             continue
-        tape = Tape(market, column, span)
-        for ticks in _ticks(tape, show, range(span.second(moment), 0, -1), ignore):
+        tape = Tape(market, wanted.column, span)
+        seconds = range(span.second(moment), 0, -1)
+        for ticks in _ticks(tape, wanted.show, seconds, wanted.ignore_size):
             parts.append(ticks)
             total += len(ticks)
             if total >= count:
-                break
-        if total >= count:
-            break
+                return [tick for part in reversed(parts) for tick in part][-count:]
     return [tick for part in reversed(parts) for tick in part][-count:]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.codec.messages import Out, message
 from gateway.engine.refusal import Refused
 from gateway.market.bars import Bar, second_bar
-from gateway.market.ticks import BidAsk, Tape, Trade
+from gateway.market.ticks import BidAsk, Tape, TradeTick
 from gateway.market.universe import INSTRUMENTS
 from gateway.market.view import price_text, trading_span
 from gateway.session.connection import Connection
@@ -34,9 +34,7 @@ def tick_by_tick(hub: Hub, connection: Connection, values: Values) -> None:
     sec_type = INSTRUMENTS[column].sec_type
     if kind not in KINDS or not 0 <= count <= MOST_TICKS:
         raise Refused(321, "Error validating request.-'dA' : cause - Invalid tick-by-tick request")
-    if (sec_type == "IND" and kind in {"BidAsk", "MidPoint"}) or (
-        sec_type == "CASH" and kind in {"Last", "AllLast"}
-    ):
+    if sec_type == "IND" or (sec_type == "CASH" and kind in {"Last", "AllLast"}):
         raise Refused(10189, f"Failed to request tick-by-tick data:No {kind} for {sec_type}")
     if not hub.entitled:
         raise Refused(
@@ -46,7 +44,7 @@ def tick_by_tick(hub: Hub, connection: Connection, values: Values) -> None:
     streams = connection.subscriptions.ticks
     if request_id in streams:
         raise Refused(322, "Error processing request.-'dA' : cause - Duplicate ticker id")
-    stream = TickStream(request_id, column, kind, hub.now // SECOND, values["ignoreSize"])
+    stream = TickStream(request_id, column, kind, hub.now, values["ignoreSize"])
     if count:
         connection.send(latest_ticks(hub, stream, count))
     streams[request_id] = stream
@@ -61,48 +59,45 @@ def cancel_tick_by_tick(hub: Hub, connection: Connection, values: Values) -> Non
 def tell_ticks(hub: Hub, connection: Connection) -> None:
     """Send every tick and every five-second bar up to market time that was not sent yet."""
     subscriptions = connection.subscriptions
-    if not subscriptions.ticks and not subscriptions.live_bars:
-        return
-    upto = hub.now // SECOND
-    market = hub.exchange.market
     for stream in (*subscriptions.ticks.values(), *subscriptions.live_bars.values()):
-        if upto <= stream.told:
-            continue
-        span = trading_span(market, stream.column, stream.told * SECOND) or trading_span(
-            market, stream.column, hub.now
-        )
-        if span is None and stream.told * SECOND < hub.now:
-            span = _passed(hub, stream)
-        if span is not None:
-            first, last = span.second(stream.told * SECOND), span.second(hub.now)
+        while stream.told < hub.now:
+            span = _next_span(hub, stream)
+            if span is None:
+                stream.told = hub.now
+                break
+            stream.told = max(stream.told, span.open)
+            until = min(hub.now, span.close)
             if stream.kind in KINDS:
-                _send_ticks(hub, connection, stream, span, range(first + 1, last + 1))
-            else:
-                last -= last % BAR
-                _send_bars(hub, connection, stream, span, range(first - first % BAR, last, BAR))
-                upto_bar = span.open // SECOND + last
-                stream.told = upto if last == span.seconds else max(upto_bar, stream.told)
-                continue
-        stream.told = upto
+                _send_ticks(hub, connection, stream, span, until)
+                stream.told = until
+            elif not _send_bars(hub, connection, stream, span, until):
+                break
 
 
-def _passed(hub: Hub, stream: TickStream) -> Span | None:
-    """Return a session that began and ended since the stream was last told."""
-    span = hub.exchange.market.last_span(stream.column, hub.now)
-    return span if span is not None and span.close > stream.told * SECOND else None
+def _next_span(hub: Hub, stream: TickStream) -> Span | None:
+    """Return the session that still has something to tell, or None when all is told."""
+    market = hub.exchange.market
+    span = trading_span(market, stream.column, stream.told)
+    if span is None:
+        passed = market.last_span(stream.column, hub.now)
+        if passed is not None and passed.close > stream.told:
+            return passed
+        span = trading_span(market, stream.column, hub.now)
+    return span
 
 
 def _send_ticks(
-    hub: Hub, connection: Connection, stream: TickStream, span: Span, seconds: range
+    hub: Hub, connection: Connection, stream: TickStream, span: Span, until: int
 ) -> None:
-    tape = Tape(hub.exchange.market, stream.column, span)
-    kind, request_id = KINDS[stream.kind], stream.request_id
-    for second in seconds:
-        if kind <= 2:
-            for trade in tape.trades(second):
-                _send_trade(connection, request_id, kind, trade, tape.digits)
-            continue
-        quote = tape.quote(second)
+    if stream.tape is None or stream.tape.span != span:
+        stream.tape = Tape(hub.exchange.market, stream.column, span)
+    tape, kind, request_id = stream.tape, KINDS[stream.kind], stream.request_id
+    if kind <= 2:
+        for trade in tape.trades(stream.told, until):
+            _send_trade(connection, request_id, kind, trade, tape.digits)
+        return
+    for second in range(span.second(stream.told) + 1, span.second(until) + 1):
+        quote = tape.quote(span.open + second * SECOND)
         shown = _shown(quote, stream)
         if shown != stream.before:
             stream.before = shown
@@ -118,7 +113,7 @@ def _shown(quote: BidAsk, stream: TickStream) -> tuple[int, ...]:
 
 
 def _send_trade(
-    connection: Connection, request_id: int, kind: int, trade: Trade, digits: int
+    connection: Connection, request_id: int, kind: int, trade: TradeTick, digits: int
 ) -> None:
     price = price_text(trade.price, digits)
     cells = (trade.at, price, trade.size, 0, "NASDAQ", "")
@@ -150,7 +145,7 @@ def real_time_bars(hub: Hub, connection: Connection, values: Values) -> None:
     bars = connection.subscriptions.live_bars
     if request_id in bars:
         raise Refused(322, "Error processing request.-'bR' : cause - Duplicate ticker id")
-    bars[request_id] = TickStream(request_id, column, show, hub.now // SECOND)
+    bars[request_id] = TickStream(request_id, column, show, hub.now)
 
 
 def cancel_real_time_bars(hub: Hub, connection: Connection, values: Values) -> None:
@@ -160,10 +155,13 @@ def cancel_real_time_bars(hub: Hub, connection: Connection, values: Values) -> N
 
 
 def _send_bars(
-    hub: Hub, connection: Connection, stream: TickStream, span: Span, starts: range
-) -> None:
+    hub: Hub, connection: Connection, stream: TickStream, span: Span, until: int
+) -> bool:
+    """Send the bars that have ended; return whether the session has been told to its end."""
     market = hub.exchange.market
-    for start in starts:
+    first = -(-span.second(stream.told) // BAR) * BAR
+    last = span.second(until) // BAR * BAR
+    for start in range(first, last, BAR):
         bar: Bar = second_bar(market, stream.column, span, start, start + BAR)
         cells: tuple[float, ...] = (bar.open, bar.high, bar.low, bar.close)
         if stream.kind == "TRADES":
@@ -174,6 +172,10 @@ def _send_bars(
             traded = (-1, -1, -1)
         at = bar.start // SECOND
         connection.send(message(Out.REAL_TIME_BAR, 3, stream.request_id, at, *cells, *traded))
+    stream.told = max(stream.told, span.open + last * SECOND)
+    if until == span.close:
+        stream.told = until
+    return until == span.close
 
 
 HANDLERS = {

@@ -74,7 +74,8 @@ async def test_contracts_are_found_in_every_way_that_clients_ask(shared_gateway,
         assert details.contract.conId == INSTRUMENTS[0].con_id
         assert details.contract.primaryExchange == "NASDAQ"
         assert (details.minTick, details.longName) == (0.01, "APPLE INC")
-        assert details.tradingHours.startswith("20221229:0930-20221229:1600;20221230")
+        assert details.liquidHours.startswith("20221229:0930-20221229:1600;20221230")
+        assert details.tradingHours.startswith("20221229:0400-20221229:2000;20221230")
         assert "20221231:CLOSED" in details.tradingHours
         rules = await ib.reqMarketRuleAsync(int(details.marketRuleIds.split(",")[0]))
         assert [(rule.lowEdge, rule.increment) for rule in rules] == [(0.0, 0.01)]
@@ -87,7 +88,7 @@ async def test_contracts_are_found_in_every_way_that_clients_ask(shared_gateway,
         Stock("AAPL", "SMART", "EUR"),
         Stock("AAPL", "SMART", "USD", primaryExchange="NYSE"),
         Contract(conId=1),
-        Forex("EURUSD"),
+        Forex("AUDUSD"),
     ],
 )
 async def test_unknown_contracts_are_200(shared_gateway, contract):
