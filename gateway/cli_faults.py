@@ -51,7 +51,7 @@ Host = Annotated[str, typer.Option(help="Loopback address of the gateway.")]
 ControlPort = Annotated[int, typer.Option(help="TCP port of the control socket.")]
 
 
-def fault(
+def fault(  # noqa: PLR0917 - Typer reads the options from the signature
     name: Annotated[str, typer.Argument(help="A name that `robo gateway faults` lists.")],
     param: Annotated[list[str] | None, typer.Option(help="NAME=VALUE, as often as needed.")] = None,
     at: Annotated[

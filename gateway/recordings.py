@@ -35,7 +35,8 @@ def layouts(path: Path) -> dict[Key, Layout]:
     number = 0
     try:
         with path.open(encoding="utf-8") as stream:
-            for number, line in enumerate(stream, 1):
+            for line in stream:
+                number += 1
                 entry = json.loads(line)
                 if "fields" in entry:
                     found[entry["from"], entry["fields"][0]].add(entry["fields"])

@@ -23,7 +23,6 @@ TEMPORARY = 0.142
 TEMPORARY_POWER = 0.6
 REFILL_SECONDS = 5.0
 FLOW_SECONDS = 60.0
-ENDLESS = 10**12
 LEVELS = 10
 LOT = 100
 LOOK_BACK = 300  # seconds in which the last trade is looked for

@@ -1,5 +1,6 @@
 """Every order type and attribute against the simulated book, in market time."""
 
+import random
 from datetime import date
 from decimal import Decimal as D
 
@@ -556,3 +557,86 @@ def test_every_kind_fills_the_same_after_a_restart_and_in_any_pieces(tmp_path, c
     assert broken.exchange.account.cash == whole.exchange.account.cash
     whole.close()
     broken.close()
+
+
+KINDS = ("MKT", "LMT", "STP", "STP LMT", "TRAIL", "TRAIL LIMIT", "MIT", "LIT")
+AUCTIONS = ("MOC", "LOC", "MOO", "LOO", "REL", "PEG MID")
+
+
+def any_order(rng, desk, column):
+    price = now_cents(desk, column)
+    near = lambda: dollars(price + rng.randint(-15, 15))  # noqa: E731
+    fields = {
+        "kind": rng.choice(KINDS + AUCTIONS),
+        "buy": rng.random() < 0.5,
+        "shares": rng.randint(1, 3_000),
+        "limit": near(),
+        "auxPrice": near() if rng.random() < 0.8 else D("0.05"),
+        "lmtPriceOffset": D("0.02"),
+        "tif": rng.choice(("DAY", "DAY", "DAY", "GTC", "IOC", "FOK", "OPG")),
+        "hidden": rng.random() < 0.1,
+        "allOrNone": rng.random() < 0.1,
+        "outsideRth": rng.random() < 0.3,
+        "transmit": rng.random() < 0.9,
+    }
+    if rng.random() < 0.2:
+        fields["displaySize"] = 1 + fields["shares"] // 5
+    if rng.random() < 0.2:
+        fields |= {"ocaGroup": rng.choice("abcdef"), "ocaType": rng.randint(1, 3)}
+    if rng.random() < 0.15:
+        fields["algoStrategy"] = rng.choice(("Twap", "Adaptive", "PctVol"))
+    if desk.exchange.orders and rng.random() < 0.3:
+        fields["parentId"] = rng.choice(list(desk.exchange.orders.values())).order_id
+    return fields
+
+
+def is_sound(desk):
+    exposed = dict.fromkeys(range(20), 0)
+    shares = dict.fromkeys(range(20), 0)
+    for order in desk.exchange.orders.values():
+        assert 0 <= order.filled <= order.quantity
+        assert order.is_working or not order.waits
+        assert (order.status == "Filled") == (order.remaining == 0)
+        if order.is_working:
+            exposed[order.column] += order.signed_remaining
+        shares[order.column] += order.filled if order.buy else -order.filled
+    exposure = desk.exchange.exposure
+    assert all(exposure.get(column, 0) == signed for column, signed in exposed.items())
+    positions = desk.exchange.account.positions
+    assert all(n == (positions[c].shares if c in positions else 0) for c, n in shares.items())
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_is_asked_the_books_stay_sound(desk, seed):
+    rng = random.Random(seed)
+    desk.exchange.account.cash = 10**13
+    refusals = 0
+    for _ in range(250):
+        column = rng.randrange(4)
+        try:
+            match rng.random():
+                case chance if chance < 0.6:
+                    desk.place(column, **any_order(rng, desk, column))
+                case chance if chance < 0.75 and desk.exchange.orders:
+                    known = rng.choice(list(desk.exchange.orders.values()))
+                    changed = {
+                        **any_order(rng, desk, known.column),
+                        "kind": known.request["orderType"],
+                        "buy": known.buy,
+                    }
+                    desk.place(known.column, order_id=known.order_id, **changed)
+                case chance if chance < 0.85 and desk.exchange.orders:
+                    desk.exchange.cancel(
+                        1, rng.choice(list(desk.exchange.orders.values())).order_id
+                    )
+                case chance if chance < 0.9:
+                    rng.choice((desk.exchange.halt, desk.exchange.resume))(column)
+                case _:
+                    go_seconds(desk, rng.choice((1, 7, 60, 300)))
+        except Refused:
+            refusals += 1
+        is_sound(desk)
+        desk.events()
+    assert refusals < 200
+    desk.go("2022-12-30T04:59:59")
+    is_sound(desk)

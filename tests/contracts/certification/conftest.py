@@ -1,8 +1,8 @@
 """What the certification cases stand on: a gateway, a market whose clock they turn, client desks.
 
-A case that asks for `desk` runs through ib_async and ib_insync. One that does without `market` needs
-nothing of a simulator and runs against a paper account too, when ROBO_PAPER_ADDRESS=HOST:PORT names
-one: `pytest -m paper tests/contracts/certification`.
+A case that asks for `desk` runs through ib_async and ib_insync. One that does without `market`
+needs nothing of a simulator and runs against a paper account too, when
+ROBO_PAPER_ADDRESS=HOST:PORT names one: `pytest -m paper tests/contracts/certification`.
 """
 
 import asyncio

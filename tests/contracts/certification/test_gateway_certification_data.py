@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
@@ -111,7 +112,7 @@ async def test_gw302_intraday_bars(desk):
     contract = await desk.stock()
     bars = await desk.ib.reqHistoricalDataAsync(contract, "", "1 D", "5 mins", "TRADES", True)
     assert bars
-    gaps = {b.date - a.date for a, b in zip(bars, bars[1:], strict=False)}
+    gaps = {b.date - a.date for a, b in pairwise(bars)}
     assert min(gaps, default=timedelta(minutes=5)) == timedelta(minutes=5)
 
 
