@@ -20,7 +20,7 @@ demo: $(STAMP) ## a whole simulated trading day, end to end
 	@$(BIN)/robo demo
 
 test: $(STAMP) ## the tests, in parallel
-	@$(BIN)/pytest -n 2 --dist worksteal -m "not serial" && $(BIN)/pytest -m serial
+	@$(BIN)/pytest -n 2 --dist worksteal
 
 check: $(STAMP) ## ruff, types, import contracts
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/basedpyright && $(BIN)/lint-imports

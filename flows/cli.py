@@ -20,6 +20,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # plain help: rich's markdown costs a third of the start
 )
 app.add_typer(gateway_app, name="gateway", help="The simulated IB Gateway.")
 cli_flows.register(app)

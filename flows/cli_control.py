@@ -62,8 +62,7 @@ def halt(reason: Reason = "robo halt", as_json: AsJson = False) -> None:
         from tasks.stores import open_ledger
 
         settings = load_settings()
-        with open_ledger(settings) as ledger:
-            done = halt_trading(settings, ledger, reason, getpass.getuser())
+        done = halt_trading(settings, open_ledger, reason, getpass.getuser())
         text = f"halted: {reason}. New orders are blocked until `robo resume`; "
         if done.trouble:
             text += f"working orders could NOT be cancelled: {done.trouble}"
@@ -110,8 +109,11 @@ def doctor(as_json: AsJson = False) -> None:
                 typer.echo(f"{finding.health.value:<14}{finding.subject:<16}{finding.seen}")
                 if finding.mend:
                     typer.echo(f"{'':<30}-> {finding.mend}")
-        if any(finding.health is Health.BROKEN for finding in findings):
-            raise typer.Exit(HALTED if any("halt" in f.seen for f in findings) else FAILED)
+        health = {finding.health for finding in findings}
+        if Health.BROKEN in health:
+            raise typer.Exit(FAILED)
+        if Health.HALTED in health:
+            raise typer.Exit(HALTED)
 
 
 def serve() -> None:

@@ -34,6 +34,7 @@ def keep_run_logs_off_terminal() -> None:
     import prefect.logging.configuration  # which attaches the handlers
 
     prefect.logging.configuration.ensure_logging_setup()
+    logging.getLogger("robo").propagate = True  # a session's warnings belong on both
     for handler in logging.getLogger().handlers:
         handler.addFilter(lambda record: not record.name.startswith(ON_TERMINAL_ALREADY))
 

@@ -56,8 +56,11 @@ def _execute(parameters: ExecuteParameters) -> Outcome:
     with open_ledger(settings) as ledger:
         result = _run_session(settings, ledger, parameters)
         report = day_report(ledger, result.account, result.session)
-        record_costs(open_warehouse(settings), report, result.ended_at)
     create_table_artifact(day_rows(report), key="execution", description=day_summary(report))
+    try:
+        record_costs(open_warehouse(settings), report, result.ended_at)
+    except RetryLater as error:  # the trading is done; reconcile-close writes the rows again
+        say(f"the cost rows wait for the next reconciliation: {error}")
     for order_ref, reason in result.denied.items():
         say(f"not sent: {order_ref}: {reason}")
     _require_clean(report)
@@ -83,20 +86,30 @@ def _run_session(
             stop=stop,
         ).run()
     )
-    bar = cast(
-        "UUID",  # a coroutine only inside an event loop, and this is none
-        create_progress_artifact(progress=0.0, key="execution-progress", description="Filled"),
-    )
+    bar = _progress_bar()
 
     def show(progress: SessionProgress) -> None:
         share = 100.0 * progress.done_shares / max(progress.all_shares, 1)
-        update_progress_artifact(artifact_id=bar, progress=share)
+        if bar is not None:
+            update_progress_artifact(artifact_id=bar, progress=share)
         say(
             f"{progress.text}, {progress.at:%H:%M} UTC: {progress.done_shares:,} of "
             f"{progress.all_shares:,} shares filled ({share:.0f} %)"
         )
 
     return supervised.run(show)
+
+
+def _progress_bar() -> UUID | None:
+    """Return the run's progress artifact, or None: trading does not wait for the Prefect API."""
+    try:
+        made = create_progress_artifact(
+            progress=0.0, key="execution-progress", description="Filled"
+        )
+    except Exception as error:
+        say(f"no progress bar in the Prefect UI: {error}")
+        return None
+    return cast("UUID", made)  # a coroutine only inside an event loop, and this is none
 
 
 def _require_clean(report: DayReport) -> None:

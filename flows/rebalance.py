@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from prefect import flow
@@ -13,11 +13,13 @@ from flows.console import say
 from flows.hooks import alert
 from flows.outcomes import Outcome, finish, run_name
 from flows.parameters import RebalanceParameters
-from models.domain.errors import SkipToday
+from models.domain.errors import RetryLater, SkipToday
 from models.domain.sessions import TradingSession, exchange_date, next_session, session_on
 
 if TYPE_CHECKING:
+    from models.domain.orders import ParentOrder
     from tasks.portfolio import RebalancePlan
+    from warehouse.ledger import OrderLedger
 
 
 @flow(name="rebalance", flow_run_name=run_name, on_failure=[alert], on_crashed=[alert])
@@ -56,8 +58,9 @@ def _rebalance(parameters: RebalanceParameters) -> Outcome:
     now = market_now(settings.clock, settings.host, settings.control_port)
     session = session_to_plan(parameters.session, now)
     with open_ledger(settings) as ledger:
-        lease = SessionLease.take(ledger, settings)  # no plan changes under a session at work
+        lease = SessionLease.take(ledger, settings, busy=RetryLater)
         try:
+            ledger.parents.require_not_started(session.date, STRATEGY)
             model = load_champion(open_tracker(settings), ledger)
             say(f"champion {model.version.label}, its files checked against the ledger's hashes")
             evidence = read_account(settings)
@@ -73,13 +76,26 @@ def _rebalance(parameters: RebalanceParameters) -> Outcome:
                 limits=load_limits(settings.limits_path),
                 settings=settings,
                 now=now,
+                recent=_decided_lately(ledger, now, session),
             )
+            record_plan(warehouse, plan)  # first: a plan in the ledger is one that will be traded
+            lease.confirm()
             ledger.parents.replace_plan(session.date, STRATEGY, plan.parents, plan.verdicts)
-            record_plan(warehouse, plan)
         finally:
             lease.release()
     _publish(plan)
     return Outcome(_summary(plan), plan)
+
+
+def _decided_lately(
+    ledger: OrderLedger, now: datetime, session: TradingSession
+) -> tuple[ParentOrder, ...]:
+    """Return the parents decided within a day that this plan does not replace."""
+    return tuple(
+        parent
+        for parent in ledger.parents.decided_since(now - timedelta(days=1))
+        if parent.session != session.date
+    )
 
 
 def _summary(plan: RebalancePlan) -> str:

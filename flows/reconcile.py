@@ -12,7 +12,7 @@ from flows.console import say
 from flows.hooks import alert
 from flows.outcomes import Outcome, finish, run_name
 from flows.parameters import ReconcileParameters
-from models.domain.errors import HaltTrading, SkipToday
+from models.domain.errors import HaltTrading, RetryLater, SkipToday
 from models.domain.sessions import exchange_date, session_on
 
 if TYPE_CHECKING:
@@ -28,25 +28,26 @@ def reconcile(parameters: ReconcileParameters = ReconcileParameters()) -> State[
 def _reconcile(parameters: ReconcileParameters) -> Outcome:
     from tasks.account_snapshot import read_account
     from tasks.broker.clock import market_now
+    from tasks.execution_report import day_report, record_costs
     from tasks.gateway_process import close_trading_day
     from tasks.reconciliation import reconcile as compare
     from tasks.session_lease import SessionLease
     from tasks.settings import load_settings
-    from tasks.stores import open_ledger
+    from tasks.stores import open_ledger, open_warehouse
 
     settings = load_settings()
     now = market_now(settings.clock, settings.host, settings.control_port)
     today = session_on(exchange_date(now))
     if today is None and parameters.moment != "now":
         raise SkipToday(f"market closed: {exchange_date(now)} is no session")
-    if parameters.moment == "close" and settings.clock == "gateway":
-        say("letting the simulated market run to the close")
-        close_trading_day(settings, now)
     with open_ledger(settings) as ledger:
-        lease = SessionLease.take(
-            ledger, settings
-        )  # a session at work would look like a difference
+        # A session at work would look like a difference; a check that did not run is no success.
+        lease = SessionLease.take(ledger, settings, busy=RetryLater)
         try:
+            if parameters.moment == "close" and settings.clock == "gateway":
+                say("letting the simulated market run to the close")
+                close_trading_day(settings, now)
+                lease.confirm()
             evidence = read_account(settings)
             found = compare(ledger, evidence)
             if today is not None and evidence.at >= today.close:
@@ -57,13 +58,15 @@ def _reconcile(parameters: ReconcileParameters) -> Outcome:
                     evidence.net_liquidation,
                     f"{today.date} after",
                 )
+                costs = day_report(ledger, evidence.account, today.date)
+                record_costs(open_warehouse(settings), costs, evidence.at)
         finally:
             lease.release()
     _publish(found)
     if not found.agrees:
         raise HaltTrading(
-            f"{found.summary}. Nothing was changed; look at the account in TWS, correct what is "
-            "wrong, and reconcile again before trading"
+            f"{found.summary}. No order was sent or changed; look at the account in TWS, correct "
+            "what is wrong, and reconcile again before trading"
         )
     return Outcome(found.summary, found)
 

@@ -31,12 +31,13 @@ def trading_day(parameters: DayParameters = DayParameters()) -> State[Any]:
 
 
 def _trading_day(parameters: DayParameters) -> Outcome:
-    from tasks.gateway_process import stop_gateway
+    from tasks.gateway_process import find_gateway, stop_gateway
     from tasks.settings import load_settings
 
     settings = load_settings()
-    hello, now = _step(1, "gateway", gateway).facts
+    was_running = find_gateway(settings) is not None
     try:
+        hello, now = _step(1, "gateway", gateway).facts
         _step(2, "ingest", ingest)
         _step(3, "retrain", lambda **kw: retrain(parameters.retrain, **kw))
         _step(4, "rebalance", rebalance)
@@ -48,7 +49,7 @@ def _trading_day(parameters: DayParameters) -> Outcome:
         publish_day(outcome.facts)
         return outcome
     finally:
-        if hello.started_here:
+        if not was_running:
             stop_gateway(settings)
 
 

@@ -21,10 +21,11 @@ OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)
 
 
 class Health(StrEnum):
-    """The three answers of a check; only BROKEN fails the check-up."""
+    """The answers of a check; BROKEN and HALTED fail the check-up."""
 
     OK = "ok"
     ABSENT = "not there yet"
+    HALTED = "halted"
     BROKEN = "broken"
 
 
@@ -130,7 +131,7 @@ def _ledger(settings: Settings) -> Finding:
         return Finding("ledger", Health.BROKEN, "; ".join(problems), "run robo reconcile")
     if halt is not None:
         seen = f"trading is halted by {halt.by}: {halt.reason}"
-        return Finding("ledger", Health.ABSENT, seen, "robo resume --reason ... lifts the halt")
+        return Finding("ledger", Health.HALTED, seen, "robo resume --reason ... lifts the halt")
     return Finding("ledger", Health.OK, place)
 
 

@@ -58,7 +58,11 @@ def ensure_gateway(settings: Settings) -> GatewayHello:
     if found is not None:
         return found
     service = start_gateway(settings)
-    service.wait_until(lambda: find_gateway(settings) is not None, START_DEADLINE)
+    try:
+        service.wait_until(lambda: find_gateway(settings) is not None, START_DEADLINE)
+    except BaseException:
+        service.stop()
+        raise
     return _hello(_control(settings, {"op": "hello"}), started_here=True)
 
 

@@ -32,17 +32,25 @@ class HaltOutcome:
     trouble: str
 
 
-def halt_trading(settings: Settings, ledger: OrderLedger, reason: str, by: str) -> HaltOutcome:
-    """Record the halt first, then ask the broker to cancel every working order of the account.
+def halt_trading(
+    settings: Settings, open_ledger: Callable[[Settings], OrderLedger], reason: str, by: str
+) -> HaltOutcome:
+    """Record the halt, then ask the broker to cancel every working order of the account.
 
-    The halt holds even when no gateway answers; `trouble` then says so.
+    Each of the two is tried whatever becomes of the other; `trouble` says which of them failed.
     """
-    ledger.halts.halt(reason, by, datetime.now(UTC))
+    trouble: list[str] = []
+    try:
+        with open_ledger(settings) as ledger:
+            ledger.halts.halt(reason, by, datetime.now(UTC))
+    except RoboError as error:
+        trouble.append(f"the halt could NOT be recorded: {error}")
+    cancelled = left = 0
     try:
         cancelled, left = asyncio.run(_cancel_everything(settings))
     except RoboError as error:
-        return HaltOutcome(reason, 0, 0, str(error))
-    return HaltOutcome(reason, cancelled, left, "")
+        trouble.append(f"working orders could NOT all be cancelled: {error}")
+    return HaltOutcome(reason, cancelled, left, "; ".join(trouble))
 
 
 def resume_trading(ledger: OrderLedger, reason: str, by: str, session_parents: list[str]) -> bool:
@@ -62,10 +70,10 @@ async def _cancel_everything(settings: Settings) -> tuple[int, int]:
 
     connection = await OrderConnection.open(address(settings, Role.HALT), settings.broker_timeout)
     try:
-        before = await connection.collect_evidence()
-        connection.cancel_everything()  # also with none in sight: one may just be on its way
+        settings.require_tradable(connection.account)
+        working = await connection.cancel_and_count()
         left = await _wait_for_the_end(connection.collect_evidence)
-        return len(before.open_orders) - left, left
+        return max(working - left, 0), left
     finally:
         await connection.close()
 

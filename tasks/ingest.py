@@ -102,7 +102,7 @@ async def ingest_daily(
     """
     warming = asyncio.create_task(asyncio.to_thread(warm_up))  # seconds, while bars arrive
     last = last_completed_session(now)
-    fetched = await _fetch_all(source, warehouse, settings.universe, last, progress)
+    fetched = await _fetch_all(source, warehouse, settings, last, progress)
     if not fetched.frames:
         reasons = "; ".join(f"{symbol}: {why}" for symbol, why in fetched.failed.items())
         raise InvalidInput(f"no bars for any symbol ({reasons}); correct ROBO_UNIVERSE")
@@ -144,20 +144,22 @@ class _Fetched:
 async def _fetch_all(
     source: HistorySource,
     warehouse: MarketWarehouse,
-    symbols: Sequence[str],
+    settings: Settings,
     last: date,
     progress: Progress,
 ) -> _Fetched:
+    symbols = settings.universe
     starts = _starts(warehouse.bars.last_sessions(), symbols)
+    earliest = _years_before(last, settings.history_years)
     known = _stored_closes(warehouse, [start for start in starts.values() if start])
     frames: dict[str, pd.DataFrame] = {}
     failed: dict[str, str] = {}
     refetched: list[str] = []
     for number, symbol in enumerate(symbols, start=1):
         try:
-            frame = await source.daily_bars(symbol, starts[symbol], last)
+            frame = await source.daily_bars(symbol, starts[symbol] or earliest, last)
             if starts[symbol] and _is_restated(frame, known):
-                frame = await source.daily_bars(symbol, None, last)
+                frame = await source.daily_bars(symbol, earliest, last)
                 refetched.append(symbol)
         except InvalidInput as error:
             failed[symbol] = str(error)
@@ -168,6 +170,12 @@ async def _fetch_all(
         frames[symbol] = frame
         progress(f"{symbol}: {len(frame)} bars ({number} of {len(symbols)})")
     return _Fetched(frames, failed, tuple(refetched))
+
+
+def _years_before(day: date, years: int) -> date:
+    """Return the same day `years` earlier (28 February for a leap day)."""
+    year = day.year - years
+    return day.replace(year=year, day=28) if (day.month, day.day) == (2, 29) else day.replace(year)
 
 
 def _starts(stored: Mapping[str, date], symbols: Sequence[str]) -> dict[str, date | None]:

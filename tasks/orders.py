@@ -7,13 +7,13 @@ before anything follows from it, and each intent before it is sent.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from models.domain.errors import HaltTrading, RoboError
-from models.domain.orders import ChildOrder, ChildState, Fill, ParentState
+from models.domain.orders import ChildOrder, ChildState, Fill, ParentState, Side
 from models.execution.commands import CancelChild, FinishParent, PlaceChild
 from models.execution.engine import step
 from models.execution.events import (
@@ -204,16 +204,38 @@ class OrderDesk:
     def _context(self, before: ParentExecution, child: ChildOrder, now: datetime) -> SendContext:
         halt = self.ledger.halts.current()
         self._sends = [moment for moment in self._sends if now - moment < RATE_WINDOW]
+        buying, selling = self._working(before)
         return SendContext(
             halt_reason=None if halt is None else halt.reason,
             session=self.session,
             parent_remaining=before.unallocated,
-            position=self.book.positions.get(child.symbol, 0),
+            positions=self.book.positions,
             equity=self.book.equity(self.quote),
             day_start_equity=self.book.day_start_equity,
             peak_equity=self.book.peak_equity,
             recent_sends=tuple(self._sends),
+            buying=buying,
+            selling=selling,
+            mids=self._mids({*self.book.positions, *buying, *selling}),
         )
+
+    def _working(self, before: ParentExecution) -> tuple[dict[str, int], dict[str, int]]:
+        """Return the shares, bought and sold by symbol, that children sent so far may still fill.
+
+        `before` stands for its parent as it was before the child that is being judged.
+        """
+        shares: dict[Side, dict[str, int]] = {Side.BUY: {}, Side.SELL: {}}
+        others = self.executions | {before.parent.parent_id: before}
+        for execution in others.values():
+            if execution.leaves > 0:
+                side = shares[execution.parent.side]
+                symbol = execution.parent.symbol
+                side[symbol] = side.get(symbol, 0) + execution.leaves
+        return shares[Side.BUY], shares[Side.SELL]
+
+    def _mids(self, symbols: Iterable[str]) -> dict[str, float]:
+        quotes = {symbol: self.quote(symbol) for symbol in symbols}
+        return {s: float(q.mid) for s, q in quotes.items() if q is not None and q.is_sane}
 
     def _cancel(self, child: ChildOrder) -> None:
         if child.order_id is None:

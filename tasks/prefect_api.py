@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import secrets
 import sys
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from models.domain.errors import InvalidInput
+from models.domain.errors import InvalidInput, RetryLater
 from tasks.processes import Service, answers_http, free_port, module_command
 
 if TYPE_CHECKING:
@@ -60,9 +61,29 @@ def start_server(
     return Service.start("Prefect server", command, log, where | dict(environment))
 
 
+def guarded_environment(settings: Settings, port: int) -> dict[str, str]:
+    """Return what a server and its clients share: address, credential, CSRF protection."""
+    credential = served_credential(settings)
+    return {
+        API_URL: api_url(port),
+        API_AUTH: credential,
+        "PREFECT_SERVER_API_AUTH_STRING": credential,
+        "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
+        "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "true",
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://{LOCAL}:{port}",
+    }
+
+
 def is_up(port: int) -> bool:
     """Say whether a Prefect server answers on `port`."""
     return answers_http(f"{api_url(port)}/health")
+
+
+def is_ours(settings: Settings, port: int) -> bool:
+    """Say whether a Prefect server on `port` takes our credential (another's may not)."""
+    credential = served_credential(settings).encode() if auth_file(settings).exists() else b""
+    header = {"Authorization": f"Basic {base64.b64encode(credential).decode()}"}
+    return is_up(port) and answers_http(f"{api_url(port)}/admin/version", header)
 
 
 @contextmanager
@@ -73,23 +94,29 @@ def prefect_api(settings: Settings) -> Iterator[str]:
     server on a free port that ends with the block; it has the same database, so its runs stay.
     Must be entered before Prefect is imported.
     """
-    if os.environ.get(API_URL):
-        yield os.environ[API_URL]
+    named = os.environ.get(API_URL)
+    if named:
+        if not answers_http(f"{named.rstrip('/')}/health"):
+            raise RetryLater(
+                f"no Prefect API answers at {API_URL}={named}; start it (`make serve`), or unset "
+                "the variable and a server is started for this run"
+            )
+        yield named
         return
     if "prefect" in sys.modules:
         raise InvalidInput("Prefect is already imported; set PREFECT_API_URL before starting")
-    if is_up(settings.prefect_port):
+    if is_ours(settings, settings.prefect_port):
         with _environment({API_URL: api_url(settings.prefect_port)}, settings):
             yield api_url(settings.prefect_port)
         return
     port = free_port()
-    server = start_server(settings, port, {}, "--no-scheduler", "--no-late-runs")
+    guarded = guarded_environment(settings, port)
+    server = start_server(settings, port, guarded, "--no-scheduler", "--no-late-runs")
     try:
         server.wait_until(lambda: is_up(port), START_DEADLINE)
-        os.environ[API_URL] = api_url(port)
-        yield api_url(port)
+        with _environment({API_URL: api_url(port)}, settings):
+            yield api_url(port)
     finally:
-        os.environ.pop(API_URL, None)
         server.stop()
 
 

@@ -13,6 +13,7 @@ import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 from models.domain.errors import InvalidInput, RetryLater
 
@@ -46,11 +47,12 @@ def require_free(host: str, port: int, what: str, variable: str) -> None:
             ) from error
 
 
-def answers_http(url: str, timeout: float = 2.0) -> bool:
+def answers_http(url: str, headers: Mapping[str, str] | None = None, timeout: float = 2.0) -> bool:
     """Say whether an HTTP GET of `url` succeeds."""
+    request = urllib.request.Request(url, headers=dict(headers or {}))  # noqa: S310 - our own URL
     with (
         suppress(OSError, urllib.error.URLError),
-        urllib.request.urlopen(url, timeout=timeout) as reply,  # noqa: S310 - our own URL
+        urllib.request.urlopen(request, timeout=timeout) as reply,  # noqa: S310 - our own URL
     ):
         return 200 <= reply.status < 300
     return False
@@ -77,9 +79,11 @@ class Service:
     def start(
         cls, name: str, command: Sequence[str], log: Path, environment: Mapping[str, str]
     ) -> Service:
-        """Start `command` with `environment` on top of our own; its output is appended to `log`."""
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with log.open("ab") as output:
+        """Start `command` with `environment` on top of our own; its output is appended to `log`.
+
+        Raises InvalidInput when the log cannot be written.
+        """
+        with _open_log(name, log) as output:
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
@@ -139,3 +143,14 @@ class Service:
     def _signal(self, number: int) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
+
+
+def _open_log(name: str, log: Path) -> BinaryIO:
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        return log.open("ab")
+    except OSError as error:
+        raise InvalidInput(
+            f"the log of the {name}, {log}, cannot be written ({error.strerror}); make its folder "
+            "writable, or set ROBO_HOME to a folder that is"
+        ) from error

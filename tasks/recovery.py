@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from models.domain.orders import ChildState
+from models.domain.sessions import exchange_date
 from models.execution.engine import restore
 from models.execution.events import (
     ChildEvidence,
@@ -23,7 +24,8 @@ from models.execution.state import SlicingPolicy
 from tasks.account import position_differences, require_agreement
 
 if TYPE_CHECKING:
-    from datetime import date
+    from collections.abc import Mapping
+    from datetime import date, datetime
 
     from models.domain.orders import ChildOrder, ParentOrder
     from models.execution.state import ParentExecution
@@ -35,18 +37,33 @@ if TYPE_CHECKING:
 logger = logging.getLogger("robo.recovery")
 
 
-def slicing_policy(settings: Settings, order: ParentOrder) -> SlicingPolicy:
+def slicing_policy(ledger: OrderLedger, settings: Settings, order: ParentOrder) -> SlicingPolicy:
     """Return how an order is sliced: at most ROBO_SLICES children of at least ROBO_MIN_CHILD_USD.
 
-    A smaller child would pay the broker's minimum commission for next to nothing. The decision
-    price sets the number, so that a restart comes to the same schedule.
+    A smaller child would pay the broker's minimum commission for next to nothing. A schedule that
+    was noted when the order was first worked stays, whatever the settings say since.
     """
-    notional = float(order.quantity * order.decision_price)
-    affordable = int(notional // settings.min_child_usd) if settings.min_child_usd else 10**6
-    return SlicingPolicy(
-        slices=max(1, min(settings.slices, affordable)),
-        offset_bps=Decimal(str(settings.limit_offset_bps)),
-    )
+    slices = _noted_slices(ledger, order.parent_id)
+    if slices is None:
+        notional = float(order.quantity * order.decision_price)
+        affordable = int(notional // settings.min_child_usd) if settings.min_child_usd else 10**6
+        slices = max(1, min(settings.slices, affordable))
+    return SlicingPolicy(slices=slices, offset_bps=Decimal(str(settings.limit_offset_bps)))
+
+
+def note_schedules(
+    ledger: OrderLedger, executions: Mapping[str, ParentExecution], now: datetime
+) -> None:
+    """Keep the number of slices of each parent when it is first worked, for every restart."""
+    for parent_id, execution in executions.items():
+        if _noted_slices(ledger, parent_id) is None:
+            slices = {"slices": execution.policy.slices}
+            ledger.events.append("schedule", parent_id, slices, now)
+
+
+def _noted_slices(ledger: OrderLedger, parent_id: str) -> int | None:
+    events = ledger.events.of_order(parent_id)
+    return next((int(e.payload["slices"]) for e in events if e.kind == "schedule"), None)
 
 
 def restore_session(
@@ -56,7 +73,7 @@ def restore_session(
     return {
         record.order.parent_id: restore(
             record.order,
-            slicing_policy(settings, record.order),
+            slicing_policy(ledger, settings, record.order),
             ledger.children.of_parent(record.order.parent_id),
             ledger.executions.fills_of(record.order.parent_id),
             record.state,
@@ -88,14 +105,18 @@ async def recover(desk: OrderDesk, quiet_period: float) -> Evidence:
     An execution may come between two of the broker's answers, so positions must differ twice.
     Raises HaltTrading when positions differ from the ledger's.
     """
+    desk.must_reconcile = False
     evidence = await _reconcile_once(desk, desk.gateway)
     unproven = _unknown_children(desk)
     if unproven:
         logger.warning("no trace at the broker yet of %s", ", ".join(sorted(unproven)))
         await asyncio.sleep(quiet_period)
         evidence = await _reconcile_once(desk, desk.gateway)
-        for order_ref in sorted(unproven & _unknown_children(desk)):
-            desk.feed(order_ref.rsplit(".", 2)[0], _absent(desk, order_ref), evidence.at)
+    if desk.is_cut or desk.must_reconcile:
+        logger.warning("the gateway lost Interactive Brokers meanwhile: nothing is proven by it")
+        return evidence
+    for order_ref in sorted(unproven & _unknown_children(desk)):
+        _settle_absence(desk, order_ref, evidence.at)
     ours = desk.ledger.executions.positions(evidence.account)
     if position_differences(ours, evidence.positions):
         await asyncio.sleep(quiet_period)
@@ -108,6 +129,9 @@ async def recover(desk: OrderDesk, quiet_period: float) -> Evidence:
 async def _reconcile_once(desk: OrderDesk, gateway: OrderGateway) -> Evidence:
     evidence = await gateway.collect_evidence()
     adopt(desk.ledger, evidence)
+    desk.pump(evidence.at)  # a notice of a lost link voids the rest
+    if desk.is_cut:
+        return evidence
     children = {ref: child for e in desk.executions.values() for ref, child in e.children.items()}
     orders = tuple(
         _child_evidence(order, children.get(order.order_ref))
@@ -131,10 +155,18 @@ def _child_evidence(order: OrderStatus, child: ChildOrder | None) -> ChildEviden
     return ChildEvidence(order.order_ref, state, filled, order.perm_id)
 
 
-def _absent(desk: OrderDesk, order_ref: str) -> ChildRejected | ProvenNeverSent:
-    """Return what a proven absence means: with a refusal told before, that it was refused."""
+def _settle_absence(desk: OrderDesk, order_ref: str, at: datetime) -> None:
+    """Take a proven absence for a refusal, if one was told before, else for a child never sent.
+
+    The broker shows the present New York day only: of an earlier one absence proves nothing.
+    """
+    parent_id = order_ref.rsplit(".", 2)[0]
+    if desk.executions[parent_id].parent.session != exchange_date(at):
+        logger.error("%s is of an earlier day; look for it in the account's statement", order_ref)
+        return
     refusal = desk.rejection_of(order_ref)
-    return ChildRejected(order_ref, refusal) if refusal else ProvenNeverSent(order_ref)
+    event = ChildRejected(order_ref, refusal) if refusal else ProvenNeverSent(order_ref)
+    desk.feed(parent_id, event, at)
 
 
 def _unknown_children(desk: OrderDesk) -> set[str]:

@@ -11,15 +11,7 @@ from typing import TYPE_CHECKING
 
 from models.domain.errors import RetryLater
 from tasks.gateway_process import find_gateway, start_gateway
-from tasks.prefect_api import (
-    API_AUTH,
-    API_URL,
-    LOCAL,
-    api_url,
-    is_up,
-    served_credential,
-    start_server,
-)
+from tasks.prefect_api import LOCAL, guarded_environment, is_up, start_server
 from tasks.processes import Service, answers_http, module_command, require_free
 from tasks.settings import project_root
 
@@ -96,16 +88,8 @@ class Stack:
         self.services.clear()
 
     def prefect_environment(self) -> dict[str, str]:
-        """Return what server, worker and runs share: address, credential, CSRF protection."""
-        credential = served_credential(self.settings)
-        return {
-            API_URL: api_url(self.settings.prefect_port),
-            API_AUTH: credential,
-            "PREFECT_SERVER_API_AUTH_STRING": credential,
-            "PREFECT_SERVER_CSRF_PROTECTION_ENABLED": "true",
-            "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "true",
-            "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://{LOCAL}:{self.settings.prefect_port}",
-        }
+        """Return what server, worker and runs share."""
+        return guarded_environment(self.settings, self.settings.prefect_port)
 
     def _add(self, service: Service) -> Service:
         self.services.append(service)

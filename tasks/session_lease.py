@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
+from models.domain.errors import RoboError, SkipToday
+
 if TYPE_CHECKING:
     from tasks.settings import Settings
     from warehouse.ledger import OrderLedger
@@ -23,23 +25,33 @@ class SessionLease:
     renewed: datetime
 
     @classmethod
-    def take(cls, ledger: OrderLedger, settings: Settings) -> Self:
-        """Take the lease; SkipToday that names the holder when another process has it."""
+    def take(
+        cls, ledger: OrderLedger, settings: Settings, busy: type[RoboError] = SkipToday
+    ) -> Self:
+        """Take the lease; raise `busy`, naming the holder, when another process has it."""
         name = f"trading-{settings.mode}"
         now = datetime.now(UTC)
-        held = ledger.leases.acquire(
-            name,
-            "a session of robo",
-            pid=os.getpid(),
-            host=socket.gethostname(),
-            ttl=settings.lease_ttl,
-            now=now,
-            pid_alive=is_running,
-        )
+        try:
+            held = ledger.leases.acquire(
+                name,
+                "a session of robo",
+                pid=os.getpid(),
+                host=socket.gethostname(),
+                ttl=settings.lease_ttl,
+                now=now,
+                pid_alive=is_running,
+            )
+        except SkipToday as taken:
+            raise busy(str(taken)) from taken
         return cls(ledger, held, now)
 
+    def confirm(self) -> None:
+        """Extend the lease now; RetryLater when another process has taken it over."""
+        self.renewed = datetime.min.replace(tzinfo=UTC)
+        self.renew()
+
     def renew(self) -> Lease:
-        """Extend the lease if it is time; SkipToday when another process has taken it over."""
+        """Extend the lease if it is time; RetryLater when another process has taken it over."""
         now = datetime.now(UTC)
         if now - self.renewed > timedelta(seconds=self.held.ttl / 3):
             self.held = self.ledger.leases.renew(self.held, now)

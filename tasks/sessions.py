@@ -26,7 +26,7 @@ from tasks.broker.protocol import GatewayUnreachable
 from tasks.broker.roles import Role, address
 from tasks.execution_report import note_mids
 from tasks.orders import OrderDesk
-from tasks.recovery import adopt, recover, restore_session
+from tasks.recovery import adopt, note_schedules, recover, restore_session
 from tasks.session_lease import SessionLease
 
 if TYPE_CHECKING:
@@ -129,6 +129,7 @@ class ExecutionSession:
         settings.require_tradable(orders.account)
         data.stamp_quotes_with(self._clock.now)
         executions = restore_session(self.ledger, day.date, self.settings)
+        note_schedules(self.ledger, executions, self._clock.now())
         evidence = await orders.collect_evidence()
         adopt(self.ledger, evidence)
         before = self._equity_before(day, evidence.account, evidence.net_liquidation)

@@ -209,7 +209,10 @@ class Settings(BaseSettings):
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Read settings from `overrides`, then the environment, then `.env` in the working directory.
+    """Read settings from `overrides`, then the environment, then `.env`.
+
+    That file is the one in the working directory, or else the one beside pyproject.toml: a command
+    given in another folder must not fall back to another mode.
 
     Raises InvalidInput that names each wrong variable, its value (never a secret) and what is
     allowed, and one for an unreadable `.env` or an unknown `ROBO_` variable.
@@ -217,7 +220,7 @@ def load_settings(**overrides: Any) -> Settings:
     known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
     refuse_unknown((f"{PREFIX}{name}".upper() for name in overrides), known, "the arguments")
     refuse_unknown((n for n in os.environ if n.upper().startswith(PREFIX)), known, "environment")
-    from_file = read_dotenv(Path.cwd() / ".env", PREFIX, known)
+    from_file = read_dotenv(_dotenv_path(), PREFIX, known)
     set_outside = {name.upper() for name, value in os.environ.items() if value}
     values: dict[str, Any] = {
         name.removeprefix(PREFIX).lower(): value
@@ -228,6 +231,11 @@ def load_settings(**overrides: Any) -> Settings:
         return Settings(**(values | overrides))
     except ValidationError as error:
         raise InvalidInput(_explain(error)) from None
+
+
+def _dotenv_path() -> Path:
+    here = Path.cwd() / ".env"
+    return here if here.exists() else project_root() / ".env"
 
 
 def _explain(error: ValidationError) -> str:
@@ -285,6 +293,8 @@ def quiet_dependencies(settings: Settings | None = None) -> dict[str, str]:
     os.environ.update(TELEMETRY_OFF)
     gentle = {
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "90",
+        "PREFECT_LOGGING_EXTRA_LOGGERS": "robo",  # a session's log belongs on its run's page
+        "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "GIT_PYTHON_REFRESH": "quiet",
         # Threads that spin while they wait made a fit of 1 s take 45 s beside one busy process.

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import queue
 from collections.abc import Callable, Coroutine
+from contextvars import copy_context
 from threading import Event, Thread
 from typing import Any, Generic, TypeVar
 
@@ -41,7 +42,8 @@ class SupervisedSession(Generic[Result, Progress]):
         waits until it has left everything in order, and is then raised again. A progress report
         that fails (Prefect's server is away) is logged and never ends the session.
         """
-        thread = Thread(target=self._work, name="session", daemon=True)
+        context = copy_context()  # so that its log lines belong to the caller's flow run
+        thread = Thread(target=context.run, args=(self._work,), name="session", daemon=True)
         thread.start()
         try:
             while thread.is_alive():

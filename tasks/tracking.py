@@ -7,6 +7,7 @@ here ever calls mlflow.pyfunc.load_model, which runs code named in an artifact.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import sqlite3
@@ -177,10 +178,23 @@ class Tracker:
         return folder
 
     def _experiment_id(self) -> str:
-        found = self._client.get_experiment_by_name(EXPERIMENT)
-        if found is not None:
-            return found.experiment_id
-        return self._client.create_experiment(EXPERIMENT, self.artifacts.resolve().as_uri())
+        """Return the experiment whose artifacts are in our folder, made on first use.
+
+        MLflow keeps an experiment's artifact folder as an absolute path: when the home was moved
+        or copied, the old experiment stays readable in the UI and a new one takes its place.
+        """
+        here = self.artifacts.resolve().as_uri()
+        moved = f"{EXPERIMENT}-{hashlib.sha256(here.encode()).hexdigest()[:8]}"
+        for name in (EXPERIMENT, moved):
+            found = self._client.get_experiment_by_name(name)
+            if found is None:
+                return self._client.create_experiment(name, here)
+            if found.artifact_location == here:
+                return found.experiment_id
+        raise HaltTrading(
+            f"the experiment {moved} of {self.uri} has another artifact folder than {here}: "
+            "somebody changed the registry; start a new one by moving mlruns away"
+        )
 
 
 def open_tracker(settings: Settings) -> Tracker:

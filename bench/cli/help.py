@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.figures import Figure, at_most
 from bench.timing import in_turns
 
-REPETITIONS = 9
+REPETITIONS = 7
 LIMIT = 0.5  # seconds, which the project promises
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,4 +39,8 @@ def measure() -> Iterator[Figure]:
 
 def _one_by_one(forecast: pd.DataFrame, outcome: pd.DataFrame) -> list[float]:
     rows = zip(forecast.to_numpy(), outcome.to_numpy(), strict=True)
-    return [float(spearmanr(x, y)[0]) for x, y in rows]
+    return [_rho(spearmanr(x, y)) for x, y in rows]
+
+
+def _rho(result: Any) -> float:  # scipy's result type has no names for a type checker
+    return float(result.statistic)

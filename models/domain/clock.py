@@ -1,4 +1,4 @@
-"""The one clock that trading code is given; models themselves never call it (`now` is an argument)."""
+"""The one clock that trading code is given; models never call it (`now` is an argument)."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ class HaltTrading(RoboError):
 
 
 class RetryLater(RoboError):
-    """The outside world is not ready (locked file, gateway down): nothing was lost, run it again."""
+    """The outside world is not ready (locked file, gateway down): nothing is lost, run it again."""
 
 
 class SkipToday(RoboError):

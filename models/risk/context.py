@@ -38,15 +38,20 @@ class SendContext:
 
     `halt_reason` is the text of the halt in force, or None; `session` the trading session of the
     day, or None on a holiday. `parent_remaining` shares that no other child has done or may still
-    do; `position` signed shares held. Equities in USD: now, at the day's start, at its highest.
-    `recent_sends` the moments of the account's sends in the last minute or longer.
+    do; `positions` signed shares held. Equities in USD: now, at the day's start, at its highest.
+    `recent_sends` the moments of the account's sends in the last minute or longer. `buying` and
+    `selling` are the shares, by symbol, that children already sent may still fill; `mids` the
+    present mids in USD of every symbol held or in them.
     """
 
     halt_reason: str | None
     session: TradingSession | None
     parent_remaining: int
-    position: int
+    positions: Mapping[str, int]
     equity: float
     day_start_equity: float
     peak_equity: float
     recent_sends: tuple[datetime, ...] = ()
+    buying: Mapping[str, int] = field(default_factory=dict[str, int])
+    selling: Mapping[str, int] = field(default_factory=dict[str, int])
+    mids: Mapping[str, float] = field(default_factory=dict[str, float])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from models.domain.orders import ChildOrder, ParentOrder, Quote
-from models.risk import plan_checks, send_checks
+from models.risk import exposure_checks, plan_checks, send_checks
 from models.risk.context import PlanContext, SendContext
 from models.risk.limits import RiskLimits
 from models.risk.verdict import Verdict
@@ -46,4 +46,8 @@ def check_child(
         send_checks.check_rate(context, limits, now),
         send_checks.check_daily_loss(child, context, limits),
         send_checks.check_drawdown(child, context, limits),
+        exposure_checks.check_child_notional(child, quote, context, limits),
+        exposure_checks.check_child_position(child, quote, context, limits),
+        exposure_checks.check_child_gross(child, quote, context, limits),
+        exposure_checks.check_child_net(child, quote, context, limits),
     )

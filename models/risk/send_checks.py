@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 
-from models.domain.orders import ChildOrder, Quote
+from models.domain.orders import ChildOrder, Quote, Side
 from models.risk.context import SendContext
 from models.risk.limits import RiskLimits
 from models.risk.verdict import Number, Verdict, compare, not_finite
@@ -80,7 +80,7 @@ def check_daily_loss(child: ChildOrder, context: SendContext, limits: RiskLimits
     lost = _loss("daily_loss", context.day_start_equity, context.equity)
     if isinstance(lost, Verdict):
         return lost
-    excused = _excuse(child, context)
+    excused = excuse(child, context)
     limit = limits.max_daily_loss
     return compare("daily_loss", lost, limit, "loss today", "of equity", excused=excused)
 
@@ -90,8 +90,16 @@ def check_drawdown(child: ChildOrder, context: SendContext, limits: RiskLimits) 
     lost = _loss("drawdown", context.peak_equity, context.equity)
     if isinstance(lost, Verdict):
         return lost
-    excused = _excuse(child, context)
+    excused = excuse(child, context)
     return compare("drawdown", lost, limits.max_drawdown, "drawdown", "of equity", excused=excused)
+
+
+def excuse(child: ChildOrder, context: SendContext) -> str:
+    """Say, if it is so, that the order and all that work on its side only reduce the position."""
+    position = context.positions.get(child.symbol, 0)
+    working = context.buying if child.side is Side.BUY else context.selling
+    reduces = child.quantity + working.get(child.symbol, 0) <= -child.side.sign * position
+    return "the order only reduces the position" if reduces else ""
 
 
 def _loss(check: str, reference: float, equity: float) -> float | Verdict:
@@ -102,9 +110,3 @@ def _loss(check: str, reference: float, equity: float) -> float | Verdict:
     if reference <= 0:
         return Verdict(check, False, f"reference equity {reference} USD is not positive")
     return (reference - equity) / reference
-
-
-def _excuse(child: ChildOrder, context: SendContext) -> str:
-    position = context.position
-    reduces = child.side.sign * position < 0 and child.quantity <= abs(position)
-    return "the order only reduces the position" if reduces else ""

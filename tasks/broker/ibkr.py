@@ -188,7 +188,10 @@ class OrderConnection(Connection):
         ib.log.orders.clear()
         await self._call(ib.reqAllOpenOrdersAsync, "open orders")
         await self._call(lambda: ib.reqCompletedOrdersAsync(False), "completed orders")
-        await self._call(ib.reqExecutionsAsync, "executions")
+        try:
+            await self._call(ib.reqExecutionsAsync, "executions")
+        except RequestError as error:
+            raise _refused("executions", error) from error
         positions = await self._call(ib.reqPositionsAsync, "positions")
         summary = await self._summary(account)
         at = await self.flush()
@@ -229,6 +232,17 @@ class OrderConnection(Connection):
         """Ask for the cancellation of every working order of the account, whoever sent it."""
         with self._connected():
             self._ib.reqGlobalCancel()
+
+    async def cancel_and_count(self) -> int:
+        """Cancel every working order of the account; return how many there were.
+
+        The cancel is written right behind the question and waits for no answer. It is sent with no
+        order in sight too: one may just be on its way.
+        """
+        with self._connected():
+            asked = self._ib.reqAllOpenOrdersAsync()
+            self._ib.reqGlobalCancel()
+        return len(await self._call(lambda: asked, "open orders"))
 
     async def next_event(self) -> BrokerEvent:
         """Wait for the next piece of evidence."""

@@ -2,8 +2,7 @@
 
 import importlib.util
 import re
-from datetime import datetime
-from zoneinfo import ZoneInfo
+from datetime import time
 
 import pytest
 import yaml
@@ -69,15 +68,14 @@ def test_every_schedule_is_in_new_york(deployments):
     assert {schedule.get("timezone") for schedule in schedules} == {NEW_YORK}
 
 
-def test_the_hours_lie_around_a_session_as_meant():
-    """Plan, check, then execute before the 9:30 open; reconcile and ingest after the 16:00 close."""
-    day = datetime(2024, 7, 3, tzinfo=ZoneInfo(NEW_YORK))
+def test_the_hours_lie_around_a_session_as_meant(deployments):
+    """Plan, check and start before the 9:30 open; reconcile, then ingest after the close."""
 
     def at(name):
-        minute, hour = SCHEDULES[name].split()[:2]
-        return day.replace(hour=int(hour), minute=int(minute))
+        minute, hour = deployments[name]["schedules"][0]["cron"].split()[:2]
+        return time(int(hour), int(minute))
 
-    opening, closing = day.replace(hour=9, minute=30), day.replace(hour=16)
+    opening, closing = time(9, 30), time(16)
     morning = [at("rebalance-daily"), at("reconcile-open"), at("execute-intraday"), opening]
     assert morning == sorted(morning)
     assert closing < at("reconcile-close") < at("ingest-daily")

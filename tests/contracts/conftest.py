@@ -2,11 +2,12 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from itertools import count
 from pathlib import Path
 from threading import Event
 
@@ -26,6 +27,7 @@ from warehouse.ledger import OrderLedger
 
 HOST = "127.0.0.1"
 SPEED = 3600
+NAMES = count(1)
 
 
 @dataclass
@@ -242,9 +244,11 @@ def execute() -> Callable[..., SessionResult]:
 
 @pytest.fixture
 def make_child() -> Callable[..., ChildOrder]:
+    """Make children whose names no other test of the same gateway uses."""
+
     def make(order_id: int, limit: str, quantity: int = 10, **fields) -> ChildOrder:
         chosen = {
-            "parent_id": f"p{order_id}",
+            "parent_id": f"p{next(NAMES)}",
             "slice_no": 1,
             "attempt": 1,
             "symbol": "KO",
@@ -257,3 +261,17 @@ def make_child() -> Callable[..., ChildOrder]:
         return ChildOrder(**(chosen | fields))
 
     return make
+
+
+@pytest.fixture
+def into_session() -> Callable[[GatewayClock], Awaitable[None]]:
+    """Let market time run to ten minutes after an open, unless a session runs with time left."""
+
+    async def go(clock: GatewayClock) -> None:
+        now = clock.now()
+        day = session_on(exchange_date(now))
+        if day is None or now > day.close - timedelta(hours=1):
+            day = next_session(exchange_date(now))
+        await clock.sleep_until(max(now, day.open + timedelta(minutes=10)))
+
+    return go

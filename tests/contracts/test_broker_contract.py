@@ -2,15 +2,14 @@
 
 import asyncio
 import time
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, timedelta
 from decimal import Decimal
 
 import pytest
 
 from models.domain.errors import InvalidInput, RetryLater
 from models.domain.orders import Fill, Side
-from models.domain.sessions import exchange_date, next_session, session_on
-from tasks.broker.clock import GatewayClock, WallClock, ask_control, market_now, open_clock
+from tasks.broker.clock import GatewayClock
 from tasks.broker.ibkr import OrderConnection
 from tasks.broker.protocol import (
     ApiAddress,
@@ -23,15 +22,6 @@ from tasks.broker.protocol import (
 from tasks.processes import free_port
 
 pytestmark = pytest.mark.journey
-
-
-async def into_session(clock):
-    """Let market time run to ten minutes after an open, unless a session runs with time left."""
-    now = clock.now()
-    day = session_on(exchange_date(now))
-    if day is None or now > day.close - timedelta(hours=1):
-        day = next_session(exchange_date(now))
-    await clock.sleep_until(max(now, day.open + timedelta(minutes=10)))
 
 
 async def settle(clock, link, seconds=3):
@@ -141,7 +131,9 @@ async def test_a_gateway_that_falls_silent_meets_the_deadline_of_each_call(gatew
 # -- orders -------------------------------------------------------------------------------------
 
 
-async def test_an_immediate_order_tells_status_then_fill_then_the_end(gateway, make_child):
+async def test_an_immediate_order_tells_status_then_fill_then_the_end(
+    gateway, make_child, into_session
+):
     async with gateway.clock() as clock, gateway.orders() as link, gateway.data() as data:
         await into_session(clock)
         await link.qualify(["KO"])
@@ -175,7 +167,9 @@ async def test_an_immediate_order_tells_status_then_fill_then_the_end(gateway, m
         assert [(o.status, o.filled, o.is_over) for o in done] == [("Filled", 10, True)]
 
 
-async def test_an_immediate_order_that_finds_nothing_is_cancelled_unfilled(gateway, make_child):
+async def test_an_immediate_order_that_finds_nothing_is_cancelled_unfilled(
+    gateway, make_child, into_session
+):
     async with gateway.clock() as clock, gateway.orders() as link:
         await into_session(clock)
         await link.qualify(["KO"])
@@ -188,7 +182,7 @@ async def test_an_immediate_order_that_finds_nothing_is_cancelled_unfilled(gatew
         assert not any(isinstance(e, Fill) for e in events)
 
 
-async def test_a_working_order_is_shown_open_then_cancelled(gateway, make_child):
+async def test_a_working_order_is_shown_open_then_cancelled(gateway, make_child, into_session):
     async with gateway.clock() as clock, gateway.orders() as link:
         await into_session(clock)
         await link.qualify(["KO"])
@@ -217,14 +211,15 @@ async def test_a_working_order_is_shown_open_then_cancelled(gateway, make_child)
         assert (notice.code, notice.order_ref) == (10148, child.order_ref)
 
 
-async def test_a_global_cancel_reaches_the_orders_of_every_client(gateway, make_child):
+async def test_a_global_cancel_reaches_the_orders_of_every_client(
+    gateway, make_child, into_session
+):
     async with gateway.clock() as clock, gateway.orders(35) as mine, gateway.orders(36) as other:
         await into_session(clock)
         for link in (mine, other):
             await link.qualify(["KO"])
             order_id = link.next_order_id()
-            name = f"c{link.client_id}-{order_id}"
-            link.send(make_child(order_id, "1.00", tif="DAY", parent_id=name))
+            link.send(make_child(order_id, "1.00", tif="DAY"))
             await link.flush()
         assert len((await mine.collect_evidence()).open_orders) == 2
         mine.cancel_everything()
@@ -232,7 +227,7 @@ async def test_a_global_cancel_reaches_the_orders_of_every_client(gateway, make_
         assert (await other.collect_evidence()).open_orders == ()
 
 
-async def test_an_order_id_is_accepted_once(gateway, make_child):
+async def test_an_order_id_is_accepted_once(gateway, make_child, into_session):
     async with gateway.clock() as clock, gateway.orders(37) as link:
         await into_session(clock)
         await link.qualify(["KO"])
@@ -249,7 +244,7 @@ async def test_an_order_id_is_accepted_once(gateway, make_child):
         assert again.order_ref not in shown
 
 
-async def test_a_refused_order_leaves_a_notice_and_no_order(gateway, make_child):
+async def test_a_refused_order_leaves_a_notice_and_no_order(gateway, make_child, into_session):
     async with gateway.clock() as clock, gateway.orders(38) as link:
         await into_session(clock)
         await link.qualify(["KO"])
@@ -262,7 +257,9 @@ async def test_a_refused_order_leaves_a_notice_and_no_order(gateway, make_child)
         assert child.order_ref not in {o.order_ref for o in evidence.orders}
 
 
-async def test_an_order_beyond_the_account_is_inactive_after_its_code(gateway, make_child):
+async def test_an_order_beyond_the_account_is_inactive_after_its_code(
+    gateway, make_child, into_session
+):
     async with gateway.clock() as clock, gateway.orders(39) as link:
         await into_session(clock)
         await link.qualify(["KO"])
@@ -277,7 +274,9 @@ async def test_an_order_beyond_the_account_is_inactive_after_its_code(gateway, m
         assert (shown.status, shown.is_over) == ("Inactive", True)
 
 
-async def test_flush_returns_after_everything_the_gateway_had_sent(gateway, make_child):
+async def test_flush_returns_after_everything_the_gateway_had_sent(
+    gateway, make_child, into_session
+):
     async with gateway.clock() as clock, gateway.orders(40) as link:
         await into_session(clock)
         await link.qualify(["KO", "PEP", "WMT"])
@@ -299,131 +298,11 @@ async def test_an_order_without_an_id_is_refused_before_the_socket(gateway, make
             link.send(make_child(None, "1.00"))
 
 
-# -- data ---------------------------------------------------------------------------------------
-
-
-async def test_every_unknown_symbol_is_named(gateway):
-    async with gateway.data(42) as data:
-        with pytest.raises(InvalidInput, match=r"NOPE, ZZZZ; correct ROBO_UNIVERSE"):
-            await data.qualify(["KO", "NOPE", "PEP", "ZZZZ"])
-        with pytest.raises(InvalidInput, match="NOPE"):
-            await data.daily_bars("NOPE", None, date(2022, 12, 28))
-        assert data.quote("NOPE") is None
-
-
-async def test_history_comes_whole_and_then_only_what_is_new(gateway):
-    async with gateway.data(43) as data:
-        end = date(2022, 12, 28)
-        whole = await data.daily_bars("KO", None, end)
-        assert len(whole) > 8_000
-        assert whole["session"].is_monotonic_increasing
-        assert whole["session"].iloc[-1] == end
-        assert list(whole.columns) == [
-            *("symbol", "session", "open", "high", "low", "close", "volume")
-        ]
-        news = await data.daily_bars("KO", date(2022, 12, 19), end)
-        assert news["session"].iloc[0] == date(2022, 12, 19)
-        tail = whole[whole["session"] >= date(2022, 12, 19)].reset_index(drop=True)
-        assert news.equals(tail)
-        years = await data.daily_bars("KO", date(2020, 6, 1), end)
-        assert years["session"].iloc[0] == date(2020, 6, 1)
-
-
-async def test_quotes_carry_the_market_time_at_which_they_arrived(gateway):
-    async with gateway.clock() as clock, gateway.data(44) as data:
-        await into_session(clock)
-        data.stamp_quotes_with(clock.now)
-        await data.subscribe(["KO", "JPM"])
-        await data.flush()
-        first = data.quote("KO")
-        assert first.is_sane
-        assert first.at == clock.now()
-        assert first.bid == round(first.bid, 2), "the wire's cents, no binary tail"
-        began = clock.now()
-        await clock.sleep_until(began + timedelta(minutes=5))
-        await data.flush()
-        later = data.quote("KO")
-        assert began <= later.at <= clock.now(), "never newer than it can be"
-
-
-async def test_no_quote_is_left_once_the_market_is_closed(gateway):
-    async with gateway.clock() as clock, gateway.data(45) as data:
-        await into_session(clock)
-        data.stamp_quotes_with(clock.now)
-        await data.subscribe(["KO"])
-        await data.flush()
-        assert data.quote("KO") is not None
-        day = session_on(exchange_date(clock.now()))
-        await clock.sleep_until(day.close + timedelta(minutes=1))
-        await data.flush()
-        assert data.quote("KO") is None
-
-
-# -- market time --------------------------------------------------------------------------------
-
-
-async def test_market_time_stands_still_between_the_moments_asked_for(gateway):
-    async with gateway.clock() as clock:
-        now = clock.now()
-        assert now == gateway.now
-        await asyncio.sleep(0.2)
-        assert gateway.now == now
-        await clock.sleep_until(now + timedelta(seconds=90))
-        assert clock.now() == gateway.now == now + timedelta(seconds=90)
-        await clock.sleep_until(now)  # past already: at once
-        assert clock.now() == now + timedelta(seconds=90)
-        assert clock.wall_seconds_until(clock.now() + timedelta(hours=1)) == pytest.approx(1.0)
-        assert clock.wall_seconds_per_second == pytest.approx(1 / 3600)
-
-
-async def test_a_clock_that_another_holder_keeps_says_so(gateway, monkeypatch):
-    monkeypatch.setattr("tasks.broker.clock.CONTROL_TIMEOUT", 0.5)
-    async with gateway.clock("keeper"), gateway.clock("waiter") as clock:
-        with pytest.raises(GatewayUnreachable, match="another holder may keep market time"):
-            await clock.sleep_until(clock.now() + timedelta(seconds=1))
-        assert not clock.is_open, "a late answer must not be taken for another's"
-
-
-async def test_the_control_port_is_told_apart(gateway):
-    port = free_port()
-    with pytest.raises(GatewayUnreachable, match="ROBO_CONTROL_PORT"):
-        await GatewayClock("127.0.0.1", port, "test").open()
-    with pytest.raises(GatewayUnreachable, match=str(port)):
-        market_now("gateway", "127.0.0.1", port)
-    with pytest.raises(InvalidInput, match="the gateway refused: op 'dance' is unknown"):
-        gateway.ask("dance")
-
-    async def chatter(reader, writer):
-        await reader.readline()
-        writer.write(b"HTTP/1.1 400 Bad Request\r\n")
-        writer.close()
-
-    server = await asyncio.start_server(chatter, "127.0.0.1", 0)
-    try:
-        other = server.sockets[0].getsockname()[1]
-        with pytest.raises(InvalidInput, match="no gateway's control port"):
-            await asyncio.to_thread(ask_control, "127.0.0.1", other, {"op": "time"})
-    finally:
-        server.close()
-
-
-async def test_the_wall_clock_is_real_time():
-    clock = await open_clock("wall", "127.0.0.1", 1, "test")
-    assert isinstance(clock, WallClock)
-    before = clock.now()
-    await clock.sleep_until(before + timedelta(seconds=0.1))
-    assert timedelta(seconds=0.1) <= clock.now() - before < timedelta(seconds=5)
-    assert abs(market_now("wall", "", 0) - datetime.now(UTC)) < timedelta(seconds=5)
-    assert clock.wall_seconds_until(before) == 0.0
-    assert clock.is_open
-    await clock.close()
-
-
 # -- the end of a connection ----------------------------------------------------------------------
 
 
 async def test_a_killed_gateway_is_noticed_at_once_and_its_orders_survive(
-    start_gateway, make_child
+    start_gateway, make_child, into_session
 ):
     own = start_gateway()
     async with own.clock() as clock, own.orders() as link:
@@ -457,7 +336,9 @@ async def test_a_killed_gateway_is_noticed_at_once_and_its_orders_survive(
         assert link.next_order_id() > child.order_id
 
 
-async def test_what_was_sold_and_bought_by_another_client_is_evidence_too(gateway, make_child):
+async def test_what_was_sold_and_bought_by_another_client_is_evidence_too(
+    gateway, make_child, into_session
+):
     async with gateway.clock() as clock, gateway.orders(46) as other, gateway.orders(47) as mine:
         await into_session(clock)
         await other.qualify(["KO"])

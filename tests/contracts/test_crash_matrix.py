@@ -1,4 +1,4 @@
-"""Processes that die at chosen points of the order path, against a real gateway, and their rerun."""
+"""Processes that die at chosen points of the order path, on a real gateway, and their rerun."""
 
 import asyncio
 import json
@@ -34,7 +34,9 @@ POINTS = [
 def crash(settings, owner, name, when, occurrence):
     fields = ("home", "port", "control_port", "slices", "min_child_usd", "quiet_period")
     plan = {
-        "settings": {k: v for k, v in json.loads(settings.model_dump_json()).items() if k in fields},
+        "settings": {
+            k: v for k, v in json.loads(settings.model_dump_json()).items() if k in fields
+        },
         "owner": owner,
         "name": name,
         "when": when,

@@ -10,7 +10,10 @@ import pytest
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(180)]
 
-HOLD = "import duckdb, sys, time; c = duckdb.connect(sys.argv[1]); print('held', flush=True); time.sleep(99)"
+HOLD = (
+    "import duckdb, sys, time; held = duckdb.connect(sys.argv[1]); "
+    "print('held', flush=True); time.sleep(99)"
+)
 
 
 def test_help_needs_nothing(new_home):

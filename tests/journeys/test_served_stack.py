@@ -29,12 +29,12 @@ class Api:
         self.credential = (home.folder / "var/prefect/api-auth").read_text().strip()
         self._ask = ask
         basic = base64.b64encode(self.credential.encode()).decode()
-        self._headers = {"Authorization": f"Basic {basic}"}
-        token = ask(f"{self.url}/csrf-token?client=journey", **self._headers)["token"]
-        self._headers |= {"Prefect_Csrf_Token": token, "Prefect_Csrf_Client": "journey"}
+        self.headers = {"Authorization": f"Basic {basic}"}
+        token = ask(f"{self.url}/csrf-token?client=journey", **self.headers)["token"]
+        self.headers |= {"Prefect_Csrf_Token": token, "Prefect_Csrf_Client": "journey"}
 
     def post(self, path, body):
-        return self._ask(f"{self.url}/{path}", body, **self._headers)
+        return self._ask(f"{self.url}/{path}", body, **self.headers)
 
     def last_run(self, deployment):
         [found] = self.post(
@@ -76,6 +76,19 @@ def refusal(ask, url, body=None, **headers):
     return refused.value.code
 
 
+def require_closed_doors(api, ask):
+    """Nobody reads without the credential, and no web page makes a browser write with it."""
+    url, wrong = f"{api.url}/admin/version", base64.b64encode(b"robo:guess").decode()
+    assert refusal(ask, url) == 401
+    assert refusal(ask, url, Authorization=f"Basic {wrong}") == 401
+    assert ask(url, Authorization=api.headers["Authorization"])
+    writing = f"{api.url}/flow_runs/filter"
+    assert refusal(ask, writing, {"limit": 1}) in (401, 403)
+    anonymous = {name: text for name, text in api.headers.items() if name != "Authorization"}
+    assert refusal(ask, writing, {"limit": 1}, **anonymous) == 401
+    assert refusal(ask, writing, {"limit": 1}, Authorization=api.headers["Authorization"]) == 403
+
+
 def require_deployments(api):
     listed = {d["name"]: d for d in api.post("deployments/filter", {"limit": 50})}
     assert listed.keys() == DEPLOYMENTS.keys()
@@ -96,8 +109,7 @@ def test_serve_runs_the_deployments_and_stops_as_one(traded_home, new_home, ask)
     api = Api(home, ask)
     assert api.credential not in stack.text
     assert (home.folder / "var/prefect/api-auth").stat().st_mode & 0o077 == 0
-    assert refusal(ask, f"{api.url}/flow_runs/filter", {"limit": 1}) == 401
-    assert refusal(ask, f"{api.url}/admin/version") == 401
+    require_closed_doors(api, ask)
     require_deployments(api)
 
     taken = new_home("other")
@@ -105,13 +117,14 @@ def test_serve_runs_the_deployments_and_stops_as_one(traded_home, new_home, ask)
     assert str(home.ports["ROBO_PREFECT_PORT"]) in text
     assert "ROBO_PREFECT_PORT" in text
 
+    assert "20 bars added" in home.robo("ingest")  # yesterday's, recorded by the served API
     planned = run_deployment(home, api, "rebalance/rebalance-daily")
     assert (planned["type"], planned["name"]) == ("COMPLETED", "Completed")
     assert "2022-12-30" in planned["message"]
     assert home.ledger("SELECT count(*) > 0 FROM parents WHERE session = '2022-12-30'") == [(1,)]
 
     control = str(home.ports["ROBO_CONTROL_PORT"])
-    home.robo("gateway", "advance", SATURDAY, "--control-port", control)
+    home.robo("gateway", "advance", "--to", SATURDAY, "--control-port", control)
     skipped = run_deployment(home, api, "execute/execute-intraday")
     assert (skipped["type"], skipped["name"]) == ("COMPLETED", "Skipped")
     assert "market closed" in skipped["message"]

@@ -25,7 +25,7 @@ CHILD = ChildOrder("p", 1, 1, "KO", Side.BUY, 100, Decimal("50.01"), "IOC")
 QUOTE = Quote("KO", Decimal("49.99"), Decimal("50.01"), 500, 500, NOW)
 BOOK = PlanContext(equity=100_000.0, adv={"KO": 1e7})
 DESK = SendContext(
-    None, TradingSession(OPEN.date(), OPEN, CLOSE), 100, 0, 100_000.0, 100_000.0, 100_000.0
+    None, TradingSession(OPEN.date(), OPEN, CLOSE), 100, {}, 100_000.0, 100_000.0, 100_000.0
 )
 NOT_FINITE = [float("nan"), float("inf"), float("-inf")]
 BAD_DECIMALS = [Decimal(text) for text in ("NaN", "sNaN", "Infinity", "-Infinity")]
@@ -154,7 +154,7 @@ def test_losses(name: str, parts: int) -> None:
     assert check(CHILD, replace(desk, equity=edge), limits).passed
     lost = replace(desk, equity=edge - 1e-6)
     assert not check(CHILD, lost, limits).passed
-    short = replace(lost, position=-CHILD.quantity)
+    short = replace(lost, positions={"KO": -CHILD.quantity})
     assert check(CHILD, short, limits).passed
     assert not check(replace(CHILD, quantity=CHILD.quantity + 1), short, limits).passed
 
@@ -180,7 +180,7 @@ def test_no_parent_passes_on_a_decision_price_that_is_no_price(price: Decimal) -
 @given(st.sampled_from(NOT_FINITE), st.sampled_from(["equity", "day_start_equity", "peak_equity"]))
 def test_no_child_passes_on_an_equity_that_is_not_finite(value: float, where: str) -> None:
     assert all(v.passed for v in check_child(CHILD, QUOTE, DESK, RiskLimits(), NOW))
-    desk = replace(DESK, position=-1000, **{where: value})
+    desk = replace(DESK, positions={"KO": -1000}, **{where: value})
     assert not all(v.passed for v in check_child(CHILD, QUOTE, desk, RiskLimits(), NOW))
 
 

@@ -109,7 +109,7 @@ def test_stored_bars_are_counted(home, make_bars):
 
     bars = make_bars(symbols=["KO", "PEP"], first=date(2022, 12, 1))
     store = open_warehouse(load_settings())
-    store.bars.merge(bars, "test", NOW)
+    store.bars.merge_daily(bars, "test", NOW)
     found = findings()["warehouse"]
     assert found.health is Health.OK
     assert f"{len(bars):,} bars of 2 symbols" in found.seen

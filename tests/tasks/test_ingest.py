@@ -15,6 +15,7 @@ Maker = Callable[..., pd.DataFrame]
 MORNING = datetime(2020, 3, 31, 12, 0, tzinfo=UTC)  # a Tuesday, before the open
 EVENING = datetime(2020, 3, 31, 21, 0, tzinfo=UTC)
 MONDAY, TUESDAY = date(2020, 3, 30), date(2020, 3, 31)
+FIRST_DAY = date(1987, 3, 30)  # ROBO_HISTORY_YEARS before Monday
 
 
 class FrameHistory:
@@ -53,11 +54,7 @@ def store(small: Settings) -> MarketWarehouse:
 @pytest.fixture
 def ingest(source: FrameHistory, store: MarketWarehouse, small: Settings) -> Callable[..., object]:
     async def run(now: datetime, **changes: object) -> IngestReport:
-        chosen = (
-            load_settings(home=small.home, universe=small.universe)
-            if not changes
-            else (load_settings(home=small.home, **changes))
-        )
+        chosen = load_settings(home=small.home, **({"universe": small.universe} | changes))
         return await ingest_daily(source, store, chosen, now, lambda text: None, run_id="run")
 
     return run
@@ -68,7 +65,7 @@ async def test_first_ingest_stores_all_history(ingest, source, store) -> None:
     expected = source.frame[source.frame["session"] <= MONDAY]
     assert (report.added, report.changed, report.unchanged) == (len(expected), 0, 0)
     assert report.last_session == MONDAY and report.behind == ()
-    assert source.asked == [("AAPL", None, MONDAY), ("KO", None, MONDAY)]
+    assert source.asked == [("AAPL", FIRST_DAY, MONDAY), ("KO", FIRST_DAY, MONDAY)]
     kept = store.bars.daily()
     pd.testing.assert_frame_equal(
         kept, expected.reset_index(drop=True), check_dtype=False, check_index_type=False
@@ -124,7 +121,7 @@ async def test_new_symbol_of_the_universe_gets_all_its_history(ingest, source) -
     await ingest(MORNING, universe=("KO",))
     source.asked.clear()
     await ingest(MORNING)
-    assert source.asked == [("AAPL", None, MONDAY), ("KO", date(2020, 3, 23), MONDAY)]
+    assert source.asked == [("AAPL", FIRST_DAY, MONDAY), ("KO", date(2020, 3, 23), MONDAY)]
 
 
 async def test_unknown_symbol_is_named_and_the_others_are_kept(ingest, store) -> None:
@@ -186,3 +183,8 @@ async def test_lost_broker_is_passed_on_and_merges_nothing(ingest, source, store
 )
 def test_last_completed_session(moment: datetime, expected: date) -> None:
     assert last_completed_session(moment) == expected
+
+
+async def test_years_of_history_are_those_of_the_setting(ingest, source) -> None:
+    await ingest(MORNING, history_years=1)
+    assert {first for _, first, _ in source.asked} == {date(2019, 3, 30)}

@@ -51,7 +51,9 @@ def test_a_taken_port_is_named_with_its_user_and_its_setting():
 
 def test_output_is_appended_and_its_end_is_shown(tmp_path):
     (tmp_path / "log").write_text("earlier\n")
-    service = start(tmp_path, "import os; [print(i, os.environ['WORD']) for i in range(30)]", WORD="x")
+    service = start(
+        tmp_path, "import os; [print(i, os.environ['WORD']) for i in range(30)]", WORD="x"
+    )
     assert wait_for(lambda: service.exit_code == 0)
     assert service.tail(2) == "28 x\n29 x"
     assert (tmp_path / "log").read_text().startswith("earlier\n0 x")
@@ -84,16 +86,21 @@ def test_a_ready_service_is_returned_at_once(tmp_path):
 
 FAMILY = """
 import os, signal, subprocess, sys, time
-signal.signal(signal.SIGTERM, signal.SIG_IGN)
+if os.environ["STUBBORN"] == "yes":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 child = subprocess.Popen([sys.executable, "-c",
-    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"])
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(1, flush=True);"
+    "time.sleep(60)"], stdout=subprocess.PIPE)
+child.stdout.readline()
 print(child.pid, flush=True)
 time.sleep(60)
 """
 
 
-def test_a_stop_ends_the_whole_group_even_what_ignores_it(tmp_path):
-    service = start(tmp_path, FAMILY)
+@pytest.mark.parametrize("stubborn", ["yes", "no"])
+def test_a_stop_ends_the_whole_group_even_what_ignores_it(tmp_path, stubborn):
+    """The helper ignores a polite stop in both; the parent only when it is stubborn."""
+    service = start(tmp_path, FAMILY, STUBBORN=stubborn)
     assert wait_for(lambda: service.tail().strip().isdigit())
     helper = int(service.tail())
     assert is_running(helper)

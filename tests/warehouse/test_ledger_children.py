@@ -4,7 +4,7 @@ from decimal import Decimal
 
 import pytest
 
-from models.domain.errors import HaltTrading, InvalidInput, SkipToday
+from models.domain.errors import HaltTrading, InvalidInput, RetryLater
 from models.domain.orders import ChildOrder, ChildState, Fill, ParentOrder, ParentState, Side
 from warehouse.ledger import OrderLedger
 
@@ -178,7 +178,7 @@ def test_no_intent_under_a_lost_lease(
     later = NOW + timedelta(seconds=31)
     new = ledger.leases.acquire("execute", "second", pid=2, host="b", ttl=30, now=later)
     send = ledger.children.commit_intent
-    with pytest.raises(SkipToday, match="second"):
+    with pytest.raises(RetryLater, match="second"):
         send(make_child(1), 11, "SIM1", next_valid_id=1, at=later, lease=old)
     assert send(make_child(1), 11, "SIM1", next_valid_id=1, at=later, lease=new).order_id == 2
 

@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from models.domain.errors import SkipToday
+from models.domain.errors import RetryLater, SkipToday
 from warehouse.ledger import OrderLedger
 from warehouse.ledger.halts import Halt
 
@@ -55,7 +55,7 @@ def test_an_expired_lease_is_taken_over_with_a_greater_token(ledger: OrderLedger
     old = ledger.leases.acquire("execute", "first", pid=1, host="desk", ttl=30, now=NOW)
     new = ledger.leases.acquire("execute", "second", pid=2, host="desk", ttl=30, now=LATER)
     assert new.token == old.token + 1
-    with pytest.raises(SkipToday, match="held by second"):
+    with pytest.raises(RetryLater, match="held by second"):
         ledger.leases.renew(old, LATER)
     assert not ledger.leases.release(old)
     assert [lease.holder for lease in ledger.leases.held(LATER)] == ["second"]
@@ -70,7 +70,7 @@ def test_a_released_lease_is_free(ledger: OrderLedger) -> None:
     old = ledger.leases.acquire("execute", "first", pid=1, host="desk", ttl=30, now=NOW)
     assert ledger.leases.release(old)
     assert ledger.leases.held(NOW) == ()
-    with pytest.raises(SkipToday, match="it was released"):
+    with pytest.raises(RetryLater, match="it was released"):
         ledger.leases.renew(old, NOW)
     again = ledger.leases.acquire("execute", "first", pid=1, host="desk", ttl=30, now=NOW)
     assert again.token == old.token + 1

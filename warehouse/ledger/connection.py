@@ -50,7 +50,7 @@ class LedgerStore:
         Raises InvalidInput for a place that cannot hold a ledger, RetryLater for a locked one.
         """
         parsed = _parse(url)
-        self.place = parsed.database or "" if _is_sqlite(parsed) else parsed.render_as_string()
+        self.place = parsed.database or "" if _is_sqlite(parsed) else str(parsed.set(query={}))
         self._deadline = deadline
         self._local = threading.local()
         if _is_sqlite(parsed):

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from models.domain.errors import SkipToday
+from models.domain.errors import RetryLater, SkipToday
 from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.encoding import moment_of, moment_text
 
@@ -94,7 +94,7 @@ class Leases:
     def renew(self, lease: Lease, now: datetime) -> Lease:
         """Extend a lease that is still one's own by its ttl from `now`.
 
-        Raises SkipToday when it was released, or another has taken it over.
+        Raises RetryLater when it was released, or another has taken it over.
         """
         expires_at = now + timedelta(seconds=lease.ttl)
         with self._store.write() as connection:
@@ -126,11 +126,11 @@ class Leases:
 
 
 def require_lease(connection: Connection, lease: Lease) -> None:
-    """Raise SkipToday unless `lease` carries the present token and was not released."""
+    """Raise RetryLater unless `lease` carries the present token and was not released."""
     row = connection.execute(_GET, {"name": lease.name}).one_or_none()
     if row is None or row.token != lease.token or row.released:
         new = "it was released" if row is None or row.token == lease.token else _taken(row)
-        raise SkipToday(f"{lease.holder} (pid {lease.pid}) has lost the lease {lease.name}: {new}")
+        raise RetryLater(f"{lease.holder} (pid {lease.pid}) has lost the lease {lease.name}: {new}")
 
 
 def _is_held(

@@ -40,6 +40,9 @@ _STARTED = text(
     "AND (state NOT IN ('NEW', 'REJECTED') OR EXISTS "
     "(SELECT 1 FROM order_ids WHERE order_ids.parent_id = parents.parent_id)) ORDER BY parent_id"
 )
+_DECIDED_SINCE = text(
+    "SELECT * FROM parents WHERE decided_at >= :moment AND state <> 'REJECTED' ORDER BY parent_id"
+)
 _DELETE_PLAN = text("DELETE FROM parents WHERE session = :session AND strategy = :strategy")
 _PLAN_NO = text("SELECT COALESCE(MAX(plan_no), 0) AS newest FROM risk_checks")
 _PLAN_NO_PARENTS = text("SELECT COALESCE(MAX(plan_no), 0) AS newest FROM parents")
@@ -145,12 +148,7 @@ class Parents:
         key = {"session": session.isoformat(), "strategy": strategy}
         _require_plan(session, strategy, parents)
         with self._store.write() as connection:
-            started = connection.execute(_STARTED, key).first()
-            if started is not None:
-                raise SkipToday(
-                    f"the plan of {strategy} for {session} has started ({started.parent_id}); "
-                    "it stays as it is: run robo execute to finish it"
-                )
+            self.require_not_started(session, strategy)
             connection.execute(_DELETE_PLAN, key)
             plan_no = _next_plan(connection)
             for parent in parents:
@@ -161,6 +159,23 @@ class Parents:
                 _insert(connection, parent, plan_no, state, reason)
                 _insert_checks(connection, parent.parent_id, plan_no, checks, parent.decided_at)
             return tuple(_record(row) for row in connection.execute(_OF_PLAN, key))
+
+    def require_not_started(self, session: date, strategy: str) -> None:
+        """Raise SkipToday when a parent of the stored plan has started: it may not be replaced."""
+        key = {"session": session.isoformat(), "strategy": strategy}
+        with self._store.read() as connection:
+            started = connection.execute(_STARTED, key).first()
+        if started is not None:
+            raise SkipToday(
+                f"the plan of {strategy} for {session} has started ({started.parent_id}); "
+                "it stays as it is: run robo execute to finish it"
+            )
+
+    def decided_since(self, moment: datetime) -> tuple[ParentOrder, ...]:
+        """Return the parents decided at or after `moment` (UTC) that no check denied."""
+        with self._store.read() as connection:
+            rows = connection.execute(_DECIDED_SINCE, {"moment": moment_text(moment)}).all()
+        return tuple(_record(row).order for row in rows)
 
     def record_verdicts(
         self, parent_id: str, verdicts: Sequence[RiskVerdict], at: datetime

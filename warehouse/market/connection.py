@@ -39,6 +39,7 @@ class MarketStore:
     def __init__(self, path: Path, deadline: float) -> None:
         self.path = path
         self._deadline = deadline
+        self._checked: tuple[int, int] | None = None  # the file whose schema was seen to be current
 
     @contextmanager
     def write(self) -> Generator[DuckDBPyConnection, None, None]:
@@ -70,6 +71,7 @@ class MarketStore:
         if not self.path.is_file() or self._lacks_steps():
             with self.write():
                 pass
+            self._checked = self._identity()
         with self._reader() as connection:
             yield connection
 
@@ -83,9 +85,20 @@ class MarketStore:
                 connection.close()
 
     def _lacks_steps(self) -> bool:
+        """Say whether migrations are pending; a file found current is not asked again."""
+        identity = self._identity()
+        if self._checked == identity:
+            return False
         with self._reader() as connection:
             applied = _applied(connection)
-        return bool(pending_migrations(load_migrations(MIGRATIONS), applied, str(self.path)))
+        if pending_migrations(load_migrations(MIGRATIONS), applied, str(self.path)):
+            return True
+        self._checked = identity
+        return False
+
+    def _identity(self) -> tuple[int, int]:
+        found = self.path.stat()
+        return found.st_dev, found.st_ino
 
     @contextmanager
     def _alone_in_process(self) -> Generator[None, None, None]:

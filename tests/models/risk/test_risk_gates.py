@@ -21,7 +21,7 @@ CHILD = ChildOrder("p", 1, 1, "KO", Side.BUY, 100, Decimal("50.01"), "IOC")
 QUOTE = Quote("KO", Decimal("49.99"), Decimal("50.01"), 500, 500, NOW)
 LIMITS = RiskLimits()
 BOOK = PlanContext(equity=100_000.0, adv={"KO": 1e7})
-DESK = SendContext(None, SESSION, 100, 0, 100_000.0, 100_000.0, 100_000.0)
+DESK = SendContext(None, SESSION, 100, {}, 100_000.0, 100_000.0, 100_000.0)
 
 
 def denied_parent(order=ORDER, book=BOOK, limits=LIMITS):
@@ -35,7 +35,7 @@ def denied_child(child=CHILD, quote=QUOTE, desk=DESK, limits=LIMITS, now=NOW):
 def test_an_ordinary_order_passes_every_check():
     assert denied_parent() == denied_child() == []
     assert len(check_parent(ORDER, BOOK, RiskLimits())) == 9
-    assert len(check_child(CHILD, QUOTE, DESK, RiskLimits(), NOW)) == 9
+    assert len(check_child(CHILD, QUOTE, DESK, RiskLimits(), NOW)) == 13
 
 
 @pytest.mark.parametrize(
@@ -110,8 +110,9 @@ def test_a_holiday_denies():
 
 
 def test_no_quote_or_another_symbols_denies():
-    assert denied_child(quote=None) == ["quote", "collar"]
-    assert denied_child(quote=replace(QUOTE, symbol="PEP")) == ["quote"]
+    book = ["notional", "position", "gross", "net"]
+    assert denied_child(quote=None) == ["quote", "collar", *book]
+    assert denied_child(quote=replace(QUOTE, symbol="PEP")) == ["quote", *book]
 
 
 def test_a_child_without_a_limit_or_of_a_restricted_symbol_denies():
@@ -125,7 +126,10 @@ def test_losses_leave_only_reducing_orders():
     assert denied_child(desk=lost) == ["daily_loss"]
     sunk = replace(lost, equity=70_000.0)
     assert denied_child(desk=sunk) == ["daily_loss", "drawdown"]
-    assert denied_child(replace(CHILD, side=Side.SELL), desk=replace(sunk, position=100)) == []
+    assert (
+        denied_child(replace(CHILD, side=Side.SELL), desk=replace(sunk, positions={"KO": 100}))
+        == []
+    )
     assert denied_child(desk=replace(DESK, day_start_equity=0.0)) == ["daily_loss"]
 
 

@@ -181,6 +181,7 @@ async def test_a_message_that_cannot_be_read_stops_trading_instead_of_being_lost
 async def test_every_message_is_noted_before_ib_async_interprets_it():
     """ib_async drops a commission before its execution and adds corrections; the log does not."""
     ib = EvidenceIB()
+    ib.client.clientId = 0
     wrapper = ib.wrapper
     order = Order(orderRef="p.1.1", orderId=4, permId=9, totalQuantity=20.0)
     report = CommissionReport(execId="0001.01", commission=0.35, currency="USD", realizedPNL=UNSET)
@@ -195,7 +196,7 @@ async def test_every_message_is_noted_before_ib_async_interprets_it():
     assert names == ["Commission", "Fill", "Fill", "OrderStatus", "OrderStatus"]
     assert set(ib.log.fills) == {"0001.01", "0001.02"}
     what_if = Order(orderRef="w", orderId=5, permId=0, totalQuantity=1.0, whatIf=True)
-    wrapper.openOrder(5, KO, what_if, OrderState(status="PreSubmitted"))
+    wrapper.openOrder(5, KO, what_if, OrderState(initMarginChange=str(UNSET)))
     assert "w" not in {o.order_ref for o in ib.log.orders.values()}
     wrapper.error(4, 10349, "Order TIF was set to DAY", "")
     (notice,) = ib.log.take()

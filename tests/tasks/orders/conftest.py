@@ -1,4 +1,4 @@
-"""A broker that does what a test scripts: the misbehaviour that no real gateway can be made to show.
+"""A broker that does what a test scripts: misbehaviour that no real gateway can be made to show.
 
 It implements the OrderGateway protocol in memory; the ledger behind the desk is a real one.
 """
@@ -161,7 +161,9 @@ def parent() -> ParentOrder:
     return a_parent()
 
 
-def a_parent(symbol: str = "KO", side: Side = Side.BUY, quantity: int = 90, **fields) -> ParentOrder:
+def a_parent(
+    symbol: str = "KO", side: Side = Side.BUY, quantity: int = 90, **fields
+) -> ParentOrder:
     chosen = {
         "parent_id": f"p-{symbol}",
         "session": DAY,

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from models.domain.errors import HaltTrading, RetryLater, SkipToday
+from models.domain.errors import HaltTrading, RetryLater
 from models.domain.orders import ChildState, Fill, ParentState, Side
 from models.risk.limits import RiskLimits
 from tasks.broker.protocol import BrokerNotice, Commission, ConnectionDown, GatewayUnreachable
@@ -190,13 +190,15 @@ async def test_a_lost_lease_sends_nothing(desk, broker, minute):
     desk.ledger.leases.acquire(
         desk.lease.name, "other", pid=2, host="there", ttl=60, now=datetime.now(UTC)
     )
-    with pytest.raises(SkipToday, match="has lost the lease.*held by other"):
+    with pytest.raises(RetryLater, match="has lost the lease.*held by other"):
         desk.slice_due(minute(0))
     assert broker.sent == []
     assert desk.executions["p-KO"].children == {}
 
 
-async def test_a_denial_keeps_the_old_state_and_is_kept_once_a_child(start_desk, make_parent, minute, broker):
+async def test_a_denial_keeps_the_old_state_and_is_kept_once_a_child(
+    start_desk, make_parent, minute, broker
+):
     desk = start_desk(make_parent(), limits=RiskLimits(restricted=frozenset({"KO"})))
     await recover(desk, 0)
     before = desk.executions["p-KO"]
@@ -209,7 +211,9 @@ async def test_a_denial_keeps_the_old_state_and_is_kept_once_a_child(start_desk,
     assert broker.sent == []
 
 
-async def test_the_rate_limit_counts_what_an_earlier_run_sent(start_desk, make_parent, minute, broker):
+async def test_the_rate_limit_counts_what_an_earlier_run_sent(
+    start_desk, make_parent, minute, broker
+):
     parents = [make_parent(s, parent_id=f"p-{s}") for s in ("KO", "PEP")]
     desk = start_desk(*parents)
     await recover(desk, 0)
@@ -218,7 +222,9 @@ async def test_the_rate_limit_counts_what_an_earlier_run_sent(start_desk, make_p
     for ref in [c.order_ref for c in broker.sent]:
         broker.events.append(broker.execute(ref, 30, f"{ref}.x.01"))
     desk.pump(broker.now)
-    again = start_desk(make_parent("XOM", parent_id="p-XOM"), limits=RiskLimits(max_orders_per_minute=2))
+    again = start_desk(
+        make_parent("XOM", parent_id="p-XOM"), limits=RiskLimits(max_orders_per_minute=2)
+    )
     await recover(again, 0)
     again.remember_sends(broker.now)
     again.slice_due(broker.now)

@@ -19,7 +19,7 @@ async def traded(start_desk, parent, broker, minute):
     """A desk and a broker that agree after one filled child."""
     desk = start_desk(parent)
     await recover(desk, 0)
-    desk.slice_due(minute(0))
+    desk.slice_due(minute(1))
     broker.events.append(broker.execute(FIRST, 30, "e.01"))
     told = Commission("e.01", Decimal("0.35"), "USD", None)
     broker.commissions.append(told)

@@ -15,7 +15,7 @@ from tasks.broker.protocol import (
     GatewayUnreachable,
     OrderStatus,
 )
-from tasks.recovery import adopt, recover, slicing_policy
+from tasks.recovery import adopt, note_schedules, recover, restore_session, slicing_policy
 
 FIRST = "p-KO.1.1"
 
@@ -116,6 +116,26 @@ async def test_a_refused_order_that_left_no_trace_is_rejected_and_not_repeated(
     desk.slice_due(minute(1))
     assert len(broker.sent) == 1
     assert desk.executions["p-KO"].last_rejection == "110 off the tick"
+
+
+async def test_an_order_that_a_second_look_shows_is_alive_whatever_code_was_told(
+    start_desk, parent, broker, minute, monkeypatch
+):
+    """A refusal code that was about something else must not bury an order that works."""
+    desk = start_desk(parent)
+    await recover(desk, 0)
+    broker.loses = True
+    desk.slice_due(minute(0))
+    broker.events.append(BrokerNotice(321, "validation", FIRST))
+    desk.pump(broker.now)
+    desk.lose_connection(broker.now)
+
+    async def late(_seconds):
+        broker.arrive(broker.sent[0])
+
+    monkeypatch.setattr("tasks.recovery.asyncio.sleep", late)
+    await recover(desk, 2.0)
+    assert desk.ledger.children.get(FIRST).order.state is ChildState.ACKED
 
 
 async def test_a_filled_order_without_its_quantity_is_never_sent_again(
@@ -290,12 +310,61 @@ def shares_at(broker):
     return sum(fill.quantity for fill in broker.fills)
 
 
-def test_slices_are_never_smaller_than_what_a_commission_is_worth(session_settings, make_parent):
+def test_slices_are_never_smaller_than_what_a_commission_is_worth(
+    ledger, session_settings, make_parent
+):
+    def slices(settings, **parent):
+        order = make_parent(decision_price=Decimal(50), **parent)
+        return slicing_policy(ledger, settings, order).slices
+
     settings = session_settings.model_copy(update={"slices": 13, "min_child_usd": 2_500.0})
-    few = make_parent(quantity=120, decision_price=Decimal(50))
-    assert slicing_policy(settings, few).slices == 2
-    tiny = make_parent(quantity=1, decision_price=Decimal(50))
-    assert slicing_policy(settings, tiny).slices == 1
-    many = make_parent(quantity=10_000, decision_price=Decimal(50))
-    assert slicing_policy(settings, many).slices == 13
-    assert slicing_policy(session_settings, tiny).slices == session_settings.slices
+    assert slices(settings, quantity=120) == 2
+    assert slices(settings, quantity=1) == 1
+    assert slices(settings, quantity=10_000) == 13
+    assert slices(session_settings, quantity=1) == session_settings.slices
+
+
+async def test_a_schedule_that_has_begun_stays_when_the_settings_change(
+    start_desk, parent, ledger, session_settings, minute
+):
+    desk = start_desk(parent)
+    note_schedules(ledger, desk.executions, minute(0))
+    other = session_settings.model_copy(update={"slices": 1})
+    again = restore_session(ledger, parent.session, other)
+    assert again[parent.parent_id].policy.slices == session_settings.slices
+    note_schedules(ledger, again, minute(1))
+    noted = [e for e in ledger.events.of_order(parent.parent_id) if e.kind == "schedule"]
+    assert len(noted) == 1
+
+
+@pytest.mark.parametrize("codes", [(1100,), (2110,), (1100, 1101), (1100, 1102)])
+async def test_a_link_lost_during_the_two_looks_proves_nothing(
+    start_desk, parent, broker, minute, codes
+):
+    desk = start_desk(parent)
+    await recover(desk, 0)
+    broker.breaks = "before"
+    with pytest.raises(GatewayUnreachable):
+        desk.slice_due(minute(0))
+    broker.breaks = ""
+    again = start_desk(parent)
+    broker.events.extend(BrokerNotice(code, "connectivity", "") for code in codes)
+    await recover(again, 0)
+    assert again.ledger.children.get(FIRST).order.state is not ChildState.NEVER_SENT
+    again.slice_due(minute(1))
+    assert broker.sent == []
+
+
+async def test_absence_today_proves_nothing_of_an_earlier_day(start_desk, parent, broker, minute):
+    desk = start_desk(parent)
+    await recover(desk, 0)
+    broker.breaks = "before"
+    with pytest.raises(GatewayUnreachable):
+        desk.slice_due(minute(0))
+    broker.breaks = ""
+    broker.now += timedelta(days=1)
+    again = start_desk(parent)
+    await recover(again, 0)
+    assert again.ledger.children.get(FIRST).order.state is not ChildState.NEVER_SENT
+    again.slice_due(broker.now)
+    assert broker.sent == []

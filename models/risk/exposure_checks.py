@@ -1,0 +1,135 @@
+"""Send-time checks of the book: what would it be if the worst of what works were filled?
+
+The worst case lets every working buy fill and no working sell, or the other way round: a sale pays
+for a purchase only once it is filled. Everything is valued at the present mids.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from models.domain.orders import ChildOrder, Quote, Side
+from models.risk.context import SendContext
+from models.risk.limits import RiskLimits
+from models.risk.send_checks import excuse
+from models.risk.verdict import Verdict, compare, not_finite
+
+
+@dataclass(frozen=True, slots=True)
+class WorstCase:
+    """One symbol's value in USD if only its buys fill (`high`), and if only its sells do (`low`)."""
+
+    high: float
+    low: float
+
+    @property
+    def size(self) -> float:
+        """The larger of the two, without its sign."""
+        return max(abs(self.high), abs(self.low))
+
+
+def check_child_notional(
+    child: ChildOrder, quote: Quote | None, context: SendContext, limits: RiskLimits
+) -> Verdict:
+    """Deny a child worth more USD, at the mid, than a whole order may be."""
+    mid = _own_mid(child, quote)
+    if mid is None:
+        return _no_mid("notional", child.symbol)
+    value, limit = child.quantity * mid, limits.max_order_notional
+    return compare("notional", value, limit, "child of", "USD", excused=excuse(child, context))
+
+
+def check_child_position(
+    child: ChildOrder, quote: Quote | None, context: SendContext, limits: RiskLimits
+) -> Verdict:
+    """Deny a child that could take its position beyond its share of equity."""
+    mid = _own_mid(child, quote)
+    if mid is None:
+        return _no_mid("position", child.symbol)
+    before = _of_symbol(child.symbol, context, mid).size
+    after = _of_symbol(child.symbol, context, mid, child).size
+    what = f"worst case of {child.symbol} at"
+    return _weigh("position", what, (before, after), limits.max_position_weight, context.equity)
+
+
+def check_child_gross(
+    child: ChildOrder, quote: Quote | None, context: SendContext, limits: RiskLimits
+) -> Verdict:
+    """Deny a child that could take the sum of absolute positions beyond its limit (x equity)."""
+    books = _books("gross", child, quote, context)
+    if isinstance(books, Verdict):
+        return books
+    before, after = (sum(case.size for case in book.values()) for book in books)
+    what = "worst-case gross exposure"
+    return _weigh("gross", what, (before, after), limits.max_gross_exposure, context.equity)
+
+
+def check_child_net(
+    child: ChildOrder, quote: Quote | None, context: SendContext, limits: RiskLimits
+) -> Verdict:
+    """Deny a child that could take the signed sum of positions beyond its limit (x equity)."""
+    books = _books("net", child, quote, context)
+    if isinstance(books, Verdict):
+        return books
+    before, after = (_net(book) for book in books)
+    what = "worst-case net exposure"
+    return _weigh("net", what, (before, after), limits.max_net_exposure, context.equity)
+
+
+def _weigh(
+    check: str, what: str, values: tuple[float, float], limit: float, equity: float
+) -> Verdict:
+    """Compare USD before and after with a limit; what adds nothing to the worst case may pass."""
+    before, after = values
+    bad = not_finite(check, {"equity": equity, "value before": before, "value after": after})
+    if bad is not None:
+        return bad
+    excused = "the order adds nothing to it" if after <= before else ""
+    if equity <= 0:
+        why = f"equity {equity:,.2f} USD is not positive"
+        return Verdict(check, bool(excused), f"{why}, but {excused}" if excused else why)
+    return compare(check, after / equity, limit, what, "x equity", excused=excused)
+
+
+def _books(
+    check: str, child: ChildOrder, quote: Quote | None, context: SendContext
+) -> tuple[Mapping[str, WorstCase], Mapping[str, WorstCase]] | Verdict:
+    """Return the worst cases of all symbols before and after the child, or a denial."""
+    mid = _own_mid(child, quote)
+    if mid is None:
+        return _no_mid(check, child.symbol)
+    before: dict[str, WorstCase] = {}
+    for symbol in sorted({*context.positions, *context.buying, *context.selling, child.symbol}):
+        price = mid if symbol == child.symbol else context.mids.get(symbol)
+        if price is None:
+            return _no_mid(check, symbol)
+        before[symbol] = _of_symbol(symbol, context, price)
+    return before, before | {child.symbol: _of_symbol(child.symbol, context, mid, child)}
+
+
+def _of_symbol(
+    symbol: str, context: SendContext, mid: float, child: ChildOrder | None = None
+) -> WorstCase:
+    held = context.positions.get(symbol, 0)
+    buying, selling = context.buying.get(symbol, 0), context.selling.get(symbol, 0)
+    if child is not None and child.side is Side.BUY:
+        buying += child.quantity
+    elif child is not None:
+        selling += child.quantity
+    return WorstCase((held + buying) * mid, (held - selling) * mid)
+
+
+def _net(book: Mapping[str, WorstCase]) -> float:
+    high, low = sum(case.high for case in book.values()), sum(case.low for case in book.values())
+    return max(abs(high), abs(low))
+
+
+def _own_mid(child: ChildOrder, quote: Quote | None) -> float | None:
+    if quote is None or quote.symbol != child.symbol or not quote.is_sane:
+        return None
+    return float(quote.mid)
+
+
+def _no_mid(check: str, symbol: str) -> Verdict:
+    return Verdict(check, False, f"there is no present mid of {symbol} to value it with")
