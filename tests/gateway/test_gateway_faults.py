@@ -401,12 +401,12 @@ async def test_half_open_socket(ib, market, shared_gateway):
 
 
 async def test_nightly_reset_and_weekly_logout(ib, market, shared_gateway):
-    await market.fault("nightly-reset", seconds=0.4)
+    await market.fault("nightly-reset", seconds=2.0)
     await until(lambda: not ib.isConnected())
     assert ib.codes()[-1] == 1100
     with pytest.raises((ConnectionError, TimeoutError)):
         await Client().start(shared_gateway, timeout=0.3)
-    await asyncio.sleep(0.4)
+    await asyncio.sleep(2.0)
     async with client(shared_gateway):
         await market.fault("weekly-logout")
     with pytest.raises((ConnectionError, TimeoutError)):
