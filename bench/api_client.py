@@ -25,8 +25,9 @@ async def api_client(gateway: RunningGateway, client_id: int = 1) -> AsyncGenera
 
 
 def stocks() -> list[Contract]:
-    """Return a contract of every instrument that the gateway knows, its id included."""
+    """Return a contract of each of the twenty real stocks, its id included."""
     return [
         Stock(instrument.symbol, "SMART", "USD", conId=instrument.con_id)
         for instrument in INSTRUMENTS
+        if instrument.recipe is None
     ]

@@ -41,7 +41,13 @@ def running_gateway(speed: float = FASTEST) -> Generator[RunningGateway, None, N
     """Start a gateway whose clock stands until it is told otherwise; stop it at the end."""
     with tempfile.TemporaryDirectory(prefix="robo-bench-") as name:
         command = [sys.executable, "-m", "gateway", "run", "--port", "0", "--control-port", "0"]
-        command += ["--state-dir", str(Path(name) / "gateway"), "--speed", str(speed)]
+        command += [
+            "--state-dir",
+            str(Path(name) / "gateway"),
+            "--speed",
+            str(speed),
+            "--no-pacing",
+        ]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             try:
                 assert process.stdout is not None

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from gateway import cli_faults
 from models.domain.errors import InvalidInput, RetryLater, RoboError
 
 if TYPE_CHECKING:
@@ -42,14 +43,28 @@ def run(  # noqa: PLR0917 - Typer reads the options from the signature
     seed: Annotated[int, typer.Option(help="Seed of everything simulated.")] = 7,
     speed: Annotated[float, typer.Option(help="Market seconds per wall second, 0.01-3600.")] = 60.0,
     clock: Annotated[
-        str, typer.Option(help="held: time moves when its holders say; free: it always runs.")
+        str,
+        typer.Option(
+            help="held: time moves when its holders say; step: the same, at once; free: it "
+            "always runs."
+        ),
     ] = "held",
+    source: Annotated[
+        str,
+        typer.Option(help="What is played: simulated, bars:FILE or lobster:MESSAGES,BOOK."),
+    ] = "simulated",
+    market_data: Annotated[
+        str, typer.Option(help="live, or delayed: an account without market data subscriptions.")
+    ] = "live",
     state_dir: Annotated[
         Path, typer.Option(help="Folder of the state that survives a restart.")
     ] = DEFAULT_STATE,
     server_version: Annotated[
         int, typer.Option(help="Newest TWS server version to speak, 157-178.")
     ] = 178,
+    master_client_id: Annotated[
+        int, typer.Option(help="Client id that hears of every client's orders (-1: none).")
+    ] = -1,
     cash: Annotated[int, typer.Option(help="Opening cash in whole USD (first start).")] = 100_000,
     start: Annotated[
         str, typer.Option(help="First session to simulate, YYYY-MM-DD (first start).")
@@ -57,10 +72,22 @@ def run(  # noqa: PLR0917 - Typer reads the options from the signature
     reset: Annotated[bool, typer.Option("--reset", help="Forget the stored state.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before --reset.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Log what happens to stderr.")] = False,
+    faults: cli_faults.Script = None,
+    messages_per_second: cli_faults.Messages = 50,
+    market_data_lines: cli_faults.Lines = 100,
+    depth_lines: cli_faults.Depth = 3,
+    tick_by_tick_lines: cli_faults.Ticks = 3,
+    history_requests: cli_faults.History = 60,
+    open_histories: cli_faults.Open = 50,
+    active_orders: cli_faults.Orders = 20,
+    pacing: cli_faults.Pacing = True,
+    handshake_seconds: cli_faults.Handshake = 10.0,
+    backlog_mb: cli_faults.Backlog = 64,
 ) -> None:
     """Run a gateway in the foreground until it is stopped."""
     from decimal import Decimal
 
+    from gateway.limits import UNLIMITED, PacingLimits, SocketLimits
     from gateway.options import GatewayOptions
 
     if reset and not yes:
@@ -79,10 +106,26 @@ def run(  # noqa: PLR0917 - Typer reads the options from the signature
             seed=seed,
             speed=speed,
             clock=clock,
+            source=source,
+            market_data=market_data,
             server_version=server_version,
+            master_client_id=None if master_client_id < 0 else master_client_id,
             cash=Decimal(cash),
             start=_date(start) if start else None,
             reset=reset,
+            faults=faults,
+            pacing=PacingLimits(
+                messages_per_second=messages_per_second,
+                market_data_lines=market_data_lines,
+                depth_lines=depth_lines,
+                tick_by_tick_lines=tick_by_tick_lines,
+                history_requests=history_requests,
+                open_histories=open_histories,
+                active_orders=active_orders,
+            )
+            if pacing
+            else UNLIMITED,
+            sockets=SocketLimits(handshake_seconds, backlog_mb),
         )
         _serve(options)
     except RoboError as error:
@@ -187,6 +230,9 @@ def _next(what: str, host: str, control_port: int) -> str:
 def _stop_with(error: RoboError) -> NoReturn:
     typer.echo(f"error: {error}", err=True)
     raise typer.Exit(2 if isinstance(error, InvalidInput) else 1)
+
+
+cli_faults.register(app)
 
 
 def main() -> None:

@@ -47,6 +47,7 @@ class MarketClock:
         self._exchange = exchange
         self.speed = speed
         self.free = free
+        self.step = False  # run to where time may go at once, whatever the speed
         self._deliver = deliver
         self._at_rest = settle
         self.holders: list[Holder] = []
@@ -118,7 +119,7 @@ class MarketClock:
                 continue
             now = time.monotonic()
             allowed = start + int((now - wall) * self.speed * 1e6)
-            allowed = allowed if limit < 0 else min(allowed, limit)
+            allowed = allowed if limit < 0 else limit if self.step else min(allowed, limit)
             await self._go(allowed)
             if now - saved >= PERSIST:
                 saved = now

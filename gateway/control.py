@@ -12,14 +12,29 @@ from typing import Any
 from gateway import __version__
 from gateway.clock import Holder, MarketClock
 from gateway.engine.exchange import Exchange
-from gateway.market.market import SENTENCE
+from gateway.faults.registry import described
+from gateway.faults.triggers import KEYS, trigger_of
+from gateway.market.universe import INSTRUMENTS
 from gateway.options import ACCOUNT, GatewayOptions
 from gateway.session.hub import Hub
 from gateway.timeline import to_iso, to_micros
 from models.domain.errors import InvalidInput
 
 LONGEST_LINE = 1 << 16
-OPS = ("hello", "time", "hold", "advance", "release", "status", "shutdown")
+OPS = (
+    "hello",
+    "time",
+    "hold",
+    "advance",
+    "release",
+    "status",
+    "fault",
+    "faults",
+    "clear-faults",
+    "halt",
+    "resume",
+    "shutdown",
+)
 
 
 class ControlServer:
@@ -68,13 +83,10 @@ class ControlServer:
     async def _answer(
         self, request: dict[str, Any], holder: Holder | None
     ) -> tuple[dict[str, Any], Holder | None]:
+        plain = {"hello": self._hello, "time": self._time, "status": self._status}
+        if (answer := plain.get(str(request.get("op")))) is not None:
+            return answer(), holder
         match request.get("op"):
-            case "hello":
-                return self._hello(), holder
-            case "time":
-                return self._time(), holder
-            case "status":
-                return self._status(), holder
             case "hold":
                 holder = holder or self._clock.hold(str(request.get("name", "unnamed")))
                 return self._time(), holder
@@ -84,6 +96,16 @@ class ControlServer:
                 if holder is not None:
                     self._clock.release(holder)
                 return self._time(), None
+            case "fault":
+                return self._fault(request), holder
+            case "faults":
+                return {"kinds": described(), "active": self._hub.faults.shown()}, holder
+            case "clear-faults":
+                ended = self._hub.faults.clear()
+                self._hub.deliver()
+                return {"ended": ended}, holder
+            case "halt" | "resume":
+                return self._halt(request), holder
             case "shutdown":
                 return self._time(), holder
             case other:
@@ -106,11 +128,31 @@ class ControlServer:
                 self._clock.release(passing)
         return {"now": to_iso(now)}, holder
 
+    def _fault(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Set a fault: {"fault": NAME, "params": {}} and at most one of at, after and on (nth)."""
+        self._hub.faults.arm([trigger_of({k: request[k] for k in KEYS if k in request}, "fault")])
+        self._hub.deliver()
+        return {**self._time(), "active": self._hub.faults.shown()}
+
+    def _halt(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Halt or resume trading of one instrument: {"symbol": NAME}."""
+        symbol = str(request.get("symbol", "")).upper()
+        columns = [place for place, one in enumerate(INSTRUMENTS) if one.symbol == symbol]
+        if not columns:
+            raise InvalidInput(f"symbol {symbol!r} is not traded here; give one such as AAPL")
+        change = self._exchange.halt if request["op"] == "halt" else self._exchange.resume
+        change(columns[0])
+        self._hub.deliver()
+        return {
+            **self._time(),
+            "halted": [INSTRUMENTS[c].symbol for c in sorted(self._exchange.halted)],
+        }
+
     def _time(self) -> dict[str, Any]:
         return {
             "now": to_iso(self._exchange.now),
             "speed": self._clock.speed,
-            "clock": "free" if self._clock.free else "held",
+            "clock": self._options.clock,
         }
 
     def _hello(self) -> dict[str, Any]:
@@ -127,7 +169,7 @@ class ControlServer:
                 "running": self._exchange.in_session,
             },
             "seed": self._options.seed,
-            "market": SENTENCE,
+            "market": self._exchange.market.source.sentence,
             "api_port": self.api_port,
             "pid": os.getpid(),
         }

@@ -7,6 +7,7 @@ from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
+from gateway.limits import PacingLimits, SocketLimits
 from models.domain.errors import InvalidInput
 
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -19,8 +20,10 @@ class GatewayOptions:
     """Settings of one gateway process.
 
     `speed` is market seconds per wall second; `clock` is `held` (market time moves only when every
-    holder asks for it) or `free`; `cash` is the opening balance in USD; `start` is the first
-    session to simulate (None: the first one after the shipped history ends).
+    holder asks for it), `step` (the same, as fast as it can be worked) or `free`; `source` is what
+    is played and `market_data` whether clients see it live or delayed by 15 minutes; `cash` is the
+    opening balance in USD; `start` is the first session to play (None: the usual one of the
+    source); `faults` is a script of faults to come.
     Raises InvalidInput for a value that cannot be used.
     """
 
@@ -32,9 +35,15 @@ class GatewayOptions:
     speed: float = 60.0
     clock: str = "held"
     server_version: int = MAX_VERSION
+    master_client_id: int | None = None
     cash: Decimal = field(default_factory=lambda: Decimal(100_000))
     start: date | None = None
     reset: bool = False
+    source: str = "simulated"
+    market_data: str = "live"
+    faults: Path | None = None
+    pacing: PacingLimits = field(default_factory=PacingLimits)
+    sockets: SocketLimits = field(default_factory=SocketLimits)
 
     def __post_init__(self) -> None:
         """Refuse what cannot work, naming the option, the value and what is allowed."""
@@ -50,8 +59,10 @@ class GatewayOptions:
             raise InvalidInput(f"--port and --control-port are both {self.port}; give two ports")
         if not 0.01 <= self.speed <= 3600:
             raise InvalidInput(f"--speed {self.speed} is out of range; give 0.01 to 3600")
-        if self.clock not in {"held", "free"}:
-            raise InvalidInput(f"--clock {self.clock} is unknown; give held or free")
+        if self.clock not in {"held", "free", "step"}:
+            raise InvalidInput(f"--clock {self.clock} is unknown; give held, free or step")
+        if self.market_data not in {"live", "delayed"}:
+            raise InvalidInput(f"--market-data {self.market_data} is unknown; give live or delayed")
         if not MIN_VERSION <= self.server_version <= MAX_VERSION:
             raise InvalidInput(
                 f"--server-version {self.server_version} is not spoken; "

@@ -16,13 +16,16 @@ from gateway.control import LONGEST_LINE, ControlServer
 from gateway.engine.account import Account
 from gateway.engine.exchange import Exchange
 from gateway.engine.journal import Journal
-from gateway.market.market import SENTENCE, Market
+from gateway.faults.triggers import Trigger, read_script
+from gateway.market.market import Market
+from gateway.market.sources import open_source, read_choice
 from gateway.options import ACCOUNT, GatewayOptions
 from gateway.session.connection import Connection
+from gateway.session.contracts import list_only
 from gateway.session.hub import Hub
 from gateway.timeline import from_micros, span_on, to_iso, to_micros
 from models.domain.errors import InvalidInput, RetryLater
-from models.domain.sessions import at_exchange_time, next_session
+from models.domain.sessions import at_exchange_time
 
 log = logging.getLogger("gateway")
 
@@ -50,23 +53,35 @@ async def serve(options: GatewayOptions, ready: Callable[[Ready], None] | None =
     Port 0 takes a free port; `ready` is told which. Raises RetryLater when the state or a port is
     in use, InvalidInput when the options cannot work.
     """
+    script = read_script(options.faults) if options.faults else []
     journal = Journal(options.state_dir, options.reset)
     try:
         exchange = _exchange(options, journal)
-        log.info("market: %s; seed %s", SENTENCE, options.seed)
-        await _run(options, exchange, ready)
+        log.info("market: %s; seed %s", exchange.market.source.sentence, options.seed)
+        await _run(options, exchange, script, ready)
     finally:
         journal.close()
 
 
 def _exchange(options: GatewayOptions, journal: Journal) -> Exchange:
     meta = journal.meta()
-    market = Market(meta.get("seed", options.seed))
     if meta and meta["seed"] != options.seed:
         raise InvalidInput(
             f"the state in {options.state_dir} was made with --seed {meta['seed']}, not "
             f"{options.seed}; use that seed, another --state-dir, or --reset --yes"
         )
+    if meta and meta.get("source", "simulated") != options.source:
+        raise InvalidInput(
+            f"the state in {options.state_dir} was made with --source "
+            f"{meta.get('source', 'simulated')}, not {options.source}; use that source, another "
+            "--state-dir, or --reset --yes"
+        )
+    import scipy.special  # noqa: F401 - now, rather than when the first client waits for a quote
+
+    source = open_source(read_choice(options.source), options.seed)
+    market = Market(options.seed, source=source)
+    market.name = options.source
+    list_only(source.listed)
     cash = int(options.cash * 100)
     if meta:
         account = Account(meta["cash"], prior_equity=meta["prior_equity"])
@@ -80,27 +95,33 @@ def _exchange(options: GatewayOptions, journal: Journal) -> Exchange:
 
 
 def _first_moment(options: GatewayOptions, market: Market) -> int:
-    last = market.closes.last_real
-    day = options.start or next_session(last).date
-    if day <= last or span_on(day) is None:
+    first = market.source.earliest
+    day = options.start or market.source.usual_start
+    if day < first or span_on(day) is None:
         raise InvalidInput(
-            f"--start {day} cannot be simulated: give a trading day after {last}, "
-            f"such as {next_session(last).date}"
+            f"--start {day} cannot be simulated: it comes before {first} or is no trading day; "
+            f"give one such as {market.source.usual_start}"
         )
     return to_micros(at_exchange_time(day, 8))
 
 
 async def _run(
-    options: GatewayOptions, exchange: Exchange, ready: Callable[[Ready], None] | None
+    options: GatewayOptions,
+    exchange: Exchange,
+    script: list[Trigger],
+    ready: Callable[[Ready], None] | None,
 ) -> None:
     loop = asyncio.get_running_loop()
-    hub = Hub(exchange, options.server_version)
+    hub = Hub(exchange, options.server_version, options.pacing, options.master_client_id)
+    hub.faults.arm(script)
     clock = MarketClock(exchange, options.speed, options.clock == "free", hub.deliver, hub.settle)
+    clock.step = options.clock == "step"
+    hub.entitled = options.market_data == "live"
     hub.clock_runs = lambda: clock.running
     stopped = asyncio.Event()
     control = ControlServer(options, hub, clock, stopped.set)
     api = await _listen(
-        loop.create_server(lambda: Connection(hub), options.host, options.port),
+        loop.create_server(lambda: Connection(hub, options.sockets), options.host, options.port),
         "--port",
         options.port,
     )
@@ -114,7 +135,7 @@ async def _run(
             loop.add_signal_handler(number, stopped.set)
     control.api_port = api.sockets[0].getsockname()[1]
     control_port = controller.sockets[0].getsockname()[1]
-    tasks = [loop.create_task(clock.run()), loop.create_task(hub.run_flush())]
+    tasks = [loop.create_task(work) for work in (clock.run(), hub.run_flush(), hub.run_lag())]
     if ready is not None:
         ready(Ready(options.host, control.api_port, control_port, exchange.now))
     try:

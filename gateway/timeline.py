@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache
 
-from models.domain.sessions import EXCHANGE_TZ, TradingSession, next_session, session_on
+from models.domain.sessions import (
+    EXCHANGE_TZ,
+    TradingSession,
+    at_exchange_time,
+    next_session,
+    session_on,
+)
 
 SECOND = 1_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -64,6 +70,25 @@ def span_on(day: date) -> Span | None:
     """Return the session of a New York date, or None when the market is closed that day."""
     session = session_on(day)
     return None if session is None else _span(session)
+
+
+@lru_cache(maxsize=256)
+def forex_span(day: date) -> Span:
+    """Return the forex day of a session date: 17:15 New York the evening before to 17:00."""
+    opened = at_exchange_time(day - timedelta(days=1), 17, 15)
+    return Span(day, to_micros(opened), to_micros(at_exchange_time(day, 17)))
+
+
+@lru_cache(maxsize=256)
+def extended_span(day: date) -> Span:
+    """Return the hours of pre- and after-market trading of a session date: 04:00 to 20:00.
+
+    On a half-day after-market trading ends at 17:00.
+    """
+    span = span_on(day)
+    last = 20 if span is None or span.minutes == 390 else 17
+    opened, closed = at_exchange_time(day, 4), at_exchange_time(day, last)
+    return Span(day, to_micros(opened), to_micros(closed))
 
 
 @lru_cache(maxsize=256)

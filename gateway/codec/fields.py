@@ -23,15 +23,18 @@ class CodecError(Exception):
 
 
 def read_int(text: str) -> int:
-    """Read a whole number; empty is 0."""
-    return int(text) if text else 0
+    """Read a whole number of 32 bits, as the protocol's are; empty is 0."""
+    number = int(text) if text else 0
+    if not -UNSET_INT - 1 <= number <= UNSET_INT:
+        raise ValueError("more than 32 bits")
+    return number
 
 
 def read_optional_int(text: str) -> int | None:
     """Read a whole number; empty and the protocol's unset value are None."""
     if not text:
         return None
-    number = int(text)
+    number = read_int(text)
     return None if number == UNSET_INT else number
 
 

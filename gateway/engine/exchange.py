@@ -10,23 +10,23 @@ from __future__ import annotations
 import heapq
 from typing import Any
 
+from gateway.engine import intake
 from gateway.engine.account import Account
+from gateway.engine.auctions import OPEN_CUTOFF, run_auction
 from gateway.engine.checks import Terms, terms_of
+from gateway.engine.corrections import drop_superseded
+from gateway.engine.edge import Alarms, Edge
+from gateway.engine.hours import Hours, midnight_of
 from gateway.engine.journal import Journal
+from gateway.engine.margin import imagined
 from gateway.engine.matching import Matching
-from gateway.engine.orders import (
-    CANCELLED,
-    FILLED,
-    INACTIVE,
-    Changes,
-    Event,
-    Execution,
-    Order,
-    OrderChanged,
-)
+from gateway.engine.orders import CANCELLED, HALT, Changes, Event, Execution, Order
 from gateway.engine.refusal import Refused
+from gateway.engine.turns import expire, release, set_alarms
+from gateway.market.book import Book
+from gateway.market.extended import extended_book
 from gateway.market.market import Market
-from gateway.timeline import SECOND, Span, current_span, new_york, span_after
+from gateway.timeline import SECOND, Span, current_span, span_after, span_on
 
 FIRST_PERM_ID = 1_500_000_000
 
@@ -34,7 +34,8 @@ FIRST_PERM_ID = 1_500_000_000
 class Exchange:
     """Market time, orders, account and market of one gateway.
 
-    `exposure` is the signed shares that working orders may still trade, by instrument column.
+    `exposure` is the signed shares that working orders may still trade, by instrument column;
+    `halted` are the columns whose trading is halted.
     """
 
     def __init__(self, market: Market, journal: Journal, account: Account, now: int) -> None:
@@ -45,10 +46,16 @@ class Exchange:
         self.executions: dict[str, Execution] = {}
         self.next_ids: dict[int, int] = {}
         self.exposure: dict[int, int] = {}
+        self.halted: set[int] = set()
+        self.edge = Edge()
+        self.alarms = Alarms()
+        self._hours = Hours(now)
+        self._outer_books: dict[tuple[int, int], Book] = {}
         self._begin(current_span(now))
         self._journal = journal
         self._perm_id = FIRST_PERM_ID
         self._by_client: dict[tuple[int, int], Order] = {}
+        self._lost_ids: set[tuple[int, int]] = set()
         self._changes = Changes()
         self._matching = Matching(self)
         self._commissions: list[tuple[int, str]] = []
@@ -68,15 +75,17 @@ class Exchange:
         self.next_ids = journal.clients()
         self._perm_id = meta.get("perm_id", FIRST_PERM_ID)
         self._matching.executed = meta.get("executed", 0)
-        since = self._midnight()
+        mask = meta.get("halted", 0)
+        self.halted = {column for column in range(mask.bit_length()) if mask >> column & 1}
+        since = midnight_of(self.now)
         for order in journal.orders(since):
             self._remember(order)
-            if order.is_working and not order.held and not order.idle:
-                self._matching.rest(order)
+            self._matching.restore(order)
         for execution in journal.executions(since):
             self.executions[execution.exec_id] = execution
             if not execution.reported:
                 heapq.heappush(self._commissions, (execution.due, execution.exec_id))
+        drop_superseded(self.executions)
 
     def commit(self) -> list[Event]:
         """Write what happened to the journal and return its events for delivery."""
@@ -85,10 +94,12 @@ class Exchange:
         meta = {
             "now": self.now,
             "seed": self.market.seed,
+            "source": self.market.name,
             "cash": self.account.cash,
             "prior_equity": self.account.prior_equity,
             "perm_id": self._perm_id,
             "executed": self._matching.executed,
+            "halted": sum(1 << column for column in self.halted),
         }
         touched = {order.client_id for order in changes.orders.values()}
         clients = {client_id: self.next_ids[client_id] for client_id in touched}
@@ -114,52 +125,60 @@ class Exchange:
             self.now = moment
             self._work(moment)
 
+    @property
+    def hours(self) -> Hours:
+        """The stretch of the day that runs now."""
+        return self._hours.at(self.now)
+
     def _next_moment(self) -> int:
-        span = self.span
-        moment = span.open if self.now < span.open else span.close
+        hours = self.hours
+        moment = min(hours.until, max(self.alarms.next, self.now + 1))
         if self._commissions:
             moment = min(moment, max(self._commissions[0][0], self.now + 1))
-        if self._matching.busy and self.now >= span.open:
-            boundary = span.open + ((self.now - span.open) // SECOND + 1) * SECOND
-            moment = min(moment, boundary)
+        if hours.live is not None and self._matching.places.busy(hours.regular):
+            moment = min(moment, (self.now // SECOND + 1) * SECOND)
         return moment
 
     def _work(self, moment: int) -> None:
-        span = self.span
         while self._commissions and self._commissions[0][0] <= moment:
             self._matching.report(self.executions[heapq.heappop(self._commissions)[1]])
-        if moment == span.open:
+        hours = self._hours  # as it was before this moment
+        if hours.live is not None and (moment - hours.live.open) % SECOND == 0:
+            self._matching.step(moment, hours.live, hours.regular)
+        if moment >= hours.until:
+            self._turn(hours.live, hours.regular)
+        self.alarms.ring(moment)
+
+    def _turn(self, ended: Span | None, regular: bool) -> None:
+        """Pass from one stretch of the day to the next."""
+        hours = self.hours
+        if regular:
+            run_auction(self._matching, "close")
+            expire(self, self._matching, outside=False)
+            self._matching.places.forget_queues()
+            self._begin(span_after(self.span.date))
+        elif ended is not None and not hours.regular:
+            expire(self, self._matching, outside=True)
+        if hours.regular:
             self._open()
-        elif span.open < moment <= span.close and (moment - span.open) % SECOND == 0:
-            self._matching.step(moment)
-        if moment == span.close:
-            self._close()
+        elif hours.live is not None and not regular:
+            release(self, self._matching, outside=True)
+        if hours.live is None and midnight_of(self.now) == self.now:
+            self._forget_before(self.now)
+            self._matching.groups.full.clear()
 
     def _open(self) -> None:
         self.account.start_day(self.closing_marks())
         self._changes.positions.update(self.account.positions)
-        self._forget_before(self._midnight())
-        for order in list(self.orders.values()):
-            if order.is_working and order.held:
-                order.held = False
-                self._matching.work(order)
-
-    def _close(self) -> None:
-        for order in list(self.orders.values()):
-            if order.is_working and order.expires is not None and order.expires <= self.span.date:
-                self._matching.end(order, CANCELLED, 202, "Order Canceled - reason:")
-        self._begin(span_after(self.span.date))
+        self._outer_books.clear()
+        self._matching.places.forget_queues()
+        run_auction(self._matching, "open")
+        release(self, self._matching, outside=False)
 
     def _begin(self, span: Span) -> None:
         """Look forward to a session, whose closes must be drawn before another thread asks."""
         self.span = span
         self.market.closes.ordinal(span.date)
-
-    def _midnight(self) -> int:
-        local = new_york(self.now)
-        return self.now - (
-            ((local.hour * 60 + local.minute) * 60 + local.second) * SECOND + local.microsecond
-        )
 
     def _forget_before(self, since: int) -> None:
         done = [o for o in self.orders.values() if not o.is_working and o.done_at < since]
@@ -180,76 +199,33 @@ class Exchange:
         """Accept a new order, or a change of one that works; raise Refused with the TWS code."""
         known = self._by_client.get((client_id, order_id))
         if known is not None:
-            self._modify(known, column, terms_of(request), request)
+            if known.column != column:
+                raise Refused(105, "Order being modified does not match original order")
+            intake.modify(self, self._matching, known, request)
             return
-        if order_id < self.next_id(client_id):
+        if order_id < self.next_id(client_id) and (client_id, order_id) not in self._lost_ids:
             raise Refused(103, "Duplicate order id")
-        terms = terms_of(request)
-        self.next_ids[client_id] = order_id + 1
+        names = (client_id, order_id, self._perm_id + 1, column)
+        order = intake.new_order(self, self._matching, names, request)
+        self._lost_ids.discard((client_id, order_id))
+        self.next_ids[client_id] = max(self.next_id(client_id), order_id + 1)
         self._perm_id += 1
-        order = Order(
-            client_id=client_id,
-            order_id=order_id,
-            perm_id=self._perm_id,
-            column=column,
-            buy=terms.buy,
-            quantity=terms.quantity,
-            kind=terms.kind,
-            limit=terms.limit,
-            tif=terms.tif,
-            request=request,
-            placed_at=self.now,
-            idle=terms.idle,
-            expires=None if terms.tif == "GTC" else self.span.date,
-        )
         self._remember(order)
-        if (shortfall := self._shortfall(order)) is not None:
-            self._matching.end(order, INACTIVE, 201, shortfall)
-        elif not order.idle:
-            self._matching.start(order)
+        self._matching.groups.join(order)
+        intake.accept(self, self._matching, order)
         self.touch(order)
 
-    def _modify(self, order: Order, column: int, terms: Terms, request: dict[str, Any]) -> None:
-        if order.status == FILLED:
-            raise Refused(104, "Cannot modify a filled order.")
-        if not order.is_working:
-            raise Refused(103, "Duplicate order id")
-        same = (column, terms.buy, terms.kind) == (order.column, order.buy, order.kind)
-        if not same:
-            raise Refused(105, "Order being modified does not match original order")
-        if terms.quantity <= order.filled:
-            raise Refused(
-                201, "Order rejected - reason: the new quantity is not above what has filled"
-            )
-        change = terms.quantity - order.quantity
-        self.expose(order.column, change if order.buy else -change)
-        order.quantity, order.limit = terms.quantity, terms.limit
-        order.request, order.request_text = request, ""
-        if terms.tif != order.tif:
-            order.tif = terms.tif
-            order.expires = None if terms.tif == "GTC" else self.span.date
-        was_idle, order.idle = order.idle, terms.idle and order.idle
-        self._matching.leave(order)
-        if was_idle and not order.idle:
-            self._matching.start(order)
-        elif order.held or order.idle:
-            self._changes.events.append(OrderChanged.of(order))
-        else:
-            self._matching.work(order)
-        self.touch(order)
+    def order_of(self, client_id: int, order_id: int) -> Order | None:
+        """Return an order by the id that its client gave it."""
+        return self._by_client.get((client_id, order_id))
+
+    def schedule(self, order: Order) -> None:
+        """Set the alarms of an order that begins or ends at a moment of its own."""
+        set_alarms(self, self._matching, order)
 
     def cancel(self, client_id: int, order_id: int) -> None:
         """Cancel one order of the asking client; raise Refused with the TWS code."""
-        order = self._by_client.get((client_id, order_id))
-        if order is None:
-            raise Refused(10147, f"OrderId {order_id} that needs to be cancelled is not found.")
-        if not order.is_working:
-            raise Refused(
-                10148,
-                f"OrderId {order_id} that needs to be cancelled cannot be cancelled, "
-                f"state: {order.status}.",
-            )
-        self._matching.end(order, CANCELLED, 202, "Order Canceled - reason:")
+        intake.cancel(self._matching, self._by_client.get((client_id, order_id)), order_id)
 
     def cancel_all(self) -> None:
         """Cancel every working order of every client."""
@@ -259,23 +235,43 @@ class Exchange:
 
     def what_if(self, column: int, request: dict[str, Any]) -> tuple[Terms, dict[str, int]]:
         """Return what an order would do to the account, in cents, without placing it."""
-        return self._matching.what_if(column, terms_of(request))
+        terms = terms_of(request)
+        intake.check_cutoff(self, terms)
+        return terms, imagined(self, column, terms)
 
-    def _shortfall(self, order: Order) -> str | None:
-        available, needed = self._matching.margin(order)
-        if needed <= available:
-            return None
-        return (
-            "Order rejected - reason:YOUR ORDER IS NOT ACCEPTED. IN ORDER TO OBTAIN THE DESIRED "
-            f"POSITION YOUR EQUITY WITH LOAN VALUE [{available / 100:.2f} USD] MUST EXCEED THE "
-            f"INITIAL MARGIN [{needed / 100:.2f} USD]"
-        )
+    def halt(self, column: int) -> None:
+        """Halt trading of an instrument: nothing fills, orders wait."""
+        self.halted.add(column)
+
+    def resume(self, column: int) -> None:
+        """Resume trading of a halted instrument and work what has waited."""
+        self.halted.discard(column)
+        for order in self.open_orders():
+            if order.column == column and order.waits == HALT:
+                order.waits = ""
+                self._matching.place(order)
+
+    def forget_id(self, client_id: int, order_id: int) -> None:
+        """Let an order id be used again, as if the broker had lost track of its order."""
+        self._by_client.pop((client_id, order_id), None)
+        self._lost_ids.add((client_id, order_id))
+
+    def release_held(self, order: Order) -> None:
+        """Work an order that the edge has held back; outside the session the open does it."""
+        if order.is_working and order.held and self.in_session:
+            order.held = False
+            self._matching.place(order)
 
     def _remember(self, order: Order) -> None:
         self.orders[order.perm_id] = order
         self._by_client[order.client_id, order.order_id] = order
         if order.is_working:
             self.expose(order.column, order.signed_remaining)
+
+    def next_execution(self) -> int:
+        """Count an execution and return its number since the first start."""
+        self._matching.executed += 1
+        return self._matching.executed
 
     def expose(self, column: int, signed: int) -> None:
         """Count signed shares of working orders, by instrument."""
@@ -297,6 +293,34 @@ class Exchange:
             for order in self.orders.values()
             if order.is_working and client_id in {None, order.client_id}
         ]
+
+    # -- market --------------------------------------------------------------------------------
+
+    def is_open(self, order: Order) -> bool:
+        """Say whether an order may trade now: in the session, or outside of it if it wants to."""
+        if self.in_session:
+            return True
+        return order.outside and order.kind != "MKT" and self.hours.live is not None
+
+    def next_auction(self) -> int:
+        """Return the open of the first opening auction that can still be joined."""
+        span = self.span
+        if self.now <= span.open - OPEN_CUTOFF:
+            return span.open
+        return span_after(span.date).open
+
+    def book(self, column: int) -> Book:
+        """Return the book that trades now; outside all hours, that of the session to come."""
+        return self.book_in(column, self.hours.live or self.span)
+
+    def book_in(self, column: int, live: Span) -> Book:
+        """Return the book of a session, or of a stretch before or after one."""
+        if live == span_on(live.date):
+            return self.market.book_of(column, live)
+        key = (column, live.open)
+        if key not in self._outer_books:
+            self._outer_books[key] = extended_book(self.market, column, live)
+        return self._outer_books[key]
 
     # -- marks ---------------------------------------------------------------------------------
 

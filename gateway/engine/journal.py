@@ -8,6 +8,7 @@ import os
 import sqlite3
 from dataclasses import astuple, fields
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
@@ -16,7 +17,7 @@ from gateway.engine.orders import Changes, Execution, Order
 from gateway.market.book import Disturbance
 from models.domain.errors import InvalidInput, RetryLater
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 CHECKPOINT_PAGES = 8192  # 32 MB: a checkpoint waits for the disk, and orders wait for it
 _SCHEMA = """
 CREATE TABLE meta (one INTEGER PRIMARY KEY CHECK (one = 1), state TEXT NOT NULL);
@@ -32,6 +33,10 @@ CREATE TABLE books (col INTEGER PRIMARY KEY, at INTEGER, permanent REAL, flow RE
 CREATE TABLE impact (col INTEGER, at INTEGER, permanent REAL, PRIMARY KEY (col, at));
 CREATE TABLE clients (client_id INTEGER PRIMARY KEY, next_id INTEGER NOT NULL);
 """
+DECIMALS = frozenset(
+    {"totalQuantity", "lmtPrice", "auxPrice", "trailStopPrice", "trailingPercent"}
+    | {"lmtPriceOffset", "cashQty"}
+)
 _ORDER_FIELDS = tuple(f.name for f in fields(Order) if not f.name.startswith("request"))
 
 
@@ -177,6 +182,9 @@ class Journal:
 
 def _order(request: dict[str, Any], state: dict[str, Any]) -> Order:
     expires = state.pop("expires")
+    for name in DECIMALS & request.keys():
+        if request[name] is not None:
+            request[name] = Decimal(request[name])
     return Order(request=request, expires=date.fromisoformat(expires) if expires else None, **state)
 
 

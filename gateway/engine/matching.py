@@ -4,256 +4,344 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gateway.engine.account import INITIAL_MARGIN, MAINTENANCE_MARGIN, commission_for
-from gateway.engine.checks import Terms
+from gateway.engine import triggers
+from gateway.engine.checks import PEGS, STOPS, TRAILS
+from gateway.engine.fills import book_commission, book_end, book_fill, tell, warn
+from gateway.engine.groups import CANCEL_TEXT, Groups
 from gateway.engine.orders import (
+    AUCTION,
     CANCELLED,
-    FILLED,
+    CONDITION,
+    HALT,
+    PARENT,
     PRE_SUBMITTED,
     SUBMITTED,
-    CommissionCharged,
-    Executed,
+    TIME,
+    TRIGGER,
+    WATCHED,
     Execution,
-    Notice,
     Order,
-    OrderChanged,
 )
-from gateway.market.book import ENDLESS, Book, reaching
+from gateway.engine.places import Places
+from gateway.engine.resting import Offer, merged
+from gateway.engine.watch import begin_algo, look
+from gateway.market.book import Book
 from gateway.market.universe import INSTRUMENTS
-from gateway.timeline import SECOND, new_york
+from gateway.timeline import SECOND, Span, new_york
 
 if TYPE_CHECKING:
     from gateway.engine.exchange import Exchange
-
-COMMISSION_DELAY = 200_000  # microseconds of market time after the execution
 
 
 class Matching:
     """Works the orders of one exchange; `executed` counts executions since the first start."""
 
     def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
-        self._resting: dict[int, list[Order]] = {}
-        self._bests: dict[int, tuple[int, int]] = {}
-        self._moved: dict[int, Order] = {}
+        self.exchange = exchange
+        self.groups = Groups(self)
+        self.places = Places(exchange)
+        self._seq = 0
         self.executed = 0
-
-    @property
-    def busy(self) -> bool:
-        """Say whether any order rests in a book."""
-        return bool(self._resting)
 
     def take_moved(self) -> dict[int, Order]:
         """Return, once, the orders whose place in the queue has changed, by permanent id."""
-        moved, self._moved = self._moved, {}
+        moved, self.places.moved = self.places.moved, {}
         return moved
 
-    def rest(self, order: Order) -> None:
-        """Put an order into its instrument's queue."""
-        self._resting.setdefault(order.column, []).append(order)
-        self._bests.pop(order.column, None)
+    def order(self, perm_id: int) -> Order | None:
+        """Return an order of today by its permanent id."""
+        return self.exchange.orders.get(perm_id)
 
-    def leave(self, order: Order) -> None:
-        """Take an order out of its queue, if it is in one."""
-        queue = self._resting.get(order.column, [])
-        if order in queue:
-            queue.remove(order)
-            self._bests.pop(order.column, None)
-            if not queue:
-                del self._resting[order.column]
+    def book(self, column: int) -> Book:
+        """Return the book that trades now (or would next), with the clients' orders in it."""
+        return self.places.dressed(column, self.exchange.book(column))
+
+    # -- places --------------------------------------------------------------------------------
+
+    def restore(self, order: Order) -> None:
+        """Put an order of the journal back to where it was."""
+        self._seq = max(self._seq, order.seq)
+        if not order.is_working:
+            self.groups.note_done(order)
+            return
+        self.groups.join(order)
+        self.exchange.schedule(order)
+        if order.held or order.idle:
+            return
+        followed = order.algo or order.kind in PEGS or order.conditional
+        if order.waits in WATCHED or (not order.waits and followed):
+            self.places.follow(order)
+        if not order.waits and order.limit is not None and order.seq:
+            self.places.enter(order)
+
+    # -- arrival -------------------------------------------------------------------------------
 
     def start(self, order: Order) -> None:
-        """Work a new order, or hold it for the open."""
-        exchange = self._exchange
-        if exchange.in_session:
+        """Work a new order, or let it wait for what it needs first."""
+        if self.exchange.edge.hold(order):  # a fault keeps it from the exchange for a while
+            order.held = True
+            self.exchange.touch(order)
+            tell(self.exchange, order)
+        else:
+            self.place(order)
+
+    def place(self, order: Order) -> None:
+        """Work an order that nothing keeps back, as its kind and the hour allow."""
+        exchange = self.exchange
+        exchange.touch(order)
+        if order.waits == PARENT:
+            order.status = PRE_SUBMITTED
+        elif order.starts > exchange.now and not order.algo:
+            order.waits = TIME
+        elif order.conditional and not order.request["conditionsCancelOrder"]:
+            order.waits = CONDITION
+            self.places.follow(order)
+        elif order.auction:
+            self._await_auction(order)
+            return
+        elif order.kind in STOPS or order.kind in TRAILS:
+            order.waits = TRIGGER
+            self.places.follow(order)
+        elif not exchange.is_open(order):
+            self._await_open(order)
+            return
+        elif order.column in exchange.halted:
+            order.waits = HALT
+        elif order.algo:
+            begin_algo(self, order)
+        elif order.kind in PEGS:
+            order.limit = triggers.pegged_price(order, self.book(order.column), exchange.now)
+            self.places.follow(order)
             self.work(order)
             return
+        else:
+            self.work(order)
+            return
+        tell(exchange, order)
+
+    def _await_open(self, order: Order) -> None:
         order.held = True
-        opening = new_york(exchange.span.open)
-        action = "BUY" if order.buy else "SELL"
-        symbol = INSTRUMENTS[order.column].symbol
-        self._tell(order)
-        exchange.changes.events.append(
-            Notice(
-                order.client_id,
-                order.order_id,
-                399,
-                f"Order Message:\n{action} {order.quantity} {symbol}\nWarning: Your order will "
-                f"not be placed at the exchange until {opening:%Y-%m-%d %H:%M:%S} US/Eastern.",
-            )
+        self._warn_opening(order, self.exchange.span.open)
+
+    def _await_auction(self, order: Order) -> None:
+        order.waits = AUCTION
+        if order.auction == "open":
+            self._warn_opening(order, self.exchange.next_auction())
+        else:
+            tell(self.exchange, order)
+
+    def _warn_opening(self, order: Order, opening: int) -> None:
+        exchange = self.exchange
+        tell(exchange, order)
+        action, symbol = "BUY" if order.buy else "SELL", INSTRUMENTS[order.column].symbol
+        text = (
+            f"Order Message:\n{action} {order.quantity} {symbol}\nWarning: Your order will not be "
+            f"placed at the exchange until {new_york(opening):%Y-%m-%d %H:%M:%S} US/Eastern."
         )
-        self._tell(order)
+        warn(exchange, order, 399, text)
+        tell(exchange, order)
 
     def work(self, order: Order) -> None:
         """Match an order against the book, then let the rest of it rest or end."""
-        exchange, now = self._exchange, self._exchange.now
-        book = self._book(order.column)
+        exchange = self.exchange
         order.status = PRE_SUBMITTED if order.kind == "MKT" else SUBMITTED
-        self._tell(order)
-        fills = book.walk(now, order.buy, order.remaining, order.limit)
-        if order.tif == "FOK" and sum(size for _, size in fills) < order.remaining:
-            fills = []
-        if fills:
-            book.take(now, order.buy, fills)
-            self._note_book(order.column)
-            for price, shares in fills:
-                self._fill(order, price, shares, passive=False)
-        if order.remaining == 0:
+        exchange.touch(order)
+        tell(exchange, order)
+        self.take(order, order.remaining, order.limit)
+        if order.remaining == 0 or not order.is_working:
             return
         if order.tif in {"IOC", "FOK"} or order.kind == "MKT":
-            self.end(order, CANCELLED, 202, "Order Canceled - reason:")
+            self.end(order, CANCELLED, 202, CANCEL_TEXT)
             return
-        if order.limit is not None:
-            order.ahead = book.ahead(now, order.buy, order.limit)
         self.rest(order)
-        exchange.touch(order)
 
-    def step(self, moment: int) -> None:
-        """Serve resting orders with the market of the second that ends at `moment`."""
-        second = (moment - self._exchange.span.open) // SECOND
-        for column in sorted(self._resting):
-            book = self._book(column)
-            bid, ask = touch = book.touch(moment)
-            best_buy, best_sell = self._best(column)
-            if best_buy < bid and best_sell > ask:
-                continue
-            flows = {buy: book.second_flow(second, buy) for buy in (True, False)}
-            for order in list(self._resting[column]):
-                self._serve(order, book, touch, flows)
-
-    def _serve(
-        self, order: Order, book: Book, touch: tuple[int, int], flows: dict[bool, int]
-    ) -> None:
+    def rest(self, order: Order) -> None:
+        """Put an order into the book at its limit, behind all that is there."""
         assert order.limit is not None
-        got, ahead = reaching(touch, order.buy, order.limit, order.ahead, flows[order.buy])
-        if ahead != order.ahead:
-            order.ahead = ahead
-            self._moved[order.perm_id] = order
-        shares = min(got, order.remaining)
-        if shares > 0:
-            flows[order.buy] = max(flows[order.buy] - shares, 0)
-            book.give(self._exchange.now, order.buy, shares)
-            self._note_book(order.column)
-            self._fill(order, order.limit, shares, passive=True)
+        self._seq += 1
+        order.seq = self._seq
+        order.queue = self.book(order.column).queue(self.exchange.now, order.buy, order.limit)
+        self._show(order)
+        self.places.unrest(order)
+        self.places.enter(order)
+        if order.conditional:  # to be cancelled when its conditions hold
+            self.places.follow(order)
+        self.exchange.touch(order)
 
-    def _best(self, column: int) -> tuple[int, int]:
-        """Return the highest resting buy limit and the lowest sell limit of an instrument."""
-        best = self._bests.get(column)
-        if best is None:
-            queue = self._resting[column]
-            buys = [order.limit for order in queue if order.buy and order.limit]
-            sells = [order.limit for order in queue if not order.buy and order.limit]
-            best = (max(buys, default=0), min(sells, default=ENDLESS))
-            self._bests[column] = best
-        return best
+    def _show(self, order: Order) -> None:
+        quiet = order.hidden or order.all_or_none or order.kind == "PEG MID"
+        order.shown = 0 if quiet else min(order.display or order.remaining, order.remaining)
+
+    def take(self, order: Order, shares: int, limit: int | None) -> None:
+        """Take up to `shares` out of the book, not beyond `limit` cents."""
+        offers = self._offers(order, shares, limit)
+        wanted = self.exchange.edge.thin(order, [(price, size) for price, size, _ in offers])
+        if len(wanted) != len(offers) or any(
+            w != o[:2] for w, o in zip(wanted, offers, strict=True)
+        ):
+            offers = [(price, size, None) for price, size in wanted]
+        total = sum(size for _, size, _ in offers)
+        if total < self._least(order):
+            return
+        background = [(price, size) for price, size, owner in offers if owner is None]
+        if background:
+            self.book(order.column).take(self.exchange.now, order.buy, background)
+            self.note_book(order.column)
+        for price, size, owner in offers:
+            got = min(size, order.remaining)
+            if got <= 0 or not order.is_working:
+                return
+            if owner is not None:
+                got = min(got, owner.remaining)
+                self.fill(owner, price, got, passive=True)
+                self._reload(owner)
+            self.fill(order, price, got, passive=False)
+
+    def _least(self, order: Order) -> int:
+        if order.tif == "FOK" or order.all_or_none:
+            return order.remaining
+        return order.min_quantity if order.filled < order.min_quantity else 0
+
+    def _offers(self, order: Order, shares: int, limit: int | None) -> list[Offer]:
+        """Return what the background and other clients' resting orders offer, best first."""
+        book, now = self.book(order.column), self.exchange.now
+        offers: list[Offer] = [
+            (price, size, None) for price, size in book.walk(now, order.buy, shares, limit)
+        ]
+        resting = self.places.resting.get(order.column)
+        best = resting.best(not order.buy) if resting else None
+        if resting is None or best is None:
+            return offers
+        worst = offers[-1][0] if limit is None and offers else limit or best
+        mine = [o for o in resting.reached(not order.buy, worst) if o is not order]
+        if mine:
+            offers = merged(offers, mine, order.buy)
+        left, cut = shares, []
+        for price, size, owner in offers:
+            if left <= 0:
+                break
+            cut.append((price, min(size, left), owner))
+            left -= size
+        return cut
+
+    # -- seconds -------------------------------------------------------------------------------
+
+    def step(self, moment: int, live: Span, regular: bool) -> None:
+        """Serve waiting orders with the market of the second that ends at `moment`."""
+        second = (moment - live.open) // SECOND
+        for column in self.places.columns():
+            if column in self.exchange.halted:
+                continue
+            book = self.places.dressed(column, self.exchange.book_in(column, live))
+            if column in self.places.resting:
+                self._serve_side(column, book, second, regular)
+            for order in list(self.places.active.get(column, {}).values()):
+                if order.is_working and (regular or order.outside):
+                    look(self, order, book, second, moment)
+
+    def _serve_side(self, column: int, book: Book, second: int, regular: bool) -> None:
+        bid, ask = touch = book.touch(self.exchange.now)
+        resting = self.places.resting[column]
+        for buy, worst in ((True, bid), (False, ask)):
+            best = resting.best(buy)
+            if best is None or ((best < worst) if buy else (best > worst)):
+                continue
+            flow = book.second_flow(second, buy)
+            for order in resting.reached(buy, worst):
+                if order.is_working and (regular or order.outside):
+                    flow -= self._serve(order, book, touch, flow)
+
+    def _serve(self, order: Order, book: Book, touch: tuple[int, int], flow: int) -> int:
+        """Give a resting order what reaches it of `flow`; return the shares filled."""
+        assert order.limit is not None
+        bid, ask = touch
+        now, before = self.exchange.now, order.filled
+        crossed = (ask <= order.limit) if order.buy else (bid >= order.limit)
+        got = int(flow * triggers.PEG_SHARE) if order.kind == "PEG MID" else flow
+        if crossed:
+            got += sum(n for _, n in book.walk(now, order.buy, order.remaining, order.limit))
+            order.queue = []
+        elif order.limit == (bid if order.buy else ask):
+            got = self._behind(order, book, got)
+        if got < self._least(order):
+            return 0
+        while got > 0 and order.is_working and order.remaining:
+            shares = min(got, order.shown or order.remaining)
+            book.give(now, order.buy, shares)
+            self.note_book(order.column)
+            self.fill(order, order.limit, shares, passive=True)
+            got -= shares
+            if order.is_working and self._reload(order) and not crossed:
+                got = self._behind(order, book, got)
+        return order.filled - before
+
+    def _behind(self, order: Order, book: Book, flow: int) -> int:
+        """Return what is left of `flow` once the queue before an order has had its share."""
+        queue, passed = order.queue, self.exchange.now - book.span.open
+        if order.hidden and order.limit is not None:  # what is shown goes before what is hidden
+            queue = order.queue = book.queue(self.exchange.now, order.buy, order.limit)
+        while queue and (flow > 0 or queue[0][0] <= passed):
+            goes, size = queue[0]
+            self.places.moved[order.perm_id] = order
+            if goes <= passed or size <= flow:
+                flow -= 0 if goes <= passed else size
+                queue.pop(0)
+            else:
+                queue[0][1] -= flow
+                flow = 0
+        return flow
+
+    def _reload(self, order: Order) -> bool:
+        """Show the next part of an order; an iceberg goes to the back of the queue for it."""
+        if not order.is_working:
+            return False
+        if order.display and order.shown <= 0 and not order.hidden:
+            self.rest(order)
+            return True
+        self.places.note_shown(order.column)
+        return False
+
+    # -- changes -------------------------------------------------------------------------------
+
+    def fill(self, order: Order, price: int, shares: int, passive: bool) -> None:
+        """Fill an order, and do what that means for its place and its group."""
+        order.shown = max(order.shown - shares, 0)
+        book_fill(self.exchange, order, price, shares, passive)
+        if order.remaining == 0:
+            self.places.leave(order)
+        self.groups.after_fill(order, shares)
+
+    def cut(self, order: Order, shares: int) -> None:
+        """Take shares off an order that keeps its place; none left cancels it."""
+        exchange = self.exchange
+        exchange.expose(order.column, -shares if order.buy else shares)
+        order.quantity -= shares
+        order.shown = min(order.shown, order.remaining)
+        if order.remaining <= 0:
+            self.end(order, CANCELLED, 202, CANCEL_TEXT)
+            return
+        if self.places.is_resting(order):
+            self.places.note_shown(order.column)
+        tell(exchange, order)
+        exchange.touch(order)
 
     def end(self, order: Order, status: str, code: int, text: str) -> None:
         """End an order without a fill: cancelled, expired or rejected, with its TWS code."""
-        exchange = self._exchange
-        self.leave(order)
-        if order.is_working:
-            exchange.expose(order.column, -order.signed_remaining)
-        order.status, order.done_at, order.reason, order.held = status, exchange.now, text, False
-        notice = Notice(order.client_id, order.order_id, code, text)
-        exchange.changes.events.append(notice)
-        self._tell(order)
-        exchange.touch(order)
+        self.places.leave(order)
+        book_end(self.exchange, order, status, code, text)
+        self.groups.after_end(order)
 
     def report(self, execution: Execution) -> None:
         """Book an execution's commission and report it."""
-        exchange = self._exchange
-        closed = execution.realized is not None
-        exchange.account.charge(execution.column, execution.commission, closed)
-        if execution.realized is not None:
-            execution.realized -= execution.commission
-        execution.reported = True
-        changes = exchange.changes
-        changes.executions[execution.exec_id] = execution
-        changes.positions.add(execution.column)
-        changes.events.append(CommissionCharged(execution))
+        book_commission(self.exchange, execution)
 
-    def margin(self, order: Order) -> tuple[int, int]:
-        """Return equity and the initial margin (cents) if this and every open order filled."""
-        exchange = self._exchange
-        shares = {c: p.shares for c, p in exchange.account.positions.items()}
-        before = dict(shares)
-        for column, signed in exchange.exposure.items():
-            shares[column] = shares.get(column, 0) + signed
-        marks = {column: exchange.mark(column) for column in {*shares, order.column}}
-        equity = exchange.account.equity(marks)
-        held = sum(abs(count) * marks[column] for column, count in before.items())
-        after = sum(abs(count) * marks[column] for column, count in shares.items())
-        return equity, round(after * INITIAL_MARGIN) if after > held else 0
-
-    def what_if(self, column: int, terms: Terms) -> tuple[Terms, dict[str, int]]:
-        """Return the terms and the margins, equity and commission (cents) of an imagined order."""
-        exchange = self._exchange
-        marks = {**exchange.marks(), column: exchange.mark(column)}
-        equity, gross = exchange.account.equity(marks), exchange.account.gross(marks)
-        position = exchange.account.positions.get(column)
-        held = position.shares if position else 0
-        target = held + (terms.quantity if terms.buy else -terms.quantity)
-        changed = (abs(target) - abs(held)) * marks[column]
-        price = terms.limit or marks[column]
-        return terms, {
-            "initial_before": round(gross * INITIAL_MARGIN),
-            "initial_change": round(changed * INITIAL_MARGIN),
-            "maintenance_before": round(gross * MAINTENANCE_MARGIN),
-            "maintenance_change": round(changed * MAINTENANCE_MARGIN),
-            "equity": equity,
-            "commission": commission_for(terms.quantity, terms.quantity * price),
-        }
-
-    def _fill(self, order: Order, price: int, shares: int, passive: bool) -> None:
-        exchange = self._exchange
-        exchange.expose(order.column, -shares if order.buy else shares)
-        order.filled += shares
-        order.value += shares * price
-        order.last_price = price
-        charged = commission_for(order.filled, order.value)
-        commission, order.commission = charged - order.commission, charged
-        self.executed += 1
-        execution = Execution(
-            exec_id=f"0000e0d5.{self.executed:08x}.01.01",
-            perm_id=order.perm_id,
-            client_id=order.client_id,
-            order_id=order.order_id,
-            column=order.column,
-            buy=order.buy,
-            shares=shares,
-            price=price,
-            at=exchange.now,
-            cumulative=order.filled,
-            average=order.average,
-            order_ref=order.request["orderRef"],
-            passive=passive,
-            commission=commission,
-            due=exchange.now + COMMISSION_DELAY,
-            realized=exchange.account.trade(order.column, order.buy, shares, price),
-        )
-        if order.remaining == 0:
-            order.status, order.done_at = FILLED, exchange.now
-            self.leave(order)
-        exchange.await_commission(execution)
-        changes = exchange.changes
-        changes.executions[execution.exec_id] = execution
-        changes.positions.add(order.column)
-        changes.events.append(Executed(execution))
-        exchange.touch(order)
-        self._tell(order)
-
-    def _book(self, column: int) -> Book:
-        return self._exchange.market.book_of(column, self._exchange.span)
-
-    def _note_book(self, column: int) -> None:
-        market, now = self._exchange.market, self._exchange.now
+    def note_book(self, column: int) -> None:
+        """Keep the permanent impact that an instrument has now."""
+        market, now = self.exchange.market, self.exchange.now
         impact, offset = market.impact[column], market.disturbance[column].permanent
         if impact.at and impact.at[-1] == now:
             impact.offset[-1] = offset
         else:
             impact.at.append(now)
             impact.offset.append(offset)
-        self._exchange.changes.books.add(column)
-
-    def _tell(self, order: Order) -> None:
-        self._exchange.changes.events.append(OrderChanged.of(order))
+        self.exchange.changes.books.add(column)

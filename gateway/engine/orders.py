@@ -12,6 +12,9 @@ SUBMITTED = "Submitted"
 FILLED = "Filled"
 CANCELLED = "Cancelled"
 INACTIVE = "Inactive"
+PARENT, TIME, TRIGGER, AUCTION, HALT = "parent", "time", "trigger", "auction", "halt"  # waits for
+CONDITION = "condition"  # waits for it too
+WATCHED = frozenset({TRIGGER, CONDITION})
 WORKING = frozenset({PRE_SUBMITTED, SUBMITTED})
 
 
@@ -21,8 +24,18 @@ class Order:
 
     `request` is the decoded placeOrder message, echoed in openOrder. `held` means that it waits for
     the next open, `idle` that the client has not transmitted it. `expires` is the session whose
-    close ends it (None: good till cancelled). `ahead` is the queue before it at its limit.
-    `request_text` is the request as the journal keeps it, empty until it has been written.
+    close ends it (None: good till cancelled). `request_text` is the request as the journal keeps
+    it, empty until it has been written.
+
+    `kind` is how it trades at present: a stop that was triggered has become MKT or LMT. `aux` is
+    the stop price, trailing amount or offset; `stop` the trigger in force; `percent` the trailing
+    percentage; `offset` that of a trailing stop's limit; `cap` the worst price that a pegged order
+    or an algorithm may pay, whose `limit` is the price of the moment. `auction` is open or close.
+    `starts` and `ends` are moments (0: none). `parent` is the permanent id of the order it is
+    attached to; `oca` names its one-cancels-all group. `algo` is a strategy with its window
+    `starts` to `algo_end`. `waits` says for what: parent, time, trigger, auction, halt, condition.
+    `queue` is what the background has before it at its limit: [microseconds since the open of its
+    cancellation, shares], oldest first; `shown` is what it displays; `seq` is its time priority.
     """
 
     client_id: int
@@ -41,13 +54,41 @@ class Order:
     value: int = 0
     commission: int = 0
     last_price: int = 0
-    ahead: int = 0
     held: bool = False
     idle: bool = False
     expires: date | None = None
     done_at: int = 0
     reason: str = ""
+    aux: int | None = None
+    percent: float | None = None
+    stop: int | None = None
+    offset: int | None = None
+    cap: int | None = None
+    display: int = 0
+    hidden: bool = False
+    all_or_none: bool = False
+    min_quantity: int = 0
+    outside: bool = False
+    auction: str = ""
+    parent: int = 0
+    oca: str = ""
+    oca_type: int = 3
+    starts: int = 0
+    ends: int = 0
+    algo: str = ""
+    algo_end: int = 0
+    algo_rate: float = 0.0
+    conditional: bool = False
+    waits: str = ""
+    queue: list[list[int]] = field(default_factory=list)
+    shown: int = 0
+    seq: int = 0
     request_text: str = ""
+
+    @property
+    def ahead(self) -> int:
+        """Background shares before it at its limit, cancelled ones included until they are met."""
+        return sum(size for _, size in self.queue)
 
     @property
     def remaining(self) -> int:

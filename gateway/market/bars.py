@@ -48,15 +48,14 @@ def daily_bars(market: Market, column: int, first: int, end: int, until: int) ->
     """Return daily bars of ordinals [first, end) as known at `until`; the last may be partial."""
     if end <= first:
         return []
-    impact = market.impact[column]
     whole = end
-    while whole > first and _is_touched(market, whole - 1, until, impact.at):
+    while whole > first and _is_touched(market, column, whole - 1, until):
         whole -= 1
     bars: list[Bar] = []
     if whole > first:
-        rows = market.daily(column, whole)
+        rows = market.days(column, first, whole)
         columns = (rows.open, rows.high, rows.low, rows.close, rows.volume)
-        cells = zip(*(values[first:whole].tolist() for values in columns), strict=True)
+        cells = zip(*(values.tolist() for values in columns), strict=True)
         days = market.closes.dates[first:whole]
         bars = [Bar(0, day, *cell) for day, cell in zip(days, cells, strict=True)]
     for ordinal in range(whole, end):
@@ -64,14 +63,14 @@ def daily_bars(market: Market, column: int, first: int, end: int, until: int) ->
     return bars
 
 
-def _is_touched(market: Market, ordinal: int, until: int, impact: list[int]) -> bool:
-    close = market.span(ordinal).close
+def _is_touched(market: Market, column: int, ordinal: int, until: int) -> bool:
+    close, impact = market.hours(column, ordinal).close, market.impact[column].at
     return close > until or bool(impact and impact[0] <= close)
 
 
 def intraday_bars(market: Market, column: int, ordinal: int, until: int, seconds: int) -> list[Bar]:
     """Return one session's bars of `seconds` each, aligned to the clock, up to `until`."""
-    span = market.span(ordinal)
+    span = market.hours(column, ordinal)
     opened = new_york(span.open)
     offset = (opened.hour * 60 + opened.minute) * 60
 
@@ -110,7 +109,7 @@ def _merge(
     grouping: tuple[Group, int],
 ) -> list[Bar]:
     group, grain = grouping
-    span = market.span(ordinal)
+    span = market.hours(column, ordinal)
     rows = _session_rows(market, column, ordinal, until, grain)
     if not len(rows.start):
         return []
@@ -130,14 +129,14 @@ def _merge(
 
 
 def _session_rows(market: Market, column: int, ordinal: int, until: int, grain: int) -> _Rows:
-    span, digits = market.span(ordinal), 2 if ordinal >= market.closes.real else 6
+    span, digits = market.hours(column, ordinal), market.digits(column, ordinal)
     done = span.second(until)
     minutes = done // MINUTE if grain == MINUTE else 0
     matrix, volumes, _ = market.minutes(column, ordinal)
     points = matrix.points[0]
     whole = _Rows(
         np.arange(minutes, dtype=np.int64) * MINUTE,
-        points[:minutes],
+        matrix.opens[0, :minutes],
         matrix.high[0, :minutes],
         matrix.low[0, :minutes],
         points[1 : minutes + 1],
@@ -179,3 +178,22 @@ def _with_impact(market: Market, column: int, span: Span, rows: _Rows, digits: i
         close,
         rows.volume,
     )
+
+
+def second_bar(market: Market, column: int, span: Span, first: int, end: int) -> Bar:
+    """Return the bar over seconds [first, end) of a session, client impact included."""
+    ordinal = market.closes.ordinal(span.date)
+    path, digits = market.path(column, ordinal), market.digits(column, ordinal)
+    mids = np.round(path.mid[first : end + 1], digits)
+    rows = _Rows(
+        np.array([first], dtype=np.int64),
+        mids[:1],
+        mids.max(keepdims=True),
+        mids.min(keepdims=True),
+        mids[-1:],
+        path.volume[first + 1 : end + 1].sum(keepdims=True),
+    )
+    rows = _with_impact(market, column, span, rows, digits)
+    cells = (rows.open, rows.high, rows.low, rows.close, rows.volume)
+    opened, high, low, close, volume = (values[0].item() for values in cells)
+    return Bar(span.open + first * SECOND, span.date, opened, high, low, close, volume)

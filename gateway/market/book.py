@@ -1,17 +1,21 @@
-"""The order book of one instrument as a taker and a resting order meet it.
+"""The order book of one instrument as a taker and a resting order meet it, in price-time priority.
 
-The undisturbed book comes from a SecondPath. Client trades disturb it: shares taken leave holes
-that refill, recent signed flow moves the mid for a while, and a part of every move stays (Almgren,
-Thum, Hauptmann & Li, 2005, equations 3 and 4: permanent impact linear, temporary impact a power of
-3/5). Everything is a function of the path, the time and the trades so far; prices are whole cents.
+The touch follows a SecondPath, the orders behind it come from a Flow. A touch that is about to give
+way is thin and the other thick, so that order flow moves the price (Cont, Kukanov & Stoikov, 2014).
+Client trades disturb the book: shares taken leave holes that refill, recent signed flow moves the
+mid for a while, and a part of every move stays (Almgren, Thum, Hauptmann & Li, 2005, equations 3
+and 4: permanent impact linear, temporary impact a power of 3/5). Everything is a function of the
+path, the time and the trades so far, whoever watches; prices are whole cents (`units` a dollar).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import exp, floor
+from typing import NamedTuple
 
-from gateway.market.seconds import LEVELS, SecondPath
+from gateway.market.flow import Flow, Resting, mixed, moments, split
+from gateway.market.seconds import SecondPath
 from gateway.timeline import SECOND, Span
 
 PERMANENT = 0.314
@@ -19,7 +23,9 @@ TEMPORARY = 0.142
 TEMPORARY_POWER = 0.6
 REFILL_SECONDS = 5.0
 FLOW_SECONDS = 60.0
-ENDLESS = 10**12
+LEVELS = 10
+LOT = 100
+LOOK_BACK = 300  # seconds in which the last trade is looked for
 DEEPEST = 500  # levels below the touch that a taker can reach
 
 
@@ -59,6 +65,15 @@ class Top:
     ask_size: int
 
 
+class Trade(NamedTuple):
+    """One background trade: when, at what price (cents), shares, and whether a buyer began it."""
+
+    at: int
+    price: int
+    size: int
+    buy: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Day:
     """The session so far: prices in cents, volume in shares."""
@@ -70,15 +85,28 @@ class Day:
 
 
 class Book:
-    """One instrument's book through one session."""
+    """One instrument's book through one session.
 
-    def __init__(self, span: Span, path: SecondPath, vol: float, state: Disturbance) -> None:
+    `own` are the clients' shown resting orders: (buy, cents, shares).
+    """
+
+    def __init__(
+        self,
+        span: Span,
+        path: SecondPath,
+        vol: float,
+        state: Disturbance,
+        units: int = 100,
+    ) -> None:
         self.span = span
         self.path = path
         self.state = state
+        self.own: list[tuple[bool, int, int]] = []
+        self.units = units
         self._vol = vol
         self._day_volume = max(int(path.traded[-1]), 1)
         self._minute_volume = max(self._day_volume / span.minutes, 1.0)
+        self._flow = Flow(path.flow_key, path.typical)
 
     def mid(self, at: int) -> float:
         """Return the mid in USD, impact included."""
@@ -88,66 +116,144 @@ class Book:
         return float(self.path.mid[second]) * exp(self.state.permanent + self._temporary(flow))
 
     def _temporary(self, flow: float) -> float:
+        if not flow:
+            return 0.0
         size = TEMPORARY * self._vol * (abs(flow) / self._minute_volume) ** TEMPORARY_POWER
         return size if flow > 0 else -size
 
-    def _outer(self, at: int) -> tuple[int, int]:
+    def _outer(self, at: int) -> tuple[int, int, float]:
+        """Return the touch, and in [0, 1) how near the mid is to lifting it by one tick."""
         spread = int(self.path.spread[self.span.second(at)])
-        bid = max(floor(self.mid(at) * 100.0 - spread / 2 + 0.5), 1)
-        return bid, bid + spread
+        exact = self.mid(at) * self.units - spread / 2 + 0.5
+        bid = max(floor(exact), 1)
+        return bid, bid + spread, min(max(exact - bid, 0.0), 1.0)
 
-    def _levels(self, at: int, buy: bool) -> list[tuple[int, int]]:
-        bid, ask = self._outer(at)
-        sizes = self.path.level_sizes(self.span.second(at), buy)
+    def touch(self, at: int) -> tuple[int, int]:
+        """Return the background's best bid and ask in cents, holes by client trades aside."""
+        return self._outer(at)[:2]
+
+    def _resting(self, at: int, bid_side: bool, price: int, near: float | None) -> list[Resting]:
+        """Return the background's orders at a price; `near` is given at the touch only."""
+        orders = self._flow.queue(bid_side, price, at - self.span.open)
+        if near is None:
+            return orders
+        keep = 0.35 + 0.65 * (near if bid_side else 1.0 - near)
+        return [order for order in orders if order.shy <= keep]
+
+    def _levels(self, at: int, buy: bool, rows: int = LEVELS) -> list[tuple[int, int]]:
+        """Return (cents, shares) of the background that a taker (`buy`) meets, best first."""
+        bid, ask, near = self._outer(at)
         gone = self._gone(at, buy)
         levels: list[tuple[int, int]] = []
-        for place, size in enumerate(sizes):
+        price, step = (ask, 1) if buy else (bid, -1)
+        for place in range(LEVELS):
+            if price < 1:
+                break
+            orders = self._resting(at, not buy, price, None if place else near)
+            size = sum(order.size for order in orders)
             left, gone = max(size - gone, 0), max(gone - size, 0)
-            price = ask + place if buy else bid - place
-            if left and price > 0:
+            if left:
                 levels.append((price, left))
+                if len(levels) == rows:
+                    break
+            price += step
         if not levels:
-            price = ask + LEVELS if buy else max(bid - LEVELS, 1)
-            levels.append((price, sizes[-1]))
+            levels.append((max(price, 1), LOT))
         return levels
 
     def _gone(self, at: int, buy: bool) -> int:
-        elapsed = max(at - self.state.at, 0) / SECOND
         taken = self.state.taken_ask if buy else self.state.taken_bid
-        return floor(taken * exp(-elapsed / REFILL_SECONDS))
+        if not taken:
+            return 0
+        return floor(taken * exp(-max(at - self.state.at, 0) / SECOND / REFILL_SECONDS))
 
     def top(self, at: int) -> Top:
-        """Return the best bid and offer at a moment inside the session."""
-        second = self.span.second(at)
-        bid, ask = self._outer(at)
-        bid_size, ask_size = int(self.path.bid_size[second]), int(self.path.ask_size[second])
-        if (gone := self._gone(at, buy=True)) >= ask_size:
-            ask, ask_size = self._levels(at, buy=True)[0]
-        else:
-            ask_size -= gone
-        if (gone := self._gone(at, buy=False)) >= bid_size:
-            bid, bid_size = self._levels(at, buy=False)[0]
-        else:
-            bid_size -= gone
+        """Return the best bid and offer, clients' shown orders included."""
+        (bid, bid_size), (ask, ask_size) = self.depth(at, True, 1)[0], self.depth(at, False, 1)[0]
         return Top(bid, ask, bid_size, ask_size)
 
     def depth(self, at: int, buy_side: bool, rows: int) -> list[tuple[int, int]]:
-        """Return up to `rows` (cents, shares) of the resting bids or offers, best first."""
-        return self._levels(at, buy=not buy_side)[:rows]
+        """Return up to `rows` (cents, shares) of the bids or offers, best first.
+
+        Clients' shown orders are part of it.
+        """
+        levels = self._levels(at, not buy_side, rows)
+        mine = [(price, shown) for side, price, shown in self.own if side == buy_side and shown]
+        if not mine:
+            return levels
+        sizes = dict(levels)
+        for price, shown in mine:
+            sizes[price] = sizes.get(price, 0) + shown
+        return sorted(sizes.items(), reverse=buy_side)[:rows]
+
+    def queue(self, at: int, buy: bool, limit: int) -> list[list[int]]:
+        """Return the background's orders before a new one at `limit` cents, oldest first.
+
+        Each is [microseconds since the open at which it is cancelled, shares].
+        """
+        bid, ask, near = self._outer(at)
+        best = bid if buy else ask
+        if (limit > best) if buy else (limit < best):
+            return []
+        orders = self._resting(at, buy, limit, near if limit == best else None)
+        gone = self._gone(at, not buy) if limit == best else 0
+        queue: list[list[int]] = []
+        for order in orders:
+            left, gone = max(order.size - gone, 0), max(gone - order.size, 0)
+            if left:
+                queue.append([order.goes, left])
+        return queue
+
+    def trades(self, since: int, until: int) -> list[Trade]:
+        """Return the background's trades after `since` and up to `until`, oldest first."""
+        first = max((since - self.span.open) // SECOND, 0)
+        last = min((until - self.span.open) // SECOND, self.span.seconds - 1)
+        return [
+            trade
+            for second in range(first, last + 1)
+            for trade in self._second_trades(second)
+            if since < trade.at <= until
+        ]
+
+    def _second_trades(self, second: int) -> list[Trade]:
+        volume, sold = int(self.path.volume[second + 1]), int(self.path.sold[second + 1])
+        if volume <= 0:
+            return []
+        start = self.span.open + second * SECOND
+        bid, ask = self.touch(start)
+        bits = mixed(self.path.flow_key, second, 77)
+        parts = [(bid, size, False) for size in split(sold, bits)]
+        parts += [(ask, size, True) for size in split(volume - sold, bits >> 24)]
+        if bits >> 60 & 1:
+            parts.reverse()
+        return [
+            Trade(start + offset, price, size, buy)
+            for offset, (price, size, buy) in zip(moments(len(parts), bits), parts, strict=True)
+        ]
 
     def last(self, at: int) -> tuple[int, int]:
         """Return the price in cents and the shares of the last background trade."""
         second = self.span.second(at)
         if second == self.span.seconds:
-            return max(round(self.mid(at) * 100.0), 1), 100
-        bid, ask = self._outer(at)
-        size = max(int(self.path.volume[second]) // 4 // 100 * 100, 100)
-        return (bid if self.path.last_is_bid[second] else ask), size
+            return max(round(self.mid(at) * self.units), 1), 100
+        for earlier in range(second, max(second - LOOK_BACK, -1), -1):
+            found = [trade for trade in self._second_trades(earlier) if trade.at <= at]
+            if found:
+                return found[-1].price, found[-1].size
+        return self.touch(at)[0], 100
+
+    def traded_range(self, second: int) -> tuple[int, int] | None:
+        """Return the lowest and highest trade (cents) of the second that ends at `second`."""
+        volume, sold = int(self.path.volume[second]), int(self.path.sold[second])
+        if volume <= 0:
+            return None
+        bid, ask = self.touch(self.span.open + second * SECOND)
+        return (bid if sold else ask), (ask if volume > sold else bid)
 
     def day(self, at: int) -> Day:
         """Return the session's open, high, low and volume so far, at the present impact."""
         second = self.span.second(at)
-        scale = exp(self.state.permanent) * 100.0
+        scale = exp(self.state.permanent) * self.units
         return Day(
             open=max(round(float(self.path.mid[0]) * scale), 1),
             high=max(round(float(self.path.high[second]) * scale), 1),
@@ -162,7 +268,7 @@ class Book:
         the book goes on, one tick at a time, with the size of the last.
         """
         fills: list[tuple[int, int]] = []
-        bid, ask = self._outer(at)
+        bid, ask = self.touch(at)
         if limit is not None and (limit < ask if buy else limit > bid):
             return fills
         levels = self._levels(at, buy)
@@ -198,45 +304,16 @@ class Book:
         self.state.decay_to(at)
         self._press(0.5 * (shares if buy else -shares))
 
+    def press(self, at: int, signed: float) -> None:
+        """Move the price as `signed` shares traded at one price do."""
+        self.state.decay_to(at)
+        self._press(signed)
+
     def _press(self, signed: float) -> None:
         self.state.flow += signed
         self.state.permanent += PERMANENT * self._vol * signed / self._day_volume * 0.5
-
-    def ahead(self, at: int, buy: bool, limit: int) -> int:
-        """Return the shares that stand before a new resting order at `limit` cents."""
-        bid, ask = self._outer(at)
-        if abs(limit - (bid if buy else ask)) > LEVELS:
-            return 0
-        for price, size in self._levels(at, buy=not buy):
-            if price == limit:
-                return size
-        return 0
-
-    def touch(self, at: int) -> tuple[int, int]:
-        """Return the background's best bid and ask in cents, holes by client trades aside."""
-        return self._outer(at)
 
     def second_flow(self, second: int, buy: bool) -> int:
         """Return the background volume of one second that trades against resting bids (buy)."""
         sold = int(self.path.sold[second])
         return sold if buy else int(self.path.volume[second]) - sold
-
-
-def reaching(
-    touch: tuple[int, int], buy: bool, limit: int, ahead: int, flow: int
-) -> tuple[int, int]:
-    """Return (shares that reach a resting order within one second, queue left before it).
-
-    `touch` is the best bid and ask at the end of that second and `flow` its volume that trades on
-    the order's side. A market that has moved through the limit fills all; at the limit, the queue
-    before the order goes first; an order that betters the market is served at once.
-    """
-    bid, ask = touch
-    if (ask <= limit) if buy else (bid >= limit):
-        return ENDLESS, 0
-    best = bid if buy else ask
-    if (limit < best) if buy else (limit > best):
-        return 0, ahead
-    if limit != best:
-        return flow, 0
-    return max(flow - ahead, 0), max(ahead - flow, 0)

@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from gateway.market.derived import Series, derived_series
 from gateway.market.randomness import key_of, uniform_rows
-from gateway.market.universe import INSTRUMENTS
+from gateway.market.universe import INSTRUMENTS, REAL
 from gateway.timeline import span_after
 from models.domain.errors import InvalidInput
 
@@ -46,7 +47,8 @@ def sample_path() -> Path:
 class Closes:
     """Closing prices and volatilities of every instrument, session by session.
 
-    A session's ordinal is its place since 1990-01-02. Columns follow `INSTRUMENTS`.
+    Ordinals count sessions since 1990-01-02. Columns follow `INSTRUMENTS`; the first `REAL`
+    have real closes, the others are derived from them and the seed.
     """
 
     def __init__(self, seed: int) -> None:
@@ -57,6 +59,7 @@ class Closes:
         self._closes = list(closes)
         self._vols = _volatilities(self._real_returns)
         self._block_row = 0
+        self._derived: dict[int, Series] = {}
 
     @property
     def last_real(self) -> date:
@@ -82,16 +85,34 @@ class Closes:
         return bisect_right(self.dates, day)
 
     def close(self, ordinal: int, column: int) -> float:
-        """Return a close in USD."""
+        """Return a close in the instrument's currency."""
+        if column >= REAL:
+            return float(self._series(column, ordinal + 1).closes[ordinal])
         return float(self._closes[ordinal][column])
 
     def column(self, column: int, first: int, end: int) -> NDArray[np.float64]:
         """Return the closes of one instrument over ordinals [first, end)."""
+        if column >= REAL:
+            return self._series(column, end).closes[first:end]
         return np.array([row[column] for row in self._closes[first:end]])
 
     def vols(self, column: int, first: int, end: int) -> NDArray[np.float64]:
         """Return daily log-return volatilities over ordinals [first, end)."""
+        if column >= REAL:
+            return self._series(column, end).vols[first:end]
         return np.array([row[column] for row in self._vols[first:end]])
+
+    def is_adjusted(self, column: int, ordinal: int) -> bool:
+        """Say whether a session's prices are adjusted history, off the tick."""
+        return column < REAL and ordinal < self.real
+
+    def _series(self, column: int, end: int) -> Series:
+        series = self._derived.get(column)
+        if series is None or len(series.closes) < end:
+            companies = np.array(list(self._closes))
+            series = derived_series(INSTRUMENTS[column], self._seed, companies, self.real - 1)
+            self._derived[column] = series
+        return series
 
     def _draw_next(self) -> None:
         day = span_after(self.dates[-1]).date
@@ -111,7 +132,7 @@ def _read(path: Path) -> tuple[list[date], NDArray[np.float64]]:
     with gzip.open(path, "rt", newline="") as stream:
         rows = csv.reader(stream)
         header = next(rows)
-        columns = [header.index(instrument.symbol) for instrument in INSTRUMENTS]
+        columns = [header.index(instrument.symbol) for instrument in INSTRUMENTS[:REAL]]
         dates: list[date] = []
         closes: list[list[float]] = []
         for row in rows:

@@ -22,9 +22,8 @@ FULL_DAY = 390
 GAP_SHARE = 0.35  # of the day's return that happens overnight
 GAP_NOISE = 0.30  # of a daily volatility
 DAY_SHARE = 0.80  # of a daily volatility that is spent inside the session
+ROUND_THE_CLOCK = 1425  # minutes of a forex day, 17:15 to 17:00
 HEAD = 4
-PATH_WIDTH = HEAD + 3 * FULL_DAY + 2  # a multiple of four
-VOLUME_WIDTH = FULL_DAY + 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +31,18 @@ class MinuteMatrix:
     """Minute bars of some sessions of one instrument, all of one length.
 
     `points` is (rows, minutes + 1) in USD from open to close; `high` and `low` are (rows, minutes).
+    `open` (rows, minutes) is where each minute starts, when not where the one before it ended.
     """
 
     points: NDArray[np.float64]
     high: NDArray[np.float64]
     low: NDArray[np.float64]
+    open: NDArray[np.float64] | None = None
+
+    @property
+    def opens(self) -> NDArray[np.float64]:
+        """The first price of each minute, shape (rows, minutes)."""
+        return self.points[:, :-1] if self.open is None else self.open
 
 
 @lru_cache(maxsize=8)
@@ -47,11 +53,22 @@ def u_shape(minutes: int, edge: float = 2.2, floor: float = 0.6) -> NDArray[np.f
     return shape / shape.sum()
 
 
-def round_price(prices: NDArray[np.float64], cents: bool) -> NDArray[np.float64]:
-    """Round to cents, or (adjusted history) to 1/100 of a cent and finer below ten dollars."""
-    if cents:
+def round_price(prices: NDArray[np.float64], tick: float) -> NDArray[np.float64]:
+    """Round to a tick, or (0: adjusted history) to 1/100 of a cent, finer below ten dollars."""
+    if tick == 0.01:
         return np.maximum(np.round(prices, 2), 0.01)
+    if tick:
+        return np.round(np.maximum(np.round(prices / tick), 1.0) * tick, 6)
     return np.where(prices >= 10.0, np.round(prices, 4), np.round(prices, 6))
+
+
+def longest_day(minutes: int) -> int:
+    """Return the full length of days like one of `minutes`: a stock's or a forex day."""
+    return FULL_DAY if minutes <= FULL_DAY else ROUND_THE_CLOCK
+
+
+def _whole(width: int) -> int:
+    return (width + 3) // 4 * 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +76,7 @@ class Days:
     """Consecutive sessions of one instrument, all of one length, from which paths are drawn.
 
     `key` names the random stream and `first` the ordinal of row 0. `previous`, `closes` (USD) and
-    `vols` (daily, log) have shape (rows,). `cents` says that prices lie on whole cents.
+    `vols` (daily, log) have shape (rows,). `tick` is the grid of prices (0: adjusted history).
     """
 
     key: int
@@ -68,13 +85,18 @@ class Days:
     closes: NDArray[np.float64]
     vols: NDArray[np.float64]
     minutes: int = FULL_DAY
-    cents: bool = False
+    tick: float = 0.0
 
-    def row(self, place: int, minutes: int, cents: bool) -> Days:
+    @property
+    def longest(self) -> int:
+        """The minutes of a full day, for which the random stream has room."""
+        return longest_day(self.minutes)
+
+    def row(self, place: int, minutes: int, tick: float) -> Days:
         """Return one session on its own."""
         one = slice(place, place + 1)
         inputs = (self.previous[one], self.closes[one], self.vols[one])
-        return Days(self.key, self.first + place, *inputs, minutes, cents)
+        return Days(self.key, self.first + place, *inputs, minutes, tick)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +111,9 @@ class _LogPaths:
 def _log_paths(days: Days) -> _LogPaths:
     from scipy.special import ndtri
 
-    rows, minutes = len(days.closes), days.minutes
-    uniforms = uniform_rows(key_of(days.key, "path"), days.first, rows, PATH_WIDTH)
+    rows, minutes, full = len(days.closes), days.minutes, days.longest
+    width = _whole(HEAD + 3 * full)
+    uniforms = uniform_rows(key_of(days.key, "path"), days.first, rows, width)
     ending, started = np.log(days.closes), np.log(days.previous)
     gap_noise = GAP_NOISE * days.vols * np.clip(ndtri(uniforms[:, 0]), -3, 3)
     opening = started + GAP_SHARE * (ending - started) + gap_noise
@@ -109,8 +132,8 @@ def _log_paths(days: Days) -> _LogPaths:
     points[:, -1] = ending
     start, moved = points[:, :-1], np.diff(points, axis=1)
     doubled = 2.0 * share[None, :] * (scale**2)[:, None]
-    ups = uniforms[:, HEAD + FULL_DAY : HEAD + FULL_DAY + minutes]
-    downs = uniforms[:, HEAD + 2 * FULL_DAY : HEAD + 2 * FULL_DAY + minutes]
+    ups = uniforms[:, HEAD + full : HEAD + full + minutes]
+    downs = uniforms[:, HEAD + 2 * full : HEAD + 2 * full + minutes]
     return _LogPaths(
         points,
         start + _reach(ups, doubled, moved, 1.0),
@@ -140,14 +163,14 @@ def _reach(
 
 def minute_matrix(days: Days) -> MinuteMatrix:
     """Return the minute bars of sessions; a row depends on its own inputs and ordinal only."""
-    paths, cents = _log_paths(days), days.cents
-    points = round_price(np.exp(paths.points), cents)
+    paths, tick = _log_paths(days), days.tick
+    points = round_price(np.exp(paths.points), tick)
     points[:, -1] = days.closes
     start, end = points[:, :-1], points[:, 1:]
     return MinuteMatrix(
         points,
-        np.maximum(round_price(np.exp(paths.high), cents), np.maximum(start, end)),
-        np.minimum(round_price(np.exp(paths.low), cents), np.minimum(start, end)),
+        np.maximum(round_price(np.exp(paths.high), tick), np.maximum(start, end)),
+        np.minimum(round_price(np.exp(paths.low), tick), np.minimum(start, end)),
     )
 
 
@@ -158,10 +181,10 @@ def day_ranges(
 
     Rounding does not change the order of prices, so that the extremes are found before it.
     """
-    paths, cents, closes = _log_paths(days), days.cents, days.closes
-    opened = round_price(np.exp(paths.points[:, 0]), cents)
-    high = round_price(np.exp(paths.high.max(axis=1)), cents)
-    low = round_price(np.exp(paths.low.min(axis=1)), cents)
+    paths, tick, closes = _log_paths(days), days.tick, days.closes
+    opened = round_price(np.exp(paths.points[:, 0]), tick)
+    high = round_price(np.exp(paths.high.max(axis=1)), tick)
+    low = round_price(np.exp(paths.low.min(axis=1)), tick)
     high = np.maximum(np.maximum(high, opened), closes)
     return opened, high, np.minimum(np.minimum(low, opened), closes)
 
@@ -178,7 +201,8 @@ def day_volumes(days: Days, typical: int) -> NDArray[np.int64]:
 
 def minute_volumes(key: int, ordinal: int, day_volume: int, minutes: int) -> NDArray[np.int64]:
     """Split a session's volume over its minutes: U-shaped, noisy, summing to it exactly."""
-    uniforms = uniform_rows(key_of(key, "minute-volume"), ordinal, 1, VOLUME_WIDTH)[0, :minutes]
+    width = _whole(longest_day(minutes))
+    uniforms = uniform_rows(key_of(key, "minute-volume"), ordinal, 1, width)[0, :minutes]
     weights = u_shape(minutes, edge=2.8, floor=0.7) * (0.35 - 0.65 * np.log(uniforms))
     return split_exactly(day_volume, weights)
 

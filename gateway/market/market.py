@@ -13,41 +13,18 @@ import numpy as np
 
 from gateway.market.book import Book, Disturbance
 from gateway.market.closes import Closes
-from gateway.market.intraday import (
-    FULL_DAY,
-    Days,
-    MinuteMatrix,
-    day_ranges,
-    day_volumes,
-    minute_matrix,
-    minute_volumes,
-)
+from gateway.market.intraday import MinuteMatrix
 from gateway.market.randomness import key_of
 from gateway.market.seconds import SecondPath, second_path
+from gateway.market.source import DailyBars, Simulated, Source, joined
 from gateway.market.universe import INSTRUMENTS
-from gateway.timeline import Span, current_span, span_on
+from gateway.timeline import Span, current_span, forex_span, new_york, running_span, span_on
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SENTENCE = (
-    "daily closes of 20 US stocks from 1990-01-02 to 2022-12-28 are real (skfolio's S&P 500 "
-    "sample); everything inside a day, all volumes, spreads and depth, and every session after "
-    "2022-12-28 are simulated around them from the seed"
-)
-CHUNK = 256
-KEPT_PATHS = 64
-
-
-@dataclass(frozen=True, slots=True)
-class DailyBars:
-    """Daily bars by ordinal: open, high, low, close in USD and volume in shares."""
-
-    open: NDArray[np.float64]
-    high: NDArray[np.float64]
-    low: NDArray[np.float64]
-    close: NDArray[np.float64]
-    volume: NDArray[np.int64]
+BLOCK = 32  # sessions that are made together
+KEPT_PATHS = 128
 
 
 @dataclass(slots=True)
@@ -68,17 +45,21 @@ class Impact:
 class Market:
     """Prices of the universe: past bars, and the book of the running session.
 
-    All of it is a function of the seed, the time and the disturbances that client trades have left.
-    `daily` belongs to one thread; the rest may be called from that one and the loop's.
+    All of it is a function of the source, the time and the disturbances that client trades have
+    left. Bars, paths and new books may be asked for from any thread; kept books are the loop's.
     """
 
-    def __init__(self, seed: int, closes: Closes | None = None) -> None:
+    def __init__(
+        self, seed: int, closes: Closes | None = None, source: Source | None = None
+    ) -> None:
         self.seed = seed
-        self.closes = closes or Closes(seed)
+        self.source = source or Simulated(seed, closes or Closes(seed))
+        self.closes = self.source.closes
+        self.name = "simulated"  # what `--source` was
         self.impact = [Impact() for _ in INSTRUMENTS]
         self.disturbance = [Disturbance() for _ in INSTRUMENTS]
-        self._keys = [key_of(seed, instrument.symbol) for instrument in INSTRUMENTS]
-        self._daily: dict[int, DailyBars] = {}
+        self._keys = [key_of(seed, instrument.local_symbol) for instrument in INSTRUMENTS]
+        self._daily: dict[tuple[int, int], DailyBars] = {}
         self._paths: OrderedDict[tuple[int, int], SecondPath] = OrderedDict()
         self._books: dict[int, Book] = {}
         self._lock = threading.Lock()
@@ -90,6 +71,29 @@ class Market:
             raise KeyError(self.closes.dates[ordinal])
         return span
 
+    def span_running(self, at: int) -> Span | None:
+        """Return the stock session that runs at a moment, or None."""
+        return running_span(at)
+
+    def hours(self, column: int, ordinal: int) -> Span:
+        """Return when an instrument trades in a session: forex from the evening before."""
+        if INSTRUMENTS[column].sec_type == "CASH":
+            return forex_span(self.closes.dates[ordinal])
+        return self.span(ordinal)
+
+    def last_span(self, column: int, at: int) -> Span | None:
+        """Return the last session of an instrument that has ended, or None before the first."""
+        place = min(self.ordinals_before(new_york(at).date()) + 1, len(self.closes.dates)) - 1
+        while place >= 0 and self.hours(column, place).close > at:
+            place -= 1
+        return self.hours(column, place) if place >= 0 else None
+
+    def digits(self, column: int, ordinal: int) -> int:
+        """Return the decimal places of a session's prices."""
+        if self.closes.is_adjusted(column, ordinal):
+            return 6
+        return INSTRUMENTS[column].digits
+
     def book(self, column: int, at: int) -> Book:
         """Return the book of the session that runs at (or opens next after) a moment."""
         return self.book_of(column, current_span(at))
@@ -98,11 +102,18 @@ class Market:
         """Return the book of a session; the last one asked for is kept."""
         book = self._books.get(column)
         if book is None or book.span != span:
-            ordinal = self.closes.ordinal(span.date)
-            vol = float(self.closes.vols(column, ordinal, ordinal + 1)[0])
-            book = Book(span, self.path(column, ordinal), vol, self.disturbance[column])
+            book = self.new_book(column, span, self.disturbance[column])
             self._books[column] = book
         return book
+
+    def new_book(self, column: int, span: Span, state: Disturbance) -> Book:
+        """Return a book of any session, disturbed by `state` alone."""
+        ordinal = self.closes.ordinal(span.date)
+        vol = float(self.closes.vols(column, ordinal, ordinal + 1)[0])
+        recorded = self.source.book(column, span, state, vol)
+        if recorded is not None:
+            return recorded
+        return Book(span, self.path(column, ordinal), vol, state, INSTRUMENTS[column].units)
 
     def path(self, column: int, ordinal: int) -> SecondPath:
         """Return the undisturbed one-second market of a session."""
@@ -110,8 +121,10 @@ class Market:
             if found := self._paths.get((column, ordinal)):
                 self._paths.move_to_end((column, ordinal))
                 return found
-        matrix, volumes, vol = self.minutes(column, ordinal)
-        found = second_path(self._keys[column], ordinal, matrix, volumes, vol)
+        found = self.source.path(column, ordinal)
+        if found is None:
+            matrix, volumes, vol = self.minutes(column, ordinal)
+            found = second_path(self._keys[column], ordinal, matrix, volumes, vol)
         with self._lock:
             self._paths[column, ordinal] = found
             while len(self._paths) > KEPT_PATHS:
@@ -120,59 +133,40 @@ class Market:
 
     def minutes(self, column: int, ordinal: int) -> tuple[MinuteMatrix, NDArray[np.int64], float]:
         """Return a session's undisturbed minute bars, minute volumes and daily volatility."""
-        span, cents = self.span(ordinal), ordinal >= self.closes.real
-        days = self._days(column, ordinal, ordinal + 1).row(0, span.minutes, cents)
-        total = int(day_volumes(days, INSTRUMENTS[column].volume)[0])
-        volumes = minute_volumes(days.key, ordinal, total, span.minutes)
-        return minute_matrix(days), volumes, float(days.vols[0])
+        return self.source.minutes(column, ordinal, self.hours(column, ordinal).minutes)
 
     def daily(self, column: int, count: int) -> DailyBars:
-        """Return undisturbed daily bars of ordinals [0, count), drawn once and kept."""
-        have = self._daily.get(column)
+        """Return undisturbed daily bars of ordinals [0, count)."""
+        return self.days(column, 0, count)
+
+    def days(self, column: int, first: int, end: int) -> DailyBars:
+        """Return undisturbed daily bars of ordinals [first, end), made once and kept by blocks."""
+        parts: list[DailyBars] = []
+        for number in range(first // BLOCK, (max(end, first + 1) - 1) // BLOCK + 1):
+            start = number * BLOCK
+            rows = self._block(column, number, min(end - start, BLOCK))
+            parts.append(rows.cut(max(first - start, 0), min(end - start, BLOCK)))
+        return joined(parts)
+
+    def _block(self, column: int, number: int, wanted: int) -> DailyBars:
+        """Return at least the first `wanted` sessions of a block."""
+        have = self._daily.get((column, number))
         done = 0 if have is None else len(have.close)
-        if have is None or done < count:
-            parts = [] if have is None else [have]
-            for first in range(done, count, CHUNK):
-                parts.append(self._daily_rows(column, first, min(first + CHUNK, count)))
-            have = _joined(parts)
-            self._daily[column] = have
+        if have is None or done < wanted:
+            start = number * BLOCK
+            lengths = [self.hours(column, start + row).minutes for row in range(done, wanted)]
+            more = self.source.days(column, start + done, lengths)
+            have = more if have is None else joined([have, more])
+            self._daily[column, number] = have
         return have
 
     def close_cents(self, column: int, ordinal: int) -> int:
         """Return the closing price of a session in whole cents, client impact included."""
+        if ordinal < 0:  # before the first session of a replayed file
+            return max(round(float(self.days(column, 0, 1).open[0]) * 100.0), 1)
         offset = self.impact[column].offset_at(self.span(ordinal).close)
         return max(round(self.closes.close(ordinal, column) * exp(offset) * 100.0), 1)
-
-    def _days(self, column: int, first: int, end: int) -> Days:
-        before = self.closes.column(column, max(first - 1, 0), end)
-        closes = before[-(end - first) :]
-        previous = before[: end - first] if first else np.concatenate((before[:1], before[:-1]))
-        vols = self.closes.vols(column, first, end)
-        real = end <= self.closes.real
-        return Days(self._keys[column], first, previous, closes, vols, FULL_DAY, not real)
-
-    def _daily_rows(self, column: int, first: int, end: int) -> DailyBars:
-        days = self._days(column, first, end)
-        opened, high, low = day_ranges(days)
-        for row in range(end - first):
-            minutes = self.span(first + row).minutes
-            cents = first + row >= self.closes.real
-            if minutes != FULL_DAY or cents != days.cents:
-                ranges = day_ranges(days.row(row, minutes, cents))
-                opened[row : row + 1], high[row : row + 1], low[row : row + 1] = ranges
-        volume = day_volumes(days, INSTRUMENTS[column].volume)
-        return DailyBars(opened, high, low, days.closes, volume)
 
     def ordinals_before(self, day: date) -> int:
         """Return how many sessions there are up to and including a New York date."""
         return self.closes.ordinals_up_to(day)
-
-
-def _joined(parts: list[DailyBars]) -> DailyBars:
-    return DailyBars(
-        np.concatenate([part.open for part in parts]),
-        np.concatenate([part.high for part in parts]),
-        np.concatenate([part.low for part in parts]),
-        np.concatenate([part.close for part in parts]),
-        np.concatenate([part.volume for part in parts]),
-    )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
 from gateway.codec.framing import FrameError, FrameReader, frame, tokens_of
 from gateway.codec.messages import Out, message
+from gateway.limits import SocketLimits
 from gateway.options import MIN_VERSION
 from gateway.timeline import new_york
 
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from gateway.session.subscriptions import Subscriptions
 
 MOST_BACKLOG = 64 << 20  # bytes that a client may leave unread before it is cut off
+HANDSHAKE_SECONDS = 10.0  # wall seconds that a client has to say which versions it speaks
 BUSY_BACKLOG = 256 << 10  # bytes beyond which market data waits
 
 log = logging.getLogger("gateway.session")
@@ -47,12 +50,20 @@ class Host(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """One API client. `version` is the negotiated one; `client_id` is None until startApi."""
+    """One API client. `version` is the negotiated one; `client_id` is None until startApi.
+
+    Faults take hold here: `filter` sees whatever is sent, a `deaf` connection neither hears nor
+    speaks.
+    """
 
     subscriptions: Subscriptions
+    filter: Callable[[Connection, bytes], None] | None = None
+    deaf = False
 
-    def __init__(self, host: Host) -> None:
+    def __init__(self, host: Host, limits: SocketLimits | None = None) -> None:
         self._host = host
+        self._limits = limits or SocketLimits()
+        self.most_backlog = self._limits.backlog_mb << 20  # bytes that a client may leave unread
         self._transport: asyncio.Transport | None = None
         self._greeting = b""
         self._greeted = False
@@ -66,15 +77,26 @@ class Connection(asyncio.Protocol):
         """Take the socket."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        self._deadline = self._loop.call_later(self._limits.handshake_seconds, self._too_slow)
         self._host.joined(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the socket."""
         self._transport = None
+        self._deadline.cancel()
         self._host.left(self)
+
+    def _too_slow(self) -> None:
+        if not self.version:
+            log.warning(
+                "closing a connection: no handshake in %g s", self._limits.handshake_seconds
+            )
+            self.abort()
 
     def data_received(self, data: bytes) -> None:
         """Cut what arrived into messages and work them."""
+        if self.deaf:
+            return
         try:
             if not self._greeted:
                 data = self._greet(data)
@@ -110,11 +132,18 @@ class Connection(asyncio.Protocol):
             )
         self.version = version
         stamp = f"{new_york(self._host.now):%Y%m%d %H:%M:%S %Z}"
-        self.send(frame(f"{version}\0{stamp}\0".encode()))
+        self.put(frame(f"{version}\0{stamp}\0".encode()))
 
     def send(self, data: bytes) -> None:
+        """Send one or more framed messages, as far as the faults at work let them pass."""
+        if self.filter is not None and self.version:
+            self.filter(self, data)
+        else:
+            self.put(data)
+
+    def put(self, data: bytes) -> None:
         """Queue bytes; they are written together at the loop's next turn."""
-        if self._transport is None:
+        if self._transport is None or self.deaf:
             return
         if not self._out:
             self._loop.call_soon(self.write)
@@ -126,7 +155,7 @@ class Connection(asyncio.Protocol):
             data = b"".join(self._out)
             self._out.clear()
             self._transport.write(data)
-            if self.backlog > MOST_BACKLOG:
+            if self.backlog > self.most_backlog:
                 log.warning("cutting off client %s: it reads nothing", self.client_id)
                 self._transport.abort()
         self._out.clear()
@@ -147,6 +176,12 @@ class Connection(asyncio.Protocol):
         if self.version >= 166:
             fields.append("")
         self.send(message(Out.ERROR, *fields))
+
+    def abort(self) -> None:
+        """Cut the connection: what is queued is lost, and the client sees a reset."""
+        self._out.clear()
+        if self._transport is not None:
+            self._transport.abort()
 
     def close(self) -> None:
         """Write what is queued and close."""

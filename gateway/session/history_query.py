@@ -7,7 +7,9 @@ from datetime import date, timedelta
 from typing import Any
 
 from gateway.engine.refusal import Refused
+from gateway.market.bars import Bar
 from gateway.market.market import Market
+from gateway.market.universe import INSTRUMENTS, Instrument
 from gateway.session.contracts import one_column
 from gateway.session.moments import parse_moment
 from gateway.timeline import SECOND, new_york
@@ -15,13 +17,24 @@ from gateway.timeline import SECOND, new_york
 Values = dict[str, Any]
 
 SIZES = {
-    **{"1 sec": 1, "5 secs": 5, "10 secs": 10, "15 secs": 15, "30 secs": 30},
+    **{"1 secs": 1, "1 sec": 1, "5 secs": 5, "10 secs": 10, "15 secs": 15, "30 secs": 30},
     **{"1 min": 60, "2 mins": 120, "3 mins": 180, "5 mins": 300, "10 mins": 600},
     **{"15 mins": 900, "20 mins": 1200, "30 mins": 1800, "1 hour": 3600, "2 hours": 7200},
     **{"3 hours": 10800, "4 hours": 14400, "8 hours": 28800},
 }
 DAILY = {"1 day": "day", "1 week": "week", "1W": "week", "1 month": "month", "1M": "month"}
 SHOWS = frozenset(("TRADES", "MIDPOINT", "BID", "ASK", "BID_ASK", "ADJUSTED_LAST"))
+VOLATILITIES = frozenset(("HISTORICAL_VOLATILITY", "OPTION_IMPLIED_VOLATILITY"))
+YIELDS = ("YIELD_BID", "YIELD_ASK", "YIELD_BID_ASK", "YIELD_LAST")
+UNSERVED = frozenset(("FEE_RATE", "REBATE_RATE", "AGGTRADES", *YIELDS))
+SERVED = {
+    "STK": SHOWS | VOLATILITIES,
+    "IND": frozenset(("TRADES", *VOLATILITIES)),
+    "CASH": frozenset(("MIDPOINT", "BID", "ASK", "BID_ASK")),
+}
+LIVE = frozenset(("TRADES", "MIDPOINT", "BID", "ASK"))
+LONGEST_SECONDS = {1: 2000, 5: 7200, 10: 14_400, 15: 14_400, 30: 28_800}
+SPREAD_BPS = 1.4
 STEPS = {"S": 1, "D": 0, "W": 7, "M": 30, "Y": 365}
 
 
@@ -37,20 +50,33 @@ class Query:
     show: str
     epoch: bool
 
+    @property
+    def column_is_forex(self) -> bool:
+        """Say whether the next day's trading begins the evening before."""
+        return INSTRUMENTS[self.column].sec_type == "CASH"
+
 
 def read_query(values: Values, now: int) -> Query:
     """Understand a reqHistoricalData; raise Refused for what cannot be meant."""
     text = values["endDateTime"].strip()
+    show = values["whatToShow"].strip().upper()
     if text and values["keepUpToDate"]:
-        raise Refused(
-            321, "Error validating request.-'bP' : cause - End date not supported with keepUpToDate"
-        )
+        raise _invalid("End date not supported with keepUpToDate")
+    if text and show == "ADJUSTED_LAST":
+        raise _invalid("End date not supported with adjusted last")
     count, _, unit = values["duration"].strip().partition(" ")
     if not count.isdigit() or not 1 <= int(count) <= 10**6 or unit not in STEPS:
-        raise Refused(
-            321,
-            "Error validating request.-'bP' : cause - Historical data query duration is invalid: "
-            "use a number, a space and one of S, D, W, M, Y",
+        raise _invalid(
+            "Historical data query duration is invalid: "
+            "use a number, a space and one of S, D, W, M, Y"
+        )
+    if unit == "S" and int(count) > 86_400:
+        raise _invalid(
+            "Historical data requests for durations longer than 86400 seconds must be made in days."
+        )
+    if unit == "D" and int(count) > 365:
+        raise _invalid(
+            "Historical data requests for durations longer than 365 days must be made in years."
         )
     query = Query(
         column=one_column(values),
@@ -58,28 +84,71 @@ def read_query(values: Values, now: int) -> Query:
         count=int(count),
         unit=unit,
         size=values["barSize"].strip(),
-        show=values["whatToShow"].strip().upper(),
+        show=show,
         epoch=values["formatDate"] == 2,
     )
-    if query.show == "SCHEDULE":
-        return query
-    if query.size not in DAILY and query.size not in SIZES:
-        raise Refused(
-            321,
-            "Error validating request.-'bP' : cause - Historical data bar size setting is invalid. "
-            f"Legal ones are: {', '.join((*SIZES, *DAILY))}",
-        )
-    if query.show not in SHOWS:
-        raise Refused(
-            321, f"Error validating request.-'bP' : cause - Invalid whatToShow: {query.show}"
-        )
+    if query.show != "SCHEDULE":
+        _check(query, values["keepUpToDate"])
     return query
+
+
+def _check(query: Query, live: bool) -> None:
+    """Refuse sizes and kinds of data that do not exist, or not for this instrument."""
+    if query.size not in DAILY and query.size not in SIZES:
+        raise _invalid(
+            "Historical data bar size setting is invalid. "
+            f"Legal ones are: {', '.join((*SIZES, *DAILY))}"
+        )
+    if query.show not in SHOWS | VOLATILITIES | UNSERVED:
+        raise _invalid(f"Invalid whatToShow: {query.show}")
+    instrument = INSTRUMENTS[query.column]
+    kind = instrument.sec_type
+    nothing = (
+        "Historical Market Data Service error message:No historical market data for "
+        f"{instrument.symbol}/{kind}@{instrument.primary} {query.show} {query.size}"
+    )
+    if query.show not in SERVED[kind]:
+        raise Refused(162, nothing)
+    if query.show in VOLATILITIES and query.size not in DAILY:
+        raise Refused(162, nothing)
+    if live and (query.show not in LIVE or SIZES.get(query.size, 60) < 5):
+        raise _invalid("keepUpToDate is only supported for bars of 5 seconds and more of prices")
+    seconds = SIZES.get(query.size, 0)
+    if query.unit == "S" and query.count > LONGEST_SECONDS.get(seconds, 86_400):
+        raise Refused(162, "Historical Market Data Service error message:Time length exceed max.")
+
+
+def _invalid(cause: str) -> Refused:
+    return Refused(321, f"Error validating request.-'bP' : cause - {cause}")
+
+
+def quoted_bar(bar: Bar, show: str, instrument: Instrument) -> tuple[float, float, float, float]:
+    """Return a bar's open, high, low and close as bids, asks or both (the usual spread apart).
+
+    BID_ASK is the average bid, the highest ask, the lowest bid and the average ask.
+    """
+    prices = (bar.open, bar.high, bar.low, bar.close)
+    if show not in {"BID", "ASK", "BID_ASK"}:
+        return prices
+    tick, digits = float(instrument.tick), max(instrument.digits, 6)
+    half = max(round(bar.close * SPREAD_BPS * 1e-4 / tick), 1) * tick / 2.0
+    half *= 0.0 if instrument.sec_type == "IND" else 1.0
+    if show != "BID_ASK":
+        shift = half if show == "ASK" else -half
+        opened, high, low, close = (round(max(price + shift, tick), digits) for price in prices)
+        return opened, high, low, close
+    middle = (bar.open + bar.close) / 2.0
+    cells = (middle - half, bar.high + half, bar.low - half, middle + half)
+    opened, high, low, close = (round(max(price, tick), digits) for price in cells)
+    return opened, high, low, close
 
 
 def ordinals_of(market: Market, query: Query) -> tuple[int, int, int]:
     """Return (first ordinal, end ordinal, first moment) of the sessions that a query covers."""
     end = market.ordinals_before(new_york(query.end).date())
-    if end and market.span(end - 1).open >= query.end:
+    if query.column_is_forex and end < len(market.closes.dates):
+        end += 1
+    while end and market.hours(query.column, end - 1).open >= query.end:
         end -= 1
     if query.unit == "D":
         return max(end - query.count, 0), end, 0

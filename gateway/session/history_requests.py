@@ -5,23 +5,36 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from gateway.codec.messages import Out, message
 from gateway.engine.refusal import Refused
 from gateway.market.bars import Bar, daily_bars, grouped, intraday_bars
 from gateway.market.market import Market
 from gateway.market.universe import INSTRUMENTS
+from gateway.market.view import trading_span
 from gateway.session.connection import Connection
 from gateway.session.contracts import one_column
-from gateway.session.history_query import DAILY, SIZES, Query, ordinals_of, read_query
+from gateway.session.history_query import (
+    DAILY,
+    SERVED,
+    SIZES,
+    VOLATILITIES,
+    Query,
+    ordinals_of,
+    quoted_bar,
+    read_query,
+)
 from gateway.session.subscriptions import LiveBars
-from gateway.timeline import SECOND, new_york, to_micros
-from models.domain.sessions import at_exchange_time
+from gateway.timeline import SECOND, from_micros, new_york, to_micros
 
 if TYPE_CHECKING:
     from gateway.session.hub import Hub
 
 Values = dict[str, Any]
 MOST_BARS = 400_000
+WINDOW = 30  # sessions of realised volatility
+YEAR = 252
 NO_DATA = "Historical Market Data Service error message:HMDS query returned no data: {}@{} {}"
 
 
@@ -46,20 +59,44 @@ def _history(market: Market, query: Query, request_id: int) -> tuple[bytes, Bar]
     if not bars:
         symbol = INSTRUMENTS[query.column].symbol
         raise Refused(162, NO_DATA.format(symbol, "SMART", query.show.title()))
-    start = market.span(first).open if first < end else query.end
+    start = market.hours(query.column, first).open if first < end else query.end
     fields: list[Any] = [request_id, _stamp(start), _stamp(query.end), len(bars)]
-    shift = {"BID": -0.005, "ASK": 0.005}.get(query.show, 0.0)
-    quoted = query.show in {"MIDPOINT", "BID", "ASK", "BID_ASK"}
+    instrument = INSTRUMENTS[query.column]
     for bar in bars:
         fields.append(_label(bar, query))
-        prices = (bar.open, bar.high, bar.low, bar.close)
-        fields += [round(price + shift, 6) for price in prices] if shift else prices
-        traded = (bar.volume, _average(bar), max(bar.volume // 150, 1))
-        fields += (-1, -1, -1) if quoted else traded
+        fields += quoted_bar(bar, query.show, instrument)
+        fields += _traded(bar, query)
     return message(Out.HISTORICAL_DATA, *fields), bars[-1]
 
 
+def _traded(bar: Bar, query: Query) -> tuple[float, float, float]:
+    """Return volume, average price and count, which only trades have."""
+    if query.show not in {"TRADES", "ADJUSTED_LAST"}:
+        return -1, -1, -1
+    return bar.volume, _average(bar), max(bar.volume // 150, 1 if bar.volume else 0)
+
+
+def _volatility_bars(market: Market, query: Query, first: int, end: int) -> list[Bar]:
+    """Return daily bars of the yearly volatility: of 30 sessions, or the present one (implied)."""
+    if query.show == "OPTION_IMPLIED_VOLATILITY":
+        values = market.closes.vols(query.column, first, end)
+    else:
+        before = max(first - WINDOW, 0)
+        steps = np.diff(np.log(market.closes.column(query.column, before, end)))
+        last = range(first - before, end - before)
+        parts = [steps[max(place - WINDOW, 0) : place] for place in last]
+        values = np.array([part.std() if len(part) > 1 else 0.0 for part in parts])
+    values = np.round(values * YEAR**0.5, 6)
+    days = market.closes.dates[first:end]
+    return [
+        Bar(0, day, value, value, value, value, 0)
+        for day, value in zip(days, values.tolist(), strict=True)
+    ]
+
+
 def _bars(market: Market, query: Query, first: int, end: int) -> list[Bar]:
+    if query.show in VOLATILITIES:
+        return _volatility_bars(market, query, first, end)
     if query.size in DAILY:
         bars = daily_bars(market, query.column, first, end, query.end)
         if DAILY[query.size] == "week":
@@ -68,7 +105,8 @@ def _bars(market: Market, query: Query, first: int, end: int) -> list[Bar]:
             return grouped(bars, lambda day: (day.year, day.month))
         return bars
     seconds = SIZES[query.size]
-    if (end - first) * max(23_400 // seconds, 1) > MOST_BARS:
+    length = 85_500 if query.column_is_forex else 23_400
+    if (end - first) * max(length // seconds, 1) > MOST_BARS:
         raise Refused(162, "Historical Market Data Service error message:Time length exceed max.")
     return [
         bar
@@ -93,7 +131,7 @@ def _schedule(market: Market, query: Query, request_id: int) -> bytes:
     first, end, _ = ordinals_of(market, query)
     if end <= first:
         raise Refused(162, NO_DATA.format(INSTRUMENTS[query.column].symbol, "SMART", "Schedule"))
-    spans = [market.span(ordinal) for ordinal in range(first, end)]
+    spans = [market.hours(query.column, ordinal) for ordinal in range(first, end)]
     form = "%Y%m%d-%H:%M:%S"
     fields: list[Any] = [
         request_id,
@@ -111,17 +149,21 @@ def _schedule(market: Market, query: Query, request_id: int) -> bytes:
 def tell_bars(hub: Hub, connection: Connection) -> None:
     """Send the running session's newest bars to those who keep a history up to date."""
     exchange = hub.exchange
-    if not exchange.in_session or not connection.subscriptions.histories:
-        return
-    ordinal = exchange.market.closes.ordinal(exchange.span.date)
     for request_id, live in connection.subscriptions.histories.items():
+        span = trading_span(exchange.market, live.query.column, hub.now)
+        if span is None:
+            continue
+        ordinal = exchange.market.closes.ordinal(span.date)
         bars = _bars(exchange.market, replace(live.query, end=hub.now), ordinal, ordinal + 1)
         fresh = [bar for bar in bars if (bar.day, bar.start) >= (live.last.day, live.last.start)]
         for bar in fresh:
             if bar != live.last:
                 live.last = bar
-                cells = (bar.open, bar.close, bar.high, bar.low, _average(bar), bar.volume)
-                count, label = max(bar.volume // 150, 1), _label(bar, live.query)
+                instrument = INSTRUMENTS[live.query.column]
+                opened, high, low, close = quoted_bar(bar, live.query.show, instrument)
+                volume, average, count = _traded(bar, live.query)
+                cells = (opened, close, high, low, average, volume)
+                label = _label(bar, live.query)
                 connection.send(message(Out.HISTORICAL_UPDATE, request_id, count, label, *cells))
 
 
@@ -136,23 +178,23 @@ def cancel_historical_data(hub: Hub, connection: Connection, values: Values) -> 
 
 def head_timestamp(hub: Hub, connection: Connection, values: Values) -> None:
     """Send when the history of an instrument begins."""
-    one_column(values)
-    first = at_exchange_time(hub.exchange.market.closes.dates[0], 9, 30)
+    column, show = one_column(values), values["whatToShow"].strip().upper()
+    instrument = INSTRUMENTS[column]
+    if show not in SERVED[instrument.sec_type]:
+        raise Refused(
+            162,
+            "Historical Market Data Service error message:No head time stamp for "
+            f"{instrument.symbol}/{instrument.sec_type} {show}",
+        )
+    first = from_micros(hub.exchange.market.hours(column, 0).open)
     text = str(to_micros(first) // SECOND)
     if values["formatDate"] != 2:
         text = f"{first:%Y%m%d-%H:%M:%S}"
     connection.send(message(Out.HEAD_TIMESTAMP, values["reqId"], text))
 
 
-def historical_ticks(hub: Hub, connection: Connection, values: Values) -> None:
-    """Decline tick history: only bars are kept."""
-    one_column(values)
-    raise Refused(162, "Historical Market Data Service error message:No historical ticks are kept.")
-
-
 HANDLERS = {
     "reqHistoricalData": historical_data,
     "cancelHistoricalData": cancel_historical_data,
     "reqHeadTimestamp": head_timestamp,
-    "reqHistoricalTicks": historical_ticks,
 }

@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
 from typing import Any, TypeVar
 
 from gateway.codec.fields import CodecError
@@ -15,15 +16,21 @@ from gateway.codec.requests import read_request
 from gateway.engine.exchange import Exchange
 from gateway.engine.orders import CommissionCharged, Event, Executed, Notice, OrderChanged
 from gateway.engine.refusal import Refused
+from gateway.faults.desk import FaultDesk
+from gateway.limits import PacingLimits
 from gateway.options import ACCOUNT
+from gateway.pacing import LAG_BEAT, Pacer
 from gateway.session import (
     account_requests,
+    depth_requests,
     history_requests,
     order_requests,
     profit_requests,
     quote_requests,
     reference_requests,
     refusals,
+    tick_history,
+    tick_requests,
 )
 from gateway.session.connection import Connection
 from gateway.session.subscriptions import Subscriptions
@@ -37,6 +44,14 @@ ACCOUNT_EVERY = 180 * SECOND  # of market time between account updates without a
 SLOW_WALL = 1.0  # seconds between account and profit updates
 DRAIN_WAIT = 5.0  # seconds that an advance waits for clients to take their data
 
+IN_USE = "Unable to connect as the client id is already in use. Retry with a unique client id."
+ACCOUNT_PARTS = frozenset(
+    (
+        *("data_type", "account", "positions", "positions_multi", "account_multi", "summaries"),
+        *("profit", "profit_single"),
+    )
+)
+
 Values = dict[str, Any]
 Result = TypeVar("Result")
 Handler = Callable[["Hub", Connection, Values], Coroutine[Any, Any, None] | None]
@@ -45,14 +60,25 @@ Handler = Callable[["Hub", Connection, Values], Coroutine[Any, Any, None] | None
 class Hub:
     """Every API connection of one gateway, over one exchange."""
 
-    def __init__(self, exchange: Exchange, server_version: int) -> None:
+    def __init__(
+        self,
+        exchange: Exchange,
+        server_version: int,
+        pacing: PacingLimits | None = None,
+        master_client_id: int | None = None,
+    ) -> None:
         self.exchange = exchange
+        self._master_client_id = master_client_id
         self._server_version = server_version
         self.connections: list[Connection] = []
+        self.pacer = Pacer(pacing or PacingLimits())
+        self.faults = FaultDesk(exchange, exchange.market.seed, self.connections)
+        self.faults.lose_data = self._lose_data
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._pool = ThreadPoolExecutor(1, "gateway-history")
         self._tasks: set[asyncio.Task[None]] = set()
         self.clock_runs: Callable[[], bool] = lambda: False
+        self.entitled = True  # to live market data; without it only delayed data is given
         self._account_dirty = True
         self._account_at = exchange.now
         self._slow_at = 0.0
@@ -63,7 +89,10 @@ class Hub:
             **account_requests.HANDLERS,
             **profit_requests.HANDLERS,
             **quote_requests.HANDLERS,
+            **depth_requests.HANDLERS,
             **history_requests.HANDLERS,
+            **tick_requests.HANDLERS,
+            **tick_history.HANDLERS,
         }
 
     @property
@@ -80,11 +109,18 @@ class Hub:
         """Note a new connection."""
         connection.subscriptions = Subscriptions()
         self.connections.append(connection)
+        self.faults.joined(connection)
 
     def left(self, connection: Connection) -> None:
         """Note that a connection ended."""
         if connection in self.connections:
             self.connections.remove(connection)
+            self.pacer.left(connection)
+            self.faults.left(connection)
+
+    def is_halted(self, column: int) -> bool:
+        """Say whether trading of an instrument is halted."""
+        return column in self.exchange.halted
 
     @property
     def clients(self) -> list[Connection]:
@@ -94,17 +130,15 @@ class Hub:
     def handle(self, connection: Connection, tokens: list[str]) -> None:
         """Work one message; whatever is wrong with it is answered, never raised."""
         name, values = "", {}
+        if not self.pacer.admit(connection):
+            return
         try:
             request, values = read_request(tokens, connection.version)
             name = request.name
-            if name == "startApi":
-                self._start_api(connection, values["clientId"])
-            elif connection.client_id is None:
+            if name != "startApi" and connection.client_id is None:
                 connection.error(-1, 504, "Not connected")
-            else:
-                work = self._handlers[name](self, connection, values)
-                if work is not None:
-                    self.spawn(connection, values["reqId"], work)
+            elif not self.faults.asked(connection, name, values):
+                self._work(connection, name, values)
         except CodecError as error:
             request_id = _request_id(error.values)
             connection.error(
@@ -112,16 +146,29 @@ class Hub:
             )
         except Refused as refusal:
             connection.error(_request_id(values), refusal.code, refusal.text)
+            if refusal.code == 326:
+                connection.close()
         except Exception as error:
             log.exception("request %s failed", name)
             connection.error(_request_id(values), 322, f"Error processing request: {error}")
             if self.exchange.changes.any or self.exchange.changes.events:
                 self.fail(error)  # half an action must not be written as if it were whole
 
+    def _work(self, connection: Connection, name: str, values: Values) -> None:
+        if name == "startApi":
+            self._start_api(connection, values["clientId"])
+            return
+        self.pacer.check(connection, name, values, self.exchange)
+        work = self._handlers[name](self, connection, values)
+        self.pacer.accepted(connection, name, values)
+        if work is not None:
+            self.spawn(connection, values, work)
+
     def spawn(
-        self, connection: Connection, request_id: int, work: Coroutine[Any, Any, None]
+        self, connection: Connection, values: Values, work: Coroutine[Any, Any, None]
     ) -> None:
         """Run the slow part of a request beside the others."""
+        request_id = values["reqId"]
 
         async def run() -> None:
             try:
@@ -131,6 +178,8 @@ class Hub:
             except Exception as error:
                 log.exception("request %s failed", request_id)
                 connection.error(request_id, 322, f"Error processing request: {error}")
+            finally:
+                self.pacer.finished(connection, values)
 
         task = asyncio.get_running_loop().create_task(run())
         self._tasks.add(task)
@@ -155,14 +204,7 @@ class Hub:
 
     def _start_api(self, connection: Connection, client_id: int) -> None:
         if any(other.client_id == client_id for other in self.connections):
-            connection.error(
-                -1,
-                326,
-                "Unable to connect as the client id is already in use. "
-                "Retry with a unique client id.",
-            )
-            connection.close()
-            return
+            raise Refused(326, IN_USE)
         connection.client_id = client_id
         connection.send(message(Out.MANAGED_ACCOUNTS, 1, ACCOUNT))
         connection.send(message(Out.NEXT_VALID_ID, 1, self.exchange.next_id(client_id)))
@@ -193,7 +235,13 @@ class Hub:
         by_client = {connection.client_id: connection for connection in self.clients}
         columns: set[int] = set()
         for event in events:
-            columns |= self._tell(event, by_client)
+            for told in self.faults.passed(event):
+                columns |= self._tell(told, by_client)
+        if not self.clock_runs():
+            shown = {event.order.column for event in events if isinstance(event, OrderChanged)}
+            for connection in self.clients:
+                quote_requests.tell_quotes(self, connection, shown - columns)
+                depth_requests.tell_depth(self, connection, shown)
         if columns:
             self._account_dirty = True
             if not self.clock_runs():
@@ -206,20 +254,25 @@ class Hub:
     def _tell(self, event: Event, by_client: dict[int | None, Connection]) -> set[int]:
         match event:
             case OrderChanged(order):
-                if connection := by_client.get(order.client_id):
+                for connection in self._hearing(order.client_id, by_client):
                     order_requests.tell_order(connection, order)
             case Notice(client_id, order_id, code, text):
                 if connection := by_client.get(client_id):
                     connection.error(order_id, code, text)
             case Executed(execution):
-                if connection := by_client.get(execution.client_id):
+                for connection in self._hearing(execution.client_id, by_client):
                     order_requests.tell_execution(connection, execution, -1)
                 return {execution.column}
             case CommissionCharged(execution):
-                if connection := by_client.get(execution.client_id):
+                for connection in self._hearing(execution.client_id, by_client):
                     order_requests.tell_commission(connection, execution)
                 return {execution.column}
         return set()
+
+    def _hearing(self, client_id: int, by_client: dict[int | None, Connection]) -> list[Connection]:
+        """Return who hears of a client's orders: itself, and the master client."""
+        ids = dict.fromkeys((client_id, self._master_client_id))
+        return [by_client[one] for one in ids if one is not None and one in by_client]
 
     def _tell_account(self) -> None:
         """Send the account after trades at a standing clock, once for all that came together."""
@@ -228,6 +281,21 @@ class Hub:
             for connection in self.clients:
                 account_requests.tell_account(self, connection)
                 profit_requests.tell_profit(self, connection)
+
+    def _lose_data(self, connection: Connection) -> None:
+        """Forget every data subscription of a client, as a 1101 says."""
+        fresh = Subscriptions()
+        for name in (f.name for f in fields(Subscriptions) if f.name not in ACCOUNT_PARTS):
+            setattr(connection.subscriptions, name, getattr(fresh, name))
+        self.pacer.left(connection)
+
+    async def run_lag(self) -> None:
+        """Measure how late this loop runs, so that its own delays are not taken for pacing."""
+        while True:
+            began = time.monotonic()
+            await asyncio.sleep(LAG_BEAT)
+            late = time.monotonic() - began - LAG_BEAT
+            self.pacer.late = max(late, self.pacer.late - LAG_BEAT)
 
     def flush(self, final: bool = False) -> None:
         """Send the latest quotes, and now and then the account; `final` when the clock stops."""
@@ -238,7 +306,9 @@ class Hub:
             if connection.is_slow and not final:
                 continue
             quote_requests.tell_quotes(self, connection, force=final)
+            depth_requests.tell_depth(self, connection)
             history_requests.tell_bars(self, connection)
+            tick_requests.tell_ticks(self, connection)
             if slow:
                 profit_requests.tell_profit(self, connection)
                 if stale:

@@ -7,6 +7,7 @@ from typing import Any
 from gateway.codec.fields import UNSET_DOUBLE, F, Item, Many, When, texts, write_fields
 from gateway.codec.messages import Out, cents, message
 from gateway.codec.place_order import CONDITION_WIDTHS, TAGS
+from gateway.engine.checks import TRAILS
 from gateway.engine.orders import CANCELLED, FILLED, Order
 from gateway.market.universe import INSTRUMENTS, Instrument
 from gateway.options import ACCOUNT
@@ -212,8 +213,8 @@ def _values(order: Order) -> dict[str, Any]:
         permId=order.perm_id,
         action="BUY" if order.buy else "SELL",
         totalQuantity=order.quantity,
-        orderType=order.kind,
-        lmtPrice="0.0" if order.limit is None else cents(order.limit),
+        orderType=values["orderType"].upper() or order.kind,
+        lmtPrice=values["lmtPrice"] if values["lmtPrice"] is not None else "0.0",
         auxPrice=values["auxPrice"] if values["auxPrice"] is not None else "0.0",
         tif=order.tif,
         account=ACCOUNT,
@@ -223,9 +224,13 @@ def _values(order: Order) -> dict[str, Any]:
         discretionaryAmt=values["discretionaryAmt"] or "0",
         commissionCurrency="",
         softDollarTierDisplayName="",
-        parentPermId="0",
+        parentPermId=order.parent,
         refFuturesConId="0",
     )
+    if order.oca:
+        values.update(ocaGroup=order.oca, ocaType=order.oca_type)
+    if order.stop is not None and order.kind in TRAILS:
+        values["trailStopPrice"] = cents(order.stop)
     return values
 
 

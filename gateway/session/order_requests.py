@@ -10,7 +10,7 @@ from gateway.engine.refusal import Refused
 from gateway.market.universe import INSTRUMENTS
 from gateway.options import ACCOUNT
 from gateway.session.connection import Connection
-from gateway.session.contracts import one_column
+from gateway.session.contracts import one_column, refuse_untradable
 from gateway.session.moments import parse_moment
 from gateway.session.order_echo import completed_order, open_order, stock
 from gateway.timeline import new_york
@@ -25,6 +25,7 @@ def place_order(hub: Hub, connection: Connection, values: Values) -> None:
     """Place or change an order, or say what it would do."""
     assert connection.client_id is not None
     column = one_column(values)
+    refuse_untradable(column)
     if values["whatIf"]:
         _what_if(hub, connection, column, values)
         return
@@ -135,7 +136,8 @@ def tell_order(connection: Connection, order: Order) -> None:
         message(
             Out.ORDER_STATUS,
             *(order.order_id, order.status, order.filled, order.remaining, order.average),
-            *(order.perm_id, 0, cents(order.last_price), order.client_id, "", "0.0"),
+            *(order.perm_id, order.request.get("parentId") or 0, cents(order.last_price)),
+            *(order.client_id, "", "0.0"),
         )
     )
 

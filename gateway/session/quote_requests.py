@@ -1,13 +1,20 @@
-"""Top-of-book market data: streaming, conflated to what changed, and snapshots."""
+"""Top-of-book market data: live, frozen and delayed, conflated to what changed, and snapshots."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.codec.messages import Out, cents, message
+from gateway.codec.messages import Out, message
 from gateway.engine.refusal import Refused
-from gateway.market.book import Book
-from gateway.market.universe import TICK
+from gateway.market.universe import INSTRUMENTS
+from gateway.market.view import (
+    Quote,
+    past_quote,
+    price_text,
+    quote_at,
+    trading_span,
+)
+from gateway.session import generic_ticks
 from gateway.session.connection import Connection
 from gateway.session.contracts import one_column
 from gateway.session.subscriptions import Quotes
@@ -18,10 +25,19 @@ if TYPE_CHECKING:
 
 Values = dict[str, Any]
 BID_SIZE, BID, ASK, ASK_SIZE, LAST, LAST_SIZE = 0, 1, 2, 3, 4, 5
-HIGH, LOW, VOLUME, CLOSE, OPEN, LAST_TIMESTAMP = 6, 7, 8, 9, 14, 45
+HIGH, LOW, VOLUME, CLOSE, OPEN, LAST_TIMESTAMP, HALTED = 6, 7, 8, 9, 14, 45, 49
+DELAYED = {
+    **{BID: 66, ASK: 67, LAST: 68, BID_SIZE: 69, ASK_SIZE: 70, LAST_SIZE: 71, HIGH: 72, LOW: 73},
+    **{VOLUME: 74, CLOSE: 75, OPEN: 76, LAST_TIMESTAMP: 88, HALTED: 90},
+}
+DELAY = 900 * SECOND
 SAMPLE = 250_000  # microseconds of market time between two updates of one instrument
-LINES = 100  # market data lines of an account without boosters
 SNAPSHOT_EXCHANGE = "a6"
+NOT_SUBSCRIBED = (
+    "Requested market data is not subscribed. Check API status by selecting the Account menu then "
+    "under Management choose Market Data Subscription Manager and/or availability of delayed data."
+)
+SHOWING_DELAYED = "Requested market data is not subscribed. Displaying delayed market data."
 
 
 def market_data(hub: Hub, connection: Connection, values: Values) -> None:
@@ -31,18 +47,39 @@ def market_data(hub: Hub, connection: Connection, values: Values) -> None:
     subscriptions = connection.subscriptions
     if request_id in subscriptions.quotes:
         raise Refused(322, "Error processing request.-'bW' : cause - Duplicate ticker id")
-    if len(subscriptions.quotes) >= LINES:
-        raise Refused(101, "Max number of tickers has been reached")
+    instrument = INSTRUMENTS[column]
+    generic = generic_ticks.read_list(values["genericTickList"], instrument)
     snapshot = values["snapshot"] or values["regulatorySnapshot"]
-    quotes = Quotes(request_id, column, snapshot, subscriptions.data_type)
-    connection.send(message(Out.TICK_REQ_PARAMS, request_id, TICK, SNAPSHOT_EXCHANGE, 3))
-    connection.send(message(Out.MARKET_DATA_TYPE, 1, request_id, 1))
+    if snapshot and generic:
+        raise Refused(
+            321,
+            "Error validating request.-'bW' : cause - Snapshot market data subscription is not "
+            "applicable to generic ticks",
+        )
+    quotes = Quotes(request_id, column, _kind(hub, connection, column, request_id), generic)
+    connection.send(message(Out.TICK_REQ_PARAMS, request_id, instrument.tick, SNAPSHOT_EXCHANGE, 3))
+    connection.send(message(Out.MARKET_DATA_TYPE, 1, request_id, quotes.kind))
     _send_static(hub, connection, quotes)
     _send_changes(hub, connection, quotes)
     if snapshot:
         connection.send(message(Out.TICK_SNAPSHOT_END, 1, request_id))
-    else:
-        subscriptions.quotes[request_id] = quotes
+        return
+    subscriptions.quotes[request_id] = quotes
+    if generic_ticks.SLOW & generic:
+        hub.spawn(connection, values, generic_ticks.send_statistics(hub, connection, quotes))
+
+
+def _kind(hub: Hub, connection: Connection, column: int, request_id: int) -> int:
+    """Return which type of data a request gets, by what the account may see and what it asked."""
+    wanted = connection.subscriptions.data_type
+    if hub.entitled:
+        closed = trading_span(hub.exchange.market, column, hub.now) is None
+        return 2 if wanted in {2, 4} and closed else 1
+    if wanted in {1, 2}:
+        raise Refused(354, NOT_SUBSCRIBED)
+    connection.error(request_id, 10167, SHOWING_DELAYED)
+    closed = trading_span(hub.exchange.market, column, hub.now - DELAY) is None
+    return 4 if wanted == 4 and closed else 3
 
 
 def cancel_market_data(hub: Hub, connection: Connection, values: Values) -> None:
@@ -75,67 +112,117 @@ def tell_quotes(
             _send_changes(hub, connection, quotes)
 
 
+def previous_close(hub: Hub, column: int, at: int) -> str:
+    """Return the last close before a moment, as text."""
+    if INSTRUMENTS[column].sec_type == "STK":
+        return price_text(hub.exchange.closing_mark(column), 2)
+    market, span = hub.exchange.market, hub.exchange.market.last_span(column, at)
+    if span is None:
+        return "0"
+    close = market.closes.close(market.closes.ordinal(span.date), column)
+    digits = INSTRUMENTS[column].digits
+    return price_text(round(close * 10**digits), digits)
+
+
 def _send_static(hub: Hub, connection: Connection, quotes: Quotes) -> None:
-    close = cents(hub.exchange.closing_mark(quotes.column))
-    connection.send(message(Out.TICK_PRICE, 6, quotes.request_id, CLOSE, close, 0, 0))
+    close = previous_close(hub, quotes.column, hub.now)
+    _price(connection, quotes, CLOSE, close)
 
 
 def _send_changes(hub: Hub, connection: Connection, quotes: Quotes) -> None:
-    exchange = hub.exchange
-    if not exchange.in_session:
-        if quotes.top is not None:
+    market, column = hub.exchange.market, quotes.column
+    at = hub.now - DELAY if quotes.kind >= 3 else hub.now
+    span = trading_span(market, column, at)
+    if span is None and quotes.kind in {2, 4}:
+        span = market.last_span(column, at)
+        if span is not None:
+            _send_quote(connection, quotes, past_quote(market, column, span, span.close), at)
+        return
+    if span is None:
+        if quotes.open:
             _send_closed(hub, connection, quotes)
         return
-    quotes.sent_at = hub.now
-    book = exchange.market.book_of(quotes.column, exchange.span)
-    _send_top(hub, connection, quotes, book)
-    _send_trades(hub, connection, quotes, book)
+    if quotes.kind in {2, 4}:
+        quotes.kind -= 1
+        connection.send(message(Out.MARKET_DATA_TYPE, 1, quotes.request_id, quotes.kind))
+    quotes.sent_at, quotes.open = hub.now, True
+    live = quotes.kind == 1
+    quote = quote_at(market, column, span, at) if live else past_quote(market, column, span, at)
+    _send_halted(hub, connection, quotes)
+    _send_quote(connection, quotes, quote, at)
+    if quotes.generic:
+        generic_ticks.send_changes(hub, connection, quotes, quote, span)
 
 
 def _send_closed(hub: Hub, connection: Connection, quotes: Quotes) -> None:
     """Say that the book is empty, and what the close was."""
-    quotes.top = quotes.last = None
-    quotes.volume, quotes.high, quotes.low, quotes.opened = -1, 0, 0, 0
-    for kind in (BID, ASK):
-        connection.send(message(Out.TICK_PRICE, 6, quotes.request_id, kind, "-1", 0, 0))
+    quotes.sent.clear()
+    quotes.open = False
+    if INSTRUMENTS[quotes.column].sec_type != "IND":
+        for kind in (BID, ASK):
+            _price(connection, quotes, kind, "-1")
     _send_static(hub, connection, quotes)
 
 
-def _send_top(hub: Hub, connection: Connection, quotes: Quotes, book: Book) -> None:
-    request_id, before = quotes.request_id, quotes.top
-    top = book.top(hub.now)
-    quotes.top = top
-    for kind, size_kind, price, size, old_price, old_size in (
-        (BID, BID_SIZE, top.bid, top.bid_size, before and before.bid, before and before.bid_size),
-        (ASK, ASK_SIZE, top.ask, top.ask_size, before and before.ask, before and before.ask_size),
-    ):
-        if price != old_price:
-            connection.send(message(Out.TICK_PRICE, 6, request_id, kind, cents(price), size, 1))
-        if size != old_size:
-            connection.send(message(Out.TICK_SIZE, 6, request_id, size_kind, size))
+def _send_halted(hub: Hub, connection: Connection, quotes: Quotes) -> None:
+    """Say whether trading is halted (1), at the start and when it changes."""
+    halted = int(hub.is_halted(quotes.column))
+    if quotes.sent.get(HALTED, 0) != halted:
+        kind = DELAYED[HALTED] if quotes.kind >= 3 else HALTED
+        connection.send(message(Out.TICK_GENERIC, 6, quotes.request_id, kind, halted))
+    quotes.sent[HALTED] = halted
 
 
-def _send_trades(hub: Hub, connection: Connection, quotes: Quotes, book: Book) -> None:
-    request_id, day = quotes.request_id, book.day(hub.now)
-    price, size = last = book.last(hub.now)
-    if last != quotes.last:
-        if quotes.last is None or price != quotes.last[0]:
-            connection.send(message(Out.TICK_PRICE, 6, request_id, LAST, cents(price), size, 0))
-        connection.send(message(Out.TICK_SIZE, 6, request_id, LAST_SIZE, size))
-        quotes.last = last
-    if day.volume != quotes.volume:
-        quotes.volume = day.volume
-        stamp = str(hub.now // SECOND)
-        connection.send(message(Out.TICK_STRING, 6, request_id, LAST_TIMESTAMP, stamp))
-        connection.send(message(Out.TICK_SIZE, 6, request_id, VOLUME, day.volume))
-    for kind, name, value in (
-        (HIGH, "high", max(day.high, price)),
-        (LOW, "low", min(day.low, price)),
-        (OPEN, "opened", day.open),
+def _send_quote(connection: Connection, quotes: Quotes, quote: Quote, at: int) -> None:
+    sent, digits = quotes.sent, quote.digits
+    for kind, size_kind, price, size in (
+        (BID, BID_SIZE, quote.bid, quote.bid_size),
+        (ASK, ASK_SIZE, quote.ask, quote.ask_size),
     ):
-        if value != getattr(quotes, name):
-            setattr(quotes, name, value)
-            connection.send(message(Out.TICK_PRICE, 6, request_id, kind, cents(value), 0, 0))
+        if price is None:
+            continue
+        if sent.get(kind) != price:
+            sent[kind] = price
+            _price(connection, quotes, kind, price_text(price, digits), size)
+        if sent.get(size_kind) != size:
+            sent[size_kind] = size
+            _size(connection, quotes, size_kind, size)
+    if quote.last is not None:
+        _send_trades(connection, quotes, quote, at)
+
+
+def _send_trades(connection: Connection, quotes: Quotes, quote: Quote, at: int) -> None:
+    sent, digits, price = quotes.sent, quote.digits, quote.last
+    assert price is not None
+    if sent.get(LAST_SIZE) != (price, quote.last_size):
+        sent[LAST_SIZE] = price, quote.last_size
+        if sent.get(LAST) != price:
+            sent[LAST] = price
+            _price(connection, quotes, LAST, price_text(price, digits), quote.last_size)
+        if quote.last_size:
+            _size(connection, quotes, LAST_SIZE, quote.last_size)
+    if quote.volume and sent.get(VOLUME) != quote.volume:
+        sent[VOLUME] = quote.volume
+        kind = DELAYED[LAST_TIMESTAMP] if quotes.kind >= 3 else LAST_TIMESTAMP
+        stamp = str(at // SECOND)
+        connection.send(message(Out.TICK_STRING, 6, quotes.request_id, kind, stamp))
+        _size(connection, quotes, VOLUME, quote.volume)
+    for kind, value in ((HIGH, quote.high), (LOW, quote.low), (OPEN, quote.open)):
+        if sent.get(kind) != value:
+            sent[kind] = value
+            _price(connection, quotes, kind, price_text(value, digits))
+
+
+def _price(connection: Connection, quotes: Quotes, kind: int, text: str, size: int = 0) -> None:
+    """Send a price; the mask of a bid or an offer says that orders can be filled at it."""
+    mask = 1 if size and kind in {BID, ASK} else 0
+    kind = DELAYED[kind] if quotes.kind >= 3 else kind
+    connection.send(message(Out.TICK_PRICE, 6, quotes.request_id, kind, text, size, mask))
+
+
+def _size(connection: Connection, quotes: Quotes, kind: int, size: int) -> None:
+    kind = DELAYED[kind] if quotes.kind >= 3 else kind
+    connection.send(message(Out.TICK_SIZE, 6, quotes.request_id, kind, size))
 
 
 HANDLERS = {

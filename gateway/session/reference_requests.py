@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from gateway.codec.fields import UNSET_INT
 from gateway.codec.messages import Out, message
 from gateway.engine.refusal import Refused
-from gateway.market.universe import INSTRUMENTS, MARKET_RULE, TICK, Instrument
+from gateway.market.universe import RULES, Instrument
 from gateway.options import ACCOUNT
 from gateway.session.connection import Connection
-from gateway.session.contracts import EXCHANGES, find
-from gateway.timeline import SECOND, new_york, span_on
+from gateway.session.contracts import EXCHANGES, exchanges_of, find, listed
+from gateway.timeline import SECOND, Span, extended_span, forex_span, new_york, span_on
 
 if TYPE_CHECKING:
     from gateway.session.hub import Hub
@@ -24,27 +24,31 @@ HOURS_DAYS = 6
 
 def contract_details(hub: Hub, connection: Connection, values: Values) -> None:
     """Send the details of every matching instrument."""
-    found = find(values)
-    hours = _hours(hub.now)
-    for instrument in found:
-        exchange = values["exchange"] or "SMART"
-        connection.send(_details(instrument, exchange, hours, values["reqId"], connection.version))
+    for instrument in find(values):
+        usual = exchanges_of(instrument)[0]
+        exchange = values["exchange"] or usual
+        connection.send(
+            _details(instrument, exchange, hub.now, values["reqId"], connection.version)
+        )
     connection.send(message(Out.CONTRACT_DETAILS_END, 1, values["reqId"]))
 
 
 def _details(
-    instrument: Instrument, exchange: str, hours: str, request_id: int, version: int
+    instrument: Instrument, exchange: str, now: int, request_id: int, version: int
 ) -> bytes:
-    old = version < 164
+    old, kind, name = version < 164, instrument.sec_type, instrument.local_symbol
+    exchanges = exchanges_of(instrument)
+    trading, liquid = trading_hours(instrument, now)
     fields: list[Any] = [8] if old else []
-    fields += [request_id, instrument.symbol, "STK", "", "0", "", exchange, "USD"]
-    fields += [instrument.symbol, instrument.trading_class, instrument.trading_class]
-    fields += [instrument.con_id, TICK]
+    fields += [request_id, instrument.symbol, kind, "", "0", "", exchange, instrument.currency]
+    fields += [name, instrument.trading_class, instrument.trading_class]
+    fields += [instrument.con_id, instrument.tick]
     fields += [100] if old else []
-    fields += ["", ORDER_TYPES, ",".join(EXCHANGES), 1, 0, instrument.name, instrument.primary]
+    fields += ["", ORDER_TYPES if kind == "STK" else "", ",".join(exchanges), 1, 0]
+    fields += [instrument.name, "" if kind == "CASH" else instrument.primary]
     fields += ["", instrument.industry, instrument.category, instrument.category, "US/Eastern"]
-    fields += [hours, hours, "", "", 0, 1, "", "", ",".join([str(MARKET_RULE)] * len(EXCHANGES))]
-    fields += ["", "COMMON"]
+    fields += [trading, liquid, "", "", 0, 1, "", ""]
+    fields += [",".join([str(instrument.rule)] * len(exchanges)), "", instrument.stock_type]
     if version == 163:
         fields += ["1"]
     if version >= 164:
@@ -52,18 +56,31 @@ def _details(
     return message(Out.CONTRACT_DETAILS, *fields)
 
 
-def _hours(now: int) -> str:
+def trading_hours(instrument: Instrument, now: int) -> tuple[str, str]:
+    """Return trading and liquid hours of the next days: stocks from 04:00 to 20:00 and regular."""
     today = new_york(now).date()
-    days: list[str] = []
-    for offset in range(HOURS_DAYS):
-        day = today + timedelta(days=offset)
+    days = [today + timedelta(days=offset) for offset in range(HOURS_DAYS)]
+    liquid: list[str] = []
+    trading: list[str] = []
+    for day in days:
         span = span_on(day)
         if span is None:
-            days.append(f"{day:%Y%m%d}:CLOSED")
+            closed = f"{day:%Y%m%d}:CLOSED"
+            liquid.append(closed)
+            trading.append(closed)
+        elif instrument.sec_type == "CASH":
+            text = _hours(forex_span(day))
+            liquid.append(text)
+            trading.append(text)
         else:
-            start, end = new_york(span.open), new_york(span.close)
-            days.append(f"{start:%Y%m%d:%H%M}-{end:%Y%m%d:%H%M}")
-    return ";".join(days)
+            wide = extended_span(day) if instrument.sec_type == "STK" else span
+            liquid.append(_hours(span))
+            trading.append(_hours(wide))
+    return ";".join(trading), ";".join(liquid)
+
+
+def _hours(span: Span) -> str:
+    return f"{new_york(span.open):%Y%m%d:%H%M}-{new_york(span.close):%Y%m%d:%H%M}"
 
 
 def matching_symbols(hub: Hub, connection: Connection, values: Values) -> None:
@@ -71,7 +88,7 @@ def matching_symbols(hub: Hub, connection: Connection, values: Values) -> None:
     pattern = values["pattern"].strip().upper()
     found = [
         instrument
-        for instrument in INSTRUMENTS
+        for instrument in listed()
         if pattern
         and (
             instrument.symbol.startswith(pattern)
@@ -80,7 +97,8 @@ def matching_symbols(hub: Hub, connection: Connection, values: Values) -> None:
     ][:16]
     fields: list[Any] = [values["reqId"], len(found)]
     for instrument in found:
-        fields += [instrument.con_id, instrument.symbol, "STK", instrument.primary, "USD", 0]
+        fields += [instrument.con_id, instrument.symbol, instrument.sec_type]
+        fields += [instrument.primary, instrument.currency, 0]
         if connection.version >= 176:
             fields += [instrument.name, ""]
     connection.send(message(Out.SYMBOL_SAMPLES, *fields))
@@ -88,9 +106,11 @@ def matching_symbols(hub: Hub, connection: Connection, values: Values) -> None:
 
 def market_rule(hub: Hub, connection: Connection, values: Values) -> None:
     """Send the price increments of a market rule."""
-    if values["marketRuleId"] != MARKET_RULE:
+    rule = RULES.get(values["marketRuleId"])
+    if rule is None:
         raise Refused(321, "Error validating request.-'bR' : cause - Invalid market rule id")
-    connection.send(message(Out.MARKET_RULE, MARKET_RULE, 1, "0", TICK))
+    cells = [cell for level in rule for cell in level]
+    connection.send(message(Out.MARKET_RULE, values["marketRuleId"], len(rule), *cells))
 
 
 def current_time(hub: Hub, connection: Connection, values: Values) -> None:

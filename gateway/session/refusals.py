@@ -26,10 +26,6 @@ NO_DEPTH = (
     "Deep market data is not supported for this combination of security type/exchange",
 )
 CODES = {
-    "reqMktDepth": NO_DEPTH,
-    "reqTickByTickData": (10190, "Max number of tick-by-tick requests has been reached."),
-    "reqRealTimeBars": (420, "Invalid Real-time Query:No market data permissions"),
-    "reqHistogramData": (10089, "Requested market data requires additional subscription for API."),
     "reqScannerSubscription": (
         162,
         "Historical Market Data Service error message:Scanner is not available",
@@ -55,7 +51,6 @@ SILENT = (
     *("cancelFundamentalData", "cancelCalculateImpliedVolatility", "cancelCalculateOptionPrice"),
     *("updateDisplayGroup", "unsubscribeFromGroupEvents", "cancelWshMetaData"),
     *("cancelWshEventData", "cancelHeadTimestamp", "cancelHistogramData"),
-    *("cancelTickByTickData", "cancelMktDepth", "cancelRealTimeBars"),
 )
 
 

@@ -5,25 +5,62 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gateway.market.bars import Bar
-from gateway.market.book import Top
+from gateway.market.ticks import Tape
 from gateway.session.history_query import Query
+from gateway.timeline import Span
 
 
 @dataclass(slots=True)
 class Quotes:
-    """One top-of-book subscription and what was sent last."""
+    """One top-of-book subscription; `sent` is what was sent last, by tick type.
+
+    `kind` is the type of data: 1 live, 2 frozen, 3 delayed, 4 delayed and frozen. `generic` are the
+    extra ticks that were asked for.
+    """
 
     request_id: int
     column: int
-    snapshot: bool = False
-    data_type: int = 1
-    top: Top | None = None
-    last: tuple[int, int] | None = None
-    volume: int = -1
-    high: int = 0
-    low: int = 0
-    opened: int = 0
+    kind: int = 1
+    generic: frozenset[int] = frozenset()
+    sent: dict[int, object] = field(default_factory=dict)
     sent_at: int = -1
+    open: bool = False
+
+
+@dataclass(slots=True)
+class TickStream:
+    """One tick-by-tick or real-time bar subscription, told up to `told` (microseconds).
+
+    `kind` is Last, AllLast, BidAsk, MidPoint, or TRADES, MIDPOINT, BID, ASK for bars.
+    """
+
+    request_id: int
+    column: int
+    kind: str
+    told: int
+    ignore_size: bool = False
+    before: object = None
+    tape: Tape | None = None
+
+
+Row = tuple[int, int]  # cents, shares
+
+
+@dataclass(slots=True)
+class DepthRows:
+    """One market depth subscription and the rows that the client has, best first.
+
+    `named` rows carry their market maker; `span` is the stretch of trading they belong to.
+    """
+
+    request_id: int
+    column: int
+    rows: int
+    smart: bool
+    named: bool
+    bids: list[Row] = field(default_factory=list)
+    asks: list[Row] = field(default_factory=list)
+    span: Span | None = None
 
 
 @dataclass(slots=True)
@@ -57,3 +94,6 @@ class Subscriptions:
     profit: dict[int, tuple[int, ...]] = field(default_factory=dict)
     profit_single: dict[int, ProfitSingle] = field(default_factory=dict)
     histories: dict[int, LiveBars] = field(default_factory=dict)
+    ticks: dict[int, TickStream] = field(default_factory=dict)
+    live_bars: dict[int, TickStream] = field(default_factory=dict)
+    depth: dict[int, DepthRows] = field(default_factory=dict)

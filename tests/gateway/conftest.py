@@ -169,6 +169,14 @@ def shared_gateway(tmp_path_factory):
     gateway.stop()
 
 
+@pytest.fixture(scope="module")
+def free_gateway(tmp_path_factory):
+    """A gateway that holds nobody to the pace of requests."""
+    gateway = GatewayProcess(tmp_path_factory.mktemp("free"), "--no-pacing")
+    yield gateway
+    gateway.stop()
+
+
 @pytest.fixture
 async def open_control():
     """Open control connections that are closed when the test ends."""
@@ -186,3 +194,8 @@ async def open_control():
 @pytest.fixture
 def desk_class():
     return Desk
+
+
+@pytest.fixture(scope="session")
+def gateway_class():
+    return GatewayProcess

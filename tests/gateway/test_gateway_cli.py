@@ -39,7 +39,9 @@ def test_options_that_cannot_work_are_named(tmp_path, option, value):
         (["--host", "192.168.0.1"], 2, "loopback"),
         (["--start", "2022-12-31"], 2, "2022-12-29"),
         (["--start", "soon"], 2, "YYYY-MM-DD"),
-        (["--start", "1999-01-04"], 2, "2022-12-28"),
+        (["--start", "1999-01-04"], 2, "2022-12-29"),
+        (["--source", "bars:nowhere.csv"], 2, "nowhere.csv"),
+        (["--source", "tape:x"], 2, "lobster:MESSAGES,BOOK"),
     ],
 )
 def test_run_refuses_with_exit_code_two(tmp_path, arguments, code, says):

@@ -8,7 +8,6 @@ import pytest
 
 from gateway.engine.orders import CommissionCharged, Executed, Notice, OrderChanged
 from gateway.engine.refusal import Refused
-from gateway.market.book import reaching
 from gateway.timeline import SECOND
 
 APPLE, RANGE = 0, 16
@@ -117,12 +116,6 @@ def test_a_resting_order_waits_behind_the_queue(desk):
     better = desk.place(RANGE, kind="LMT", limit=D(top.bid - 1) / 100, shares=100)
     assert better.ahead > 0
     assert desk.exchange.exposure == {RANGE: 200}
-    touch = (top.bid, top.ask)
-    assert reaching(touch, True, top.bid, 300, flow=250) == (0, 50)
-    assert reaching(touch, True, top.bid, 300, flow=450) == (150, 0)
-    assert reaching(touch, False, top.ask, 300, flow=450) == (150, 0)
-    assert reaching(touch, True, top.bid - 1, 300, flow=450) == (0, 300)
-    assert reaching(touch, True, top.ask, 300, flow=0)[0] > 10**9
 
 
 def test_day_orders_expire_at_the_close_and_gtc_orders_stay(desk):
@@ -170,7 +163,13 @@ def test_orders_after_the_close_are_for_the_next_session(desk):
         (321, {"shares": -5}),
         (10243, {"shares": 1.5}),
         (201, {"shares": 10**12}),
-        (387, {"kind": "STP"}),
+        (387, {"kind": "VOL"}),
+        (321, {"kind": "STP"}),
+        (321, {"kind": "TRAIL"}),
+        (321, {"kind": "MKT", "minQty": 200}),
+        (440, {"algoStrategy": "Magic"}),
+        (10244, {"cashQty": D(500)}),
+        (10006, {"parentId": 77}),
         (321, {"tif": "GTX"}),
         (321, {"kind": "LMT", "limit": None}),
         (110, {"kind": "LMT", "limit": "10.005"}),
@@ -185,7 +184,7 @@ def test_orders_that_cannot_be_are_refused_with_the_real_code(desk, code, fields
     limit = fields.pop("limit", None)
     limit = None if limit is None else D(limit)
     order = desk.order(**fields, limit=limit) | {"totalQuantity": shares}
-    order |= {key: fields[key] for key in ("action", "account") if key in fields}
+    order |= {key: value for key, value in fields.items() if key != "kind"}
     assert refused(desk.exchange.place, 1, 1, 0, order) == code
     assert desk.exchange.orders == {}
     assert desk.events() == []

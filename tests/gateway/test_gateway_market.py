@@ -9,7 +9,7 @@ from gateway.market.bars import daily_bars, grouped, intraday_bars
 from gateway.market.closes import Closes, sample_path
 from gateway.market.intraday import u_shape
 from gateway.market.market import Market
-from gateway.market.universe import INSTRUMENTS
+from gateway.market.universe import BY_SYMBOL, INSTRUMENTS, REAL
 from gateway.timeline import SECOND, to_micros
 from models.domain.sessions import at_exchange_time
 
@@ -21,7 +21,7 @@ def test_history_is_the_shipped_sample_to_the_last_decimal(closes):
 
     sample = pd.read_csv(sample_path(), index_col=0, parse_dates=True)
     assert closes.dates[: closes.real] == [stamp.date() for stamp in sample.index]
-    for column, instrument in enumerate(INSTRUMENTS):
+    for column, instrument in enumerate(INSTRUMENTS[:REAL]):
         ours = closes.column(column, 0, closes.real)
         assert (ours == sample[instrument.symbol].to_numpy()).all()
 
@@ -56,6 +56,59 @@ def test_a_day_does_not_depend_on_how_many_days_are_drawn(closes):
     short, long = few.daily(2, 700), many.daily(2, 1500)
     for name in ("open", "high", "low", "close", "volume"):
         assert (getattr(short, name) == getattr(long, name)[:700]).all()
+
+
+def test_a_few_recent_days_make_no_more_than_their_own_blocks(closes):
+    market, whole = Market(7, closes), Market(7, closes)
+    made = []
+    source = market.source
+    drawn = source.days
+
+    def counted(column, first, lengths):
+        made.append(len(lengths))
+        return drawn(column, first, lengths)
+
+    source.days = counted
+    end = closes.real
+    recent = market.days(4, end - 7, end)
+    assert sum(made) <= 64
+    long = whole.daily(4, end)
+    for name in ("open", "high", "low", "close", "volume"):
+        assert (getattr(recent, name) == getattr(long, name)[-7:]).all()
+    assert len(market.days(4, end - 40, end - 33).close) == 7
+    grown = market.days(4, end - 7, closes.ordinal(date(2023, 1, 20)))
+    assert (grown.close[:7] == recent.close).all()
+
+
+@pytest.mark.parametrize("symbol", ["SPY", "XLE", "SPX", "VIX", "EUR.USD", "USD.JPY", "SIM007"])
+def test_simulated_instruments_have_sane_histories(market, symbol):
+    instrument = BY_SYMBOL[symbol]
+    bars = market.days(instrument.column, 7000, 7200)
+    assert (bars.low <= np.minimum(bars.open, bars.close)).all()
+    assert (bars.high >= np.maximum(bars.open, bars.close)).all()
+    ticks = bars.close / float(instrument.tick)
+    assert np.allclose(ticks, np.round(ticks), atol=1e-4)
+    assert (bars.volume > 0).all() == (instrument.sec_type == "STK")
+    path = market.path(instrument.column, 7100)
+    assert path.mid[-1] == bars.close[100]
+    assert len(path.mid) == market.hours(instrument.column, 7100).seconds + 1
+
+
+def test_a_fund_follows_its_companies(closes):
+    energy = np.diff(np.log(closes.column(BY_SYMBOL["XLE"].column, 6000, 7000)))
+    parts = [
+        np.diff(np.log(closes.column(BY_SYMBOL[s].column, 6000, 7000))) for s in ("CVX", "XOM")
+    ]
+    assert np.corrcoef(energy, parts[0])[0, 1] > 0.6
+    assert np.corrcoef(energy, parts[1])[0, 1] > 0.6
+
+
+def test_a_longer_history_changes_no_earlier_simulated_close():
+    short, long = Closes(7), Closes(7)
+    long.ordinal(date(2023, 6, 1))
+    for column in (20, 27, 28, 31, 90):
+        assert (short.column(column, 0, 8313) == long.column(column, 0, 8313)).all()
+        assert (short.vols(column, 0, 8313) == long.vols(column, 0, 8313)).all()
 
 
 def test_another_seed_is_another_market_around_the_same_closes(market):

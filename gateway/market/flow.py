@@ -1,0 +1,160 @@
+"""The background's limit orders: who rests at a price, since when and until when.
+
+Every price of each side has a few slots in which one order follows another. An order's arrival,
+cancellation and size are a hash of seed, instrument, session, side, price, slot and turn (after the
+independent Poisson arrivals and cancellations per price of Cont, Stoikov & Talreja, 2010, section
+2), so that the queue at any price and moment is found without playing what came before it.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from math import exp
+from typing import NamedTuple
+
+from gateway.timeline import SECOND
+
+LIVES = (2, 6, 15, 40, 110, 300)  # seconds that a turn of each slot lasts
+MOST_LEVELS = 4096  # prices of one instrument that are kept
+STANDING = 25  # seconds of a turn of the slot that is never empty
+_MASK = (1 << 64) - 1
+_WORD = 1 << 16
+_LOT_TABLE = tuple(exp(-0.5 * 0.8**2 + 0.8 * z) for z in (-2, -1.4, -1, -0.6, -0.3, 0, 0.3, 0.6))
+_LOT_TAIL = tuple(exp(-0.5 * 0.8**2 + 0.8 * z) for z in (1.0, 1.2, 1.5, 1.8, 2.1, 2.4, 2.7, 3.0))
+_SIZES = (*_LOT_TABLE, *_LOT_TABLE, *_LOT_TABLE, *_LOT_TAIL)  # log-normal, as 32 equal chances
+
+
+class Resting(NamedTuple):
+    """One background order: when it came and when it goes (microseconds since the open), shares.
+
+    `shy` in [0, 1) says how early it leaves a touch that is about to give way.
+    """
+
+    came: int
+    goes: int
+    size: int
+    shy: float
+
+
+def mixed(key: int, *parts: int) -> int:
+    """Return 64 well-mixed bits of a key and some whole numbers (after Steele et al., 2014)."""
+    state = key & _MASK
+    for part in parts:
+        state = (state + (part + 1) * 0x9E3779B97F4A7C15) & _MASK
+        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & _MASK
+        state ^= state >> 31
+    return state
+
+
+class _Slot:
+    """One slot of a price: its stream, its turns, and who is in it during [since, until)."""
+
+    __slots__ = ("life", "order", "phase", "since", "standing", "stem", "until")
+
+    def __init__(self, stem: int, seconds: int) -> None:
+        self.stem = stem
+        self.life = seconds * SECOND
+        self.phase = stem % self.life
+        self.standing = seconds == STANDING
+        self.since = self.until = 0
+        self.order: Resting | None = None
+
+    def turn(self, at: int, typical: float) -> None:
+        """Draw who is here at a moment, and for how long that holds."""
+        number, place = divmod(at + self.phase, self.life)
+        bits = mixed(self.stem, number)
+        started = at - place
+        if self.standing:
+            came, goes, shy = started, started + self.life, 0.0
+        else:
+            came = started + (self.life * (bits & 0xFFFF) * 9 // 20 >> 16)
+            goes = started + (self.life * (_WORD + (bits >> 16 & 0xFFFF)) >> 17)
+            shy = (bits >> 48) / _WORD
+        if at < came:
+            self.since, self.until, self.order = started, came, None
+        elif at >= goes:
+            self.since, self.until, self.order = goes, started + self.life, None
+        else:
+            size = typical * _SIZES[bits >> 32 & 31] * (0.85 + (bits >> 37 & 255) / 850)
+            self.since, self.until = came, goes
+            self.order = Resting(came, goes, max(round(size / 100.0), 1) * 100, shy)
+
+
+class _Level:
+    """One price of one side."""
+
+    __slots__ = ("orders", "since", "slots", "until")
+
+    def __init__(self, key: int, name: int) -> None:
+        lives = enumerate((*LIVES, STANDING))
+        self.slots = [_Slot(mixed(key, name, place), seconds) for place, seconds in lives]
+        self.since = self.until = 0
+        self.orders: list[Resting] = []
+
+    def look(self, at: int, typical: float) -> None:
+        """Bring the slots whose time has come to a moment, and line up who rests."""
+        since, until = -(1 << 62), 1 << 62
+        orders: list[Resting] = []
+        for slot in self.slots:
+            if not slot.since <= at < slot.until:
+                slot.turn(at, typical)
+            if slot.since > since:  # noqa: PLR1730 - three times as fast as max
+                since = slot.since
+            if slot.until < until:  # noqa: PLR1730
+                until = slot.until
+            if slot.order is not None:
+                orders.append(slot.order)
+        orders.sort()
+        self.since, self.until, self.orders = since, until, orders
+
+
+class Flow:
+    """The limit orders of one instrument's background through one session.
+
+    `typical` is the usual size of one order in shares.
+    """
+
+    def __init__(self, key: int, typical: float) -> None:
+        self._key = key
+        self._typical = typical
+        self._levels: dict[int, _Level] = {}
+
+    def queue(self, bid: bool, price: int, at: int) -> list[Resting]:
+        """Return who rests at a price at `at` (microseconds since the open), oldest first."""
+        name = price * 2 + bid
+        level = self._levels.get(name)
+        if level is None:
+            if len(self._levels) >= MOST_LEVELS:
+                self._levels.clear()
+            level = self._levels[name] = _Level(self._key, name)
+        if not level.since <= at < level.until:
+            level.look(at, self._typical)
+        return level.orders
+
+
+def split(total: int, bits: int) -> list[int]:
+    """Split the shares of one second into up to four trades, most of them in round lots."""
+    count = min(1 + (bits & 3), max(total // 100, 1))
+    if total <= 0:
+        return []
+    parts: list[int] = []
+    for place in range(count - 1):
+        share = total * (1 + (bits >> (2 + 6 * place) & 63)) // (64 * (count - place))
+        part = max(share // 100 * 100, 100)
+        if part >= total:
+            break
+        parts.append(part)
+        total -= part
+    return [*parts, total]
+
+
+def moments(count: int, bits: int) -> list[int]:
+    """Return `count` rising moments inside one second, in microseconds."""
+    drawn = sorted((mixed(bits, place) % SECOND) for place in range(count))
+    return [moment + place for place, moment in enumerate(drawn)]
+
+
+def upto(stamps: list[int], at: int) -> int:
+    """Return how many of some rising stamps are not after `at`."""
+    return bisect_right(stamps, at)

@@ -1,0 +1,94 @@
+"""What one instrument looks like at one moment, whatever kind it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gateway.market.ticks import Tape
+from gateway.market.universe import INSTRUMENTS
+from gateway.timeline import Span, forex_span, new_york
+
+if TYPE_CHECKING:
+    from gateway.market.market import Market
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Prices as whole units of 10**-digits, sizes in shares; None where there is no such thing."""
+
+    digits: int
+    bid: int | None
+    ask: int | None
+    bid_size: int
+    ask_size: int
+    last: int | None
+    last_size: int
+    open: int
+    high: int
+    low: int
+    volume: int
+
+    @property
+    def mid(self) -> int:
+        """The middle of the market, or the last price where nothing is quoted."""
+        if self.bid is None or self.ask is None:
+            return self.last or 0
+        return (self.bid + self.ask) // 2
+
+
+def price_text(value: int, digits: int) -> str:
+    """Write a whole number of 10**-digits as a decimal, exactly."""
+    sign, value = ("-", -value) if value < 0 else ("", value)
+    scale = 10**digits
+    return f"{sign}{value // scale}.{value % scale:0{digits}d}"
+
+
+def trading_span(market: Market, column: int, at: int) -> Span | None:
+    """Return the session of an instrument that runs at a moment, or None."""
+    if INSTRUMENTS[column].sec_type != "CASH":
+        return market.span_running(at)
+    local = new_york(at)
+    day = local.date()
+    for ordinal in (market.ordinals_before(day) - 1, market.ordinals_before(day)):
+        if 0 <= ordinal < len(market.closes.dates):
+            span = forex_span(market.closes.dates[ordinal])
+            if span.open <= at < span.close:
+                return span
+    return None
+
+
+def quote_at(market: Market, column: int, span: Span, at: int) -> Quote:
+    """Return the quote of an instrument at the present moment of its session."""
+    if INSTRUMENTS[column].sec_type == "STK":
+        return _from_book(market, column, span, at)
+    return past_quote(market, column, span, at)
+
+
+def _from_book(market: Market, column: int, span: Span, at: int) -> Quote:
+    book = market.book_of(column, span)
+    top, day = book.top(at), book.day(at)
+    last, size = book.last(at)
+    high, low = max(day.high, last), min(day.low, last)
+    sides = top.bid, top.ask, top.bid_size, top.ask_size
+    return Quote(2, *sides, last, size, day.open, high, low, day.volume)
+
+
+def past_quote(market: Market, column: int, span: Span, at: int) -> Quote:
+    """Return what was quoted at any moment of any session; no bid for an index, no last for forex.
+
+    Client trades count by the price move that they left, not by the holes that they made.
+    """
+    tape, kind = Tape(market, column, span), INSTRUMENTS[column].sec_type
+    opened, high, low, volume = tape.extremes(at)
+    if kind == "IND":
+        last = tape.level(at)
+        ends = opened, max(high, last), min(low, last)
+        return Quote(tape.digits, None, None, 0, 0, last, 0, *ends, 0)
+    quote = tape.quote(at)
+    sides = quote.bid, quote.ask, quote.bid_size, quote.ask_size
+    if kind == "CASH":
+        return Quote(tape.digits, *sides, None, 0, opened, high, low, 0)
+    last, size = tape.last(at)
+    ends = opened, max(high, last), min(low, last)
+    return Quote(tape.digits, *sides, last, size, *ends, volume)
