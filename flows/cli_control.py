@@ -63,11 +63,11 @@ def halt(reason: Reason = "robo halt", as_json: AsJson = False) -> None:
 
         settings = load_settings()
         done = halt_trading(settings, open_ledger, reason, getpass.getuser())
-        text = f"halted: {reason}. New orders are blocked until `robo resume`; "
+        text = f"{done.cancelled} working orders cancelled, {done.still_working} left"
         if done.trouble:
-            text += f"working orders could NOT be cancelled: {done.trouble}"
+            text = f"halt incomplete: {done.trouble}; {text}"
         else:
-            text += f"{done.cancelled} working orders cancelled, {done.still_working} left"
+            text = f"halted: {reason}. New orders are blocked until `robo resume`; {text}"
         answer(done, as_json, text)
         if done.trouble or done.still_working:
             raise typer.Exit(FAILED)
