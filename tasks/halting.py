@@ -49,7 +49,7 @@ def halt_trading(
     try:
         cancelled, left = asyncio.run(_cancel_everything(settings))
     except RoboError as error:
-        trouble.append(f"working orders could NOT all be cancelled: {error}")
+        trouble.append(f"working orders could NOT be cancelled: {error}")
     return HaltOutcome(reason, cancelled, left, "; ".join(trouble))
 
 

@@ -172,13 +172,13 @@ class ExecutionSession:
     async def _finish(self, day: TradingSession, desk: OrderDesk) -> None:
         """Wait for the last commissions, then keep what the broker says of the account."""
         await self._advance(self._clock.now() + LAST_EVIDENCE, desk)
-        if desk.is_cut:
+        note_mids(self.ledger, desk, "end", self._clock.now())
+        evidence = await recover(desk, self.settings.quiet_period)
+        if desk.is_blind:
             raise RetryLater(
                 "the gateway has lost Interactive Brokers, so what became of the last orders is "
                 "unknown; run `robo execute` again once it is back: it reads everything first"
             )
-        note_mids(self.ledger, desk, "end", self._clock.now())
-        evidence = await recover(desk, self.settings.quiet_period)
         self.ledger.accounts.record_snapshot(
             evidence.account,
             evidence.at,
@@ -196,12 +196,12 @@ class ExecutionSession:
         await self._read_everything(desk)
         if not desk.is_quiet:
             await self._advance(self._clock.now() + SETTLE, desk)
-        if desk.is_quiet or desk.is_cut:
+        if desk.is_quiet or desk.is_blind:
             return False
         if self._has_untraced(desk):
             desk.lose_connection(self._clock.now())
         await recover(desk, self.settings.quiet_period)
-        return True
+        return not desk.is_blind
 
     @staticmethod
     def _has_untraced(desk: OrderDesk) -> bool:
@@ -231,7 +231,6 @@ class ExecutionSession:
         await self._data.flush()
         desk.pump(self._clock.now())
         if desk.must_reconcile:
-            desk.must_reconcile = False
             await recover(desk, self.settings.quiet_period)
 
     async def _watch(self, desk: OrderDesk) -> None:
