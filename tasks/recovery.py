@@ -130,9 +130,10 @@ async def recover(desk: OrderDesk, quiet_period: float) -> Evidence:
 
 async def _reconcile_once(desk: OrderDesk, gateway: OrderGateway) -> Evidence:
     """Read all that the broker shows; what it tells of its link is taken first."""
-    evidence = await _read(desk, gateway)
-    if desk.must_reconcile and not desk.is_cut:  # the link came back before this read, or in it
-        evidence = await _read(desk, gateway)
+    desk.must_reconcile = False
+    evidence = await gateway.collect_evidence()
+    adopt(desk.ledger, evidence)
+    desk.pump(evidence.at)
     if desk.is_blind:
         return evidence
     children = {ref: child for e in desk.executions.values() for ref, child in e.children.items()}
@@ -142,14 +143,6 @@ async def _reconcile_once(desk: OrderDesk, gateway: OrderGateway) -> Evidence:
         if order.order_ref
     )
     desk.feed_all(Reconciled(evidence.at, orders, evidence.fills), evidence.at)
-    return evidence
-
-
-async def _read(desk: OrderDesk, gateway: OrderGateway) -> Evidence:
-    desk.must_reconcile = False
-    evidence = await gateway.collect_evidence()
-    adopt(desk.ledger, evidence)
-    desk.pump(evidence.at)
     return evidence
 
 

@@ -9,27 +9,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from threading import Event as ThreadEvent
 from typing import TYPE_CHECKING
 
-from models.domain.errors import HaltTrading, RetryLater, SkipToday
-from models.domain.sessions import TradingSession, exchange_date, next_session, session_on
+from models.domain.errors import HaltTrading, RetryLater
 from models.execution.events import SessionClosed
-from tasks.account import AccountBook
+from tasks.alerts import Alert, raise_alert
 from tasks.broker.clock import GatewayClock, WallClock, open_clock
 from tasks.broker.protocol import GatewayUnreachable
 from tasks.broker.roles import Role, address
 from tasks.execution_report import note_mids
 from tasks.orders import OrderDesk
 from tasks.recovery import adopt, note_schedules, recover, restore_session
+from tasks.session_day import open_book, require_link, require_work, session_to_work
 from tasks.session_lease import SessionLease
 
 if TYPE_CHECKING:
+    from models.domain.sessions import TradingSession
     from models.risk.limits import RiskLimits
     from tasks.broker.ibkr import DataConnection, OrderConnection
     from tasks.settings import Settings
@@ -86,9 +86,9 @@ class ExecutionSession:
         self._lease = SessionLease.take(self.ledger, self.settings)
         try:
             await self._open_clock()
-            day = self._require_session()
+            day = session_to_work(self.ledger, self.session, self._clock.now())
             executions = restore_session(self.ledger, day.date, self.settings)
-            self._require_work(day, executions)
+            require_work(self.ledger, day, executions, self._clock, self.longest_wait)
             return await self._run_day(day)
         finally:
             await self._disconnect()
@@ -131,13 +131,24 @@ class ExecutionSession:
         executions = restore_session(self.ledger, day.date, self.settings)
         note_schedules(self.ledger, executions, self._clock.now())
         evidence = await orders.collect_evidence()
+        told = orders.pending_events()
+        require_link(self.ledger, evidence.account, told)
         adopt(self.ledger, evidence)
-        before = self._equity_before(day, evidence.account, evidence.net_liquidation)
-        book = AccountBook(evidence.account, self.ledger, before, self._peak(evidence.account))
+        book = open_book(self.ledger, day, evidence, self._clock.now())
         desk = OrderDesk(
-            self.ledger, orders, book, self.limits, day, data.quote, self._lease.held, executions
+            self.ledger,
+            orders,
+            book,
+            self.limits,
+            day,
+            data.quote,
+            self._lease.held,
+            executions,
+            alert=self._alert,
         )
         desk.remember_sends(self._clock.now())
+        for event in told:
+            desk.take(event, self._clock.now())
         symbols = {e.parent.symbol for e in executions.values()} | evidence.positions.keys()
         await orders.qualify(sorted({e.parent.symbol for e in executions.values()}))
         await recover(desk, settings.quiet_period)
@@ -174,6 +185,8 @@ class ExecutionSession:
         await self._advance(self._clock.now() + LAST_EVIDENCE, desk)
         note_mids(self.ledger, desk, "end", self._clock.now())
         evidence = await recover(desk, self.settings.quiet_period)
+        if desk.must_reconcile:  # the link came back during that
+            evidence = await recover(desk, self.settings.quiet_period)
         if desk.is_blind:
             raise RetryLater(
                 "the gateway has lost Interactive Brokers, so what became of the last orders is "
@@ -234,23 +247,37 @@ class ExecutionSession:
             await recover(desk, self.settings.quiet_period)
 
     async def _watch(self, desk: OrderDesk) -> None:
-        """Stop on a halt or a stop request, once what works is cancelled; keep the lease."""
-        halt = self.ledger.halts.current()
-        if halt is None and not self.stop.is_set():
+        """Stop on a halt, a stop request or an expired arming, once what works is cancelled.
+
+        Keep the lease otherwise.
+        """
+        reason = self._reason_to_stop(desk)
+        if reason is None:
             desk.lease = self._lease.renew()
             return
         desk.cancel_working()
         await self._clock.sleep_until(self._clock.now() + SETTLE)
         await self._read_everything(desk)
+        raise reason
+
+    def _reason_to_stop(self, desk: OrderDesk) -> HaltTrading | RetryLater | None:
+        halt = self.ledger.halts.current()
         if halt is not None:
-            raise HaltTrading(
+            return HaltTrading(
                 f"trading was halted by {halt.by} at {halt.at.isoformat()}: {halt.reason}; "
                 "`robo resume --reason ...` lifts it, then `robo execute` goes on"
             )
-        raise RetryLater(
-            "stopped before the schedule was done; nothing is lost: run `robo execute` again "
-            "and it goes on where it stopped"
-        )
+        if self.stop.is_set():
+            return RetryLater(
+                "stopped before the schedule was done; nothing is lost: run `robo execute` again "
+                "and it goes on where it stopped"
+            )
+        if self.settings.mode == "live":  # its arming has an end
+            try:
+                self.settings.require_tradable(desk.book.account)
+            except HaltTrading as expired:
+                return expired
+        return None
 
     async def _open_clock(self) -> None:
         settings = self.settings
@@ -278,46 +305,9 @@ class ExecutionSession:
                     await connection.close()
         self._orders = self._data = None
 
-    def _require_session(self) -> TradingSession:
-        """Return the session to work: the one asked for, today's, or after its close the next.
-
-        Today's stays the one while a parent of it has not ended, so that the close is recorded.
-        """
-        today = exchange_date(self._clock.now())
-        session = session_on(self.session or today)
-        if session is None:
-            raise SkipToday(f"market closed: {self.session or today} is no session of the exchange")
-        if self.session is not None or self._clock.now() < session.close:
-            return session
-        records = self.ledger.parents.of_session(session.date)
-        if any(not record.state.is_terminal for record in records):
-            return session
-        return next_session(session.date)
-
-    def _require_work(self, day: TradingSession, executions: Mapping[str, object]) -> None:
-        if not self.ledger.parents.of_session(day.date):
-            raise SkipToday(f"nothing to execute on {day.date}: no plan; run `robo rebalance`")
-        if not executions:
-            raise SkipToday(f"nothing left to execute on {day.date}: every parent has ended")
-        wait = self._clock.wall_seconds_until(day.open)
-        if wait > self.longest_wait:
-            raise SkipToday(
-                f"market closed: the session of {day.date} opens in {wait / 60:.0f} minutes, "
-                f"longer than the {self.longest_wait / 60:.0f} minutes this run may wait"
-            )
-
-    def _equity_before(self, day: TradingSession, account: str, now_worth: Decimal) -> float:
-        label = f"{day.date} before"
-        known = self.ledger.accounts.snapshots(account, label)
-        if known:
-            return float(known[0].net_liquidation)
-        cash = self.ledger.executions.cash(account).amount
-        self.ledger.accounts.record_snapshot(account, self._clock.now(), cash, now_worth, label)
-        return float(now_worth)
-
-    def _peak(self, account: str) -> float:
-        snapshots = self.ledger.accounts.snapshots(account)
-        return max(float(snapshot.net_liquidation) for snapshot in snapshots)
+    def _alert(self, subject: str, text: str) -> None:
+        alert = Alert(datetime.now(UTC), "error", subject, text)
+        raise_alert(self.settings.state_dir / "alerts.jsonl", alert)
 
     def _report(self, desk: OrderDesk, text: str) -> None:
         executions = desk.executions.values()

@@ -171,6 +171,32 @@ def test_a_halt_stops_the_session_and_a_resume_lets_it_go_on(
     assert states(ledger, span.session) == [ParentState.FILLED]
 
 
+def test_an_arming_that_expires_stops_a_live_session(
+    gateway, settings, ledger, make_span, make_parent, execute, monkeypatch
+):
+    """The account is simulated and passes as live here: only the arming's end is at stake."""
+    until = datetime.now(UTC) + timedelta(hours=1)
+    live = settings.model_copy(
+        update={
+            "mode": "live",
+            "allow_live_account": "SIM0000001",
+            "live_armed_until": until,
+        }
+    )
+    monkeypatch.setattr("tasks.interlock.SIMULATED_PREFIX", "NONE")
+    span = make_span(gateway)
+    parent = make_parent(span, "KO", quantity=60)
+    ledger.parents.add([parent])
+
+    def expire(progress):
+        if progress.done_shares:
+            live.__dict__["live_armed_until"] = datetime.now(UTC)
+
+    with pytest.raises(HaltTrading, match="ROBO_LIVE_ARMED_UNTIL expired"):
+        execute(live, ledger, on_progress=expire)
+    assert [c.slice_no for c in ledger.children.of_parent(parent.parent_id)] == [1]
+
+
 def test_what_a_limit_denies_is_told_once_a_slice_and_never_sent(
     gateway, settings, ledger, make_span, make_parent, execute
 ):

@@ -302,6 +302,20 @@ async def test_an_order_that_was_never_committed_stops_trading(sent, broker):
         sent.pump(broker.now)
 
 
+async def test_a_contradiction_is_told_to_a_person_at_once(sent, broker):
+    alerts = []
+    sent.alert = lambda subject, text: alerts.append((subject, text))
+    broker.tell(FIRST, "Submitted")
+    broker.tell(FIRST, "Submitted", perm_id=77)
+    sent.pump(broker.now)
+    assert sent.ledger.parents.get("p-KO").state is ParentState.PAUSED
+    ((subject, text),) = alerts
+    assert subject == "p-KO PAUSED"
+    assert "two orders carry p-KO.1.1" in text
+    sent.pump(broker.now)
+    assert len(alerts) == 1
+
+
 async def test_only_what_the_broker_has_shown_is_cancelled(sent, broker, start_desk):
     sent.cancel_working()
     assert broker.cancels == [], "an order id without evidence may be another order's"

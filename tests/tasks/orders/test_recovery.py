@@ -101,86 +101,6 @@ async def test_an_order_shown_after_it_was_proven_absent_pauses_its_parent(
     assert len(broker.sent) == 1
 
 
-LOST = BrokerNotice(1100, "Connectivity between IB and TWS has been lost", "")
-BACK = BrokerNotice(1102, "Connectivity has been restored", "")
-
-
-@pytest.fixture
-async def flying(start_desk, parent, broker, minute):
-    """The first child was sent and is not seen at the broker: a restart has to ask."""
-    desk = start_desk(parent)
-    await recover(desk, 0)
-    broker.loses = True
-    desk.slice_due(minute(0))
-    broker.loses = False
-    return start_desk(parent)
-
-
-async def test_a_loss_told_before_the_looks_proves_nothing(flying, broker, minute):
-    """Also one that is told while the session connects: nobody has read it yet."""
-    broker.events.append(LOST)
-    await recover(flying, 0)
-    assert flying.ledger.children.get(FIRST).order.state is ChildState.UNKNOWN
-    assert flying.is_blind
-    flying.slice_due(minute(1))
-    assert len(broker.sent) == 1
-    await recover(flying, 0)
-    assert flying.ledger.children.get(FIRST).order.state is ChildState.UNKNOWN, "still cut"
-    broker.events.append(BACK)
-    await recover(flying, 0)
-    assert flying.ledger.children.get(FIRST).order.state is ChildState.NEVER_SENT
-    flying.slice_due(minute(2))
-    assert [c.attempt for c in broker.sent] == [1, 2]
-
-
-@pytest.mark.parametrize("told", [[LOST], [LOST, BACK], [BACK]])
-async def test_a_loss_told_by_the_second_look_proves_nothing(
-    flying, broker, minute, monkeypatch, told
-):
-    real, looks = broker.collect_evidence, []
-
-    async def cut_in_the_second_and_later():
-        evidence = await real()
-        looks.append(evidence)
-        if len(looks) > 1:
-            broker.events += told
-        return evidence
-
-    broker.collect_evidence = cut_in_the_second_and_later
-    await recover(flying, 0)
-    assert flying.ledger.children.get(FIRST).order.state is ChildState.UNKNOWN
-    flying.slice_due(minute(1))
-    assert len(broker.sent) == 1
-    broker.collect_evidence = real
-    broker.events.append(BACK)
-    flying.pump(broker.now)
-    await recover(flying, 0)
-    flying.slice_due(minute(2))
-    assert [c.attempt for c in broker.sent] == [1, 2]
-
-
-async def test_a_loss_and_its_end_before_the_looks_are_looked_through(flying, broker):
-    broker.events += [LOST, BACK]
-    await recover(flying, 0)
-    assert not flying.is_blind
-    assert flying.ledger.children.get(FIRST).order.state is ChildState.NEVER_SENT
-
-
-async def test_positions_of_a_gateway_without_its_link_are_no_mismatch(
-    start_desk, parent, broker, minute
-):
-    desk = start_desk(parent)
-    broker.positions = {"XOM": 7}
-    broker.events.append(LOST)
-    await recover(desk, 0)
-    desk.slice_due(minute(0))
-    assert broker.sent == []
-    broker.events.append(BACK)
-    desk.pump(broker.now)
-    with pytest.raises(HaltTrading, match="XOM"):
-        await recover(desk, 0)
-
-
 async def test_a_refused_order_that_left_no_trace_is_rejected_and_not_repeated(
     start_desk, parent, broker, minute
 ):
@@ -415,24 +335,6 @@ async def test_a_schedule_that_has_begun_stays_when_the_settings_change(
     note_schedules(ledger, again, minute(1))
     noted = [e for e in ledger.events.of_order(parent.parent_id) if e.kind == "schedule"]
     assert len(noted) == 1
-
-
-@pytest.mark.parametrize("codes", [(1100,), (2110,), (1100, 1101), (1100, 1102)])
-async def test_a_link_lost_during_the_two_looks_proves_nothing(
-    start_desk, parent, broker, minute, codes
-):
-    desk = start_desk(parent)
-    await recover(desk, 0)
-    broker.breaks = "before"
-    with pytest.raises(GatewayUnreachable):
-        desk.slice_due(minute(0))
-    broker.breaks = ""
-    again = start_desk(parent)
-    broker.events.extend(BrokerNotice(code, "connectivity", "") for code in codes)
-    await recover(again, 0)
-    assert again.ledger.children.get(FIRST).order.state is not ChildState.NEVER_SENT
-    again.slice_due(minute(1))
-    assert broker.sent == []
 
 
 async def test_absence_today_proves_nothing_of_an_earlier_day(start_desk, parent, broker, minute):
