@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import field
 from typing import Any
 
@@ -227,9 +228,9 @@ class Revision(Counted):
     count: int
     client: int
 
+    @abstractmethod
     def price(self, execution: Execution) -> int | None:
         """Return the corrected price in cents, None for a bust."""
-        raise NotImplementedError
 
     def filled(self, execution: Execution) -> None:
         """Set the moment of the revision."""
