@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from models.domain.errors import RoboError
 from models.domain.orders import ParentState
 from tasks.broker.roles import Role, address
+from tasks.interlock import Interlock, check_interlock
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -43,12 +44,13 @@ def halt_trading(
     try:
         with open_ledger(settings) as ledger:
             ledger.halts.halt(reason, by, datetime.now(UTC))
-    except RoboError as error:
+    except Exception as error:  # whatever it is, the orders at the broker must still end
         trouble.append(f"the halt could NOT be recorded: {error}")
     cancelled = left = 0
     try:
-        cancelled, left = asyncio.run(_cancel_everything(settings))
-    except RoboError as error:
+        cancelled, left, unread = asyncio.run(_cancel_everything(settings))
+        trouble += [unread] if unread else []
+    except (RoboError, OSError) as error:
         trouble.append(f"working orders could NOT be cancelled: {error}")
     return HaltOutcome(reason, cancelled, left, "; ".join(trouble))
 
@@ -65,17 +67,34 @@ def resume_trading(ledger: OrderLedger, reason: str, by: str, session_parents: l
     return lifted or bool(woken)
 
 
-async def _cancel_everything(settings: Settings) -> tuple[int, int]:
+async def _cancel_everything(settings: Settings) -> tuple[int, int, str]:
+    """Return the orders cancelled, those still working, and why both are unknown if they are."""
     from tasks.broker.ibkr import OrderConnection
 
     connection = await OrderConnection.open(address(settings, Role.HALT), settings.broker_timeout)
     try:
-        settings.require_tradable(connection.account)
-        working = await connection.cancel_and_count()
-        left = await _wait_for_the_end(connection.collect_evidence)
-        return max(working - left, 0), left
+        require_right_account(settings, connection.account)
+        asked = connection.cancel_everything()
+        try:
+            working = await asked
+            left = await _wait_for_the_end(connection.collect_evidence)
+        except RoboError as error:
+            sent = "every working order was asked to end, but what became of them is unread"
+            return 0, 0, f"{sent}: {error}"
+        return max(working - left, 0), left, ""
     finally:
         await connection.close()
+
+
+def require_right_account(settings: Settings, account: str) -> None:
+    """Raise HaltTrading unless this is an account of the mode; a live one needs no arming here.
+
+    Who may no longer trade must still be able to stop.
+    """
+    now = datetime.now(UTC)
+    armed = now + timedelta(hours=1)
+    declared = Interlock(settings.mode, settings.account, settings.allow_live_account, armed)
+    check_interlock(account, declared, now)
 
 
 async def _wait_for_the_end(collect: Callable[[], Awaitable[Evidence]]) -> int:

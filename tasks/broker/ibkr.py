@@ -21,6 +21,7 @@ from models.domain.errors import HaltTrading, InvalidInput, RetryLater
 from tasks.broker import conversion
 from tasks.broker.evidence import EvidenceLog
 from tasks.broker.protocol import ApiAddress, BrokerEvent, Evidence, GatewayUnreachable
+from tasks.broker.refusals import HISTORY, NO_SECURITY, RequestRefused, refusal
 from tasks.broker.tap import EvidenceTap
 
 if TYPE_CHECKING:
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from models.domain.orders import ChildOrder, Quote
 
 CLIENT_ID_IN_USE = 326
-NO_SECURITY = 200
-HISTORY_ERROR = 162
 CLIENT_ID_ATTEMPTS = 4
 SUMMARY_TAGS = "TotalCashValue,NetLiquidation"
 
@@ -139,12 +138,13 @@ class Connection:
 
     async def _qualified(self, symbol: str) -> bool:
         stock = Stock(symbol, "SMART", "USD")
+        what = f"contract details of {symbol}"
         try:
-            details = await self._call(lambda: self._ib.reqContractDetailsAsync(stock), symbol)
-        except RequestError as error:
+            details = await self._call(lambda: self._ib.reqContractDetailsAsync(stock), what)
+        except RequestRefused as error:
             if error.code == NO_SECURITY:
                 return False
-            raise _refused(f"contract details of {symbol}", error) from error
+            raise
         if not details:
             return False
         stock.conId = details[0].contract.conId if details[0].contract else 0
@@ -156,6 +156,8 @@ class Connection:
         with self._connected():
             try:
                 return await asyncio.wait_for(ask(), self._timeout)
+            except RequestError as error:
+                raise refusal(what, error.code, error.message) from error
             except TimeoutError as error:
                 raise GatewayUnreachable(
                     f"the gateway on {self._where} did not answer the request for {what} within "
@@ -188,10 +190,7 @@ class OrderConnection(Connection):
         ib.log.orders.clear()
         await self._call(ib.reqAllOpenOrdersAsync, "open orders")
         await self._call(lambda: ib.reqCompletedOrdersAsync(False), "completed orders")
-        try:
-            await self._call(ib.reqExecutionsAsync, "executions")
-        except RequestError as error:
-            raise _refused("executions", error) from error
+        await self._call(ib.reqExecutionsAsync, "executions")
         positions = await self._call(ib.reqPositionsAsync, "positions")
         summary = await self._summary(account)
         at = await self.flush()
@@ -228,20 +227,18 @@ class OrderConnection(Connection):
         with self._connected():
             self._ib.client.cancelOrder(order_id, "")
 
-    def cancel_everything(self) -> None:
-        """Ask for the cancellation of every working order of the account, whoever sent it."""
-        with self._connected():
-            self._ib.reqGlobalCancel()
+    def cancel_everything(self) -> Awaitable[int]:
+        """Cancel every working order, whoever sent it; await the answer for how many there were.
 
-    async def cancel_and_count(self) -> int:
-        """Cancel every working order of the account; return how many there were.
-
-        The cancel is written right behind the question and waits for no answer. It is sent with no
-        order in sight too: one may just be on its way.
+        The cancel is on the socket when this returns: it is written right behind the question and
+        waits for no answer. It is sent with no order in sight too: one may just be on its way.
         """
         with self._connected():
             asked = self._ib.reqAllOpenOrdersAsync()
             self._ib.reqGlobalCancel()
+        return self._counted(asked)
+
+    async def _counted(self, asked: Awaitable[Sequence[object]]) -> int:
         return len(await self._call(lambda: asked, "open orders"))
 
     async def next_event(self) -> BrokerEvent:
@@ -329,11 +326,10 @@ class DataConnection(Connection):
 
         try:
             bars = await self._call(ask, f"history of {symbol}")
-        except RequestError as error:
-            if error.code == HISTORY_ERROR and "no data" in error.message.lower():
-                bars = []
-            else:
-                raise _refused(f"history of {symbol}", error) from error
+        except RequestRefused as error:
+            if error.code != HISTORY or "no data" not in str(error).lower():
+                raise
+            bars = []
         frame = conversion.bars_frame(symbol, bars)
         inside = frame["session"] <= end
         if first is not None:
@@ -393,7 +389,3 @@ def _order_of(child: ChildOrder, account: str) -> Order:
     order.account = account
     order.tif = child.tif
     return order
-
-
-def _refused(what: str, error: RequestError) -> InvalidInput:
-    return InvalidInput(f"the broker refused the {what}: {error.code} {error.message}")

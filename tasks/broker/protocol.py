@@ -11,7 +11,7 @@ from models.domain.errors import RetryLater
 from models.domain.orders import ChildOrder, Fill, Quote
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
 
     import pandas as pd
 
@@ -139,8 +139,8 @@ class OrderGateway(Protocol):
         """Ask for the cancellation of one of this client's orders."""
         ...
 
-    def cancel_everything(self) -> None:
-        """Ask for the cancellation of every working order of the account, whoever sent it."""
+    def cancel_everything(self) -> Awaitable[int]:
+        """Cancel every working order, whoever sent it; await the answer for how many there were."""
         ...
 
     async def flush(self) -> datetime:

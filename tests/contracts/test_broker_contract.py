@@ -222,7 +222,7 @@ async def test_a_global_cancel_reaches_the_orders_of_every_client(
             link.send(make_child(order_id, "1.00", tif="DAY"))
             await link.flush()
         assert len((await mine.collect_evidence()).open_orders) == 2
-        mine.cancel_everything()
+        assert await mine.cancel_everything() == 2
         await mine.flush()
         assert (await other.collect_evidence()).open_orders == ()
 

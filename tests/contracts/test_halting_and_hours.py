@@ -4,10 +4,13 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from pydantic import SecretStr
 
 from models.domain.errors import HaltTrading, InvalidInput, RoboError
 from models.domain.sessions import at_exchange_time, exchange_date, next_session, session_on
 from tasks.account_snapshot import read_account
+from tasks.broker.ibkr import OrderConnection
+from tasks.broker.protocol import GatewayUnreachable
 from tasks.doctor import Health, check_up
 from tasks.gateway_process import (
     close_trading_day,
@@ -17,8 +20,9 @@ from tasks.gateway_process import (
     open_trading_day,
     stop_gateway,
 )
-from tasks.halting import halt_trading, resume_trading
+from tasks.halting import halt_trading, require_right_account, resume_trading
 from tasks.processes import free_port
+from tasks.stores import open_ledger as open_ledger_of
 
 pytestmark = pytest.mark.journey
 
@@ -77,6 +81,58 @@ def test_a_halt_touches_no_account_of_another_mode(gateway, settings, ledger, ma
     assert "mode paper needs an account DU" in done.trouble
     assert len(read_account(settings).open_orders) == 1
     halt_trading(settings, lambda _: ledger, "tidy", "tester")
+
+
+def test_a_ledger_that_cannot_be_used_does_not_keep_the_orders_alive(
+    gateway, settings, make_child, tmp_path
+):
+    place(gateway, make_child, 11)
+    broken = tmp_path / "broken.sqlite"
+    broken.write_bytes(b"this is no database" * 100)
+    away = settings.model_copy(update={"ledger_url": SecretStr(f"sqlite:///{broken}")})
+    done = halt_trading(away, open_ledger_of, "enough", "tester")
+    assert (done.cancelled, done.still_working) == (1, 0)
+    assert "the halt could NOT be recorded" in done.trouble
+    assert "not a usable SQLite file" in done.trouble
+    assert read_account(settings).open_orders == ()
+
+
+def test_a_halt_leaves_the_orders_of_an_account_of_another_mode_alone(
+    gateway, settings, ledger, make_child
+):
+    place(gateway, make_child, 11)
+    other = settings.model_copy(update={"mode": "paper"})
+    done = halt_trading(other, lambda _: ledger, "enough", "tester")
+    assert "could NOT be cancelled" in done.trouble
+    assert "mode paper needs an account DU" in done.trouble
+    assert len(read_account(settings).open_orders) == 1
+    assert ledger.halts.current() is not None
+    assert halt_trading(settings, lambda _: ledger, "enough", "tester").cancelled == 1
+
+
+def test_a_live_account_whose_arming_has_expired_can_still_be_stopped(settings):
+    live = {"mode": "live", "allow_live_account": "U1234567", "live_armed_until": None}
+    expired = settings.model_copy(update=live)
+    require_right_account(expired, "U1234567")
+    with pytest.raises(HaltTrading, match="not in ROBO_ALLOW_LIVE_ACCOUNT"):
+        require_right_account(expired, "U7654321")
+
+
+def test_a_halt_whose_effect_cannot_be_read_says_that_it_was_sent(
+    gateway, settings, ledger, make_child, monkeypatch
+):
+    place(gateway, make_child, 11)
+
+    async def unreadable(_connection):
+        raise GatewayUnreachable("no answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OrderConnection, "collect_evidence", unreadable)
+        done = halt_trading(settings, lambda _: ledger, "enough", "tester")
+    assert done.trouble == (
+        "every working order was asked to end, but what became of them is unread: no answer"
+    )
+    assert read_account(settings).open_orders == ()
 
 
 def test_an_account_that_the_mode_may_not_trade_is_refused(settings):

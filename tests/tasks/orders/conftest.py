@@ -86,8 +86,9 @@ class ScriptedBroker:
     def cancel(self, order_id: int) -> None:
         self.cancels.append(order_id)
 
-    def cancel_everything(self) -> None:
+    async def cancel_everything(self) -> int:
         self.cancels.append(-1)
+        return sum(not order.is_over for order in self.orders.values())
 
     async def flush(self) -> datetime:
         return self.now
