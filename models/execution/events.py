@@ -13,8 +13,7 @@ from models.domain.orders import ChildState, Fill, Quote
 
 @dataclass(frozen=True, slots=True)
 class SliceDue:
-    """The schedule asks for a child now; may be repeated within a slice (a slice sends once, the
-    last one again at each of its last chances).
+    """The schedule asks for a child now; may be repeated within a slice (a slice sends once).
 
     Also to be fed once at or after the parent's end, so that the schedule is known to be over.
     """

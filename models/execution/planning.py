@@ -6,7 +6,6 @@ from bisect import bisect_right
 from datetime import datetime
 
 from models.domain.orders import ChildOrder, ChildState, ParentState, Quote
-from models.execution.curves import TargetCurve
 from models.execution.pricing import marketable_limit
 from models.execution.state import ParentExecution
 
@@ -19,9 +18,7 @@ def next_child(execution: ParentExecution, now: datetime, quote: Quote | None) -
     Its quantity brings the parent to what the curve plans for the end of the slice, counting every
     share that is done or may still be, and at most `catch_up` times the scheduled slice (at least
     one share); the last slice sweeps the rest. A slice sends once: it gets another attempt only
-    when every earlier one is proven never sent. The last slice, which no later one catches up
-    for, may send what it left again at each of its `last_chances`, unless the broker refused it.
-    No child without a sane quote of the symbol.
+    when every earlier one is proven never sent. No child without a sane quote of the symbol.
     """
     slice_no = bisect_right(execution.curve.due_times(), now)
     if not _may_send(execution, slice_no, now) or quote is None:
@@ -46,27 +43,13 @@ def next_child(execution: ParentExecution, now: datetime, quote: Quote | None) -
     )
 
 
-def last_chances(curve: TargetCurve) -> tuple[datetime, ...]:
-    """Return the moments at which the last slice may send again what it could not fill."""
-    opens = curve.due_times()[-1]
-    span = curve.end - opens
-    return (opens + span / 3, opens + span * 2 / 3, opens + span * 19 / 20)
-
-
-def last_slice_spent(execution: ParentExecution) -> bool:
-    """Say whether the last slice can send no more: every chance is used, or one was refused."""
-    sent = _sent_in(execution, len(execution.curve.due_times()))
-    refused = any(child.state is ChildState.REJECTED for child in sent)
-    return refused or len(sent) > len(last_chances(execution.curve))
-
-
-def _sent_in(execution: ParentExecution, slice_no: int) -> list[ChildOrder]:
-    """Return the children of a slice; attempts proven never sent don't count."""
-    return [
-        child
+def last_slice_sent(execution: ParentExecution) -> bool:
+    """Say whether the last slice has had its child (attempts proven never sent don't count)."""
+    last = len(execution.curve.due_times())
+    return any(
+        child.slice_no == last and child.state is not ChildState.NEVER_SENT
         for child in execution.children.values()
-        if child.slice_no == slice_no and child.state is not ChildState.NEVER_SENT
-    ]
+    )
 
 
 def _may_send(execution: ParentExecution, slice_no: int, now: datetime) -> bool:
@@ -74,14 +57,12 @@ def _may_send(execution: ParentExecution, slice_no: int, now: datetime) -> bool:
         return False
     if slice_no < 1 or now >= execution.curve.end:
         return False
-    children = execution.children.values()
-    if not all(child.state.is_terminal and child.slice_no <= slice_no for child in children):
-        return False
-    sent = len(_sent_in(execution, slice_no))
-    if slice_no < len(execution.curve.due_times()):
-        return sent == 0
-    chances = 1 + sum(now >= moment for moment in last_chances(execution.curve))
-    return sent < chances and not last_slice_spent(execution)
+    return all(
+        child.state.is_terminal
+        and child.slice_no <= slice_no
+        and (child.slice_no < slice_no or child.state is ChildState.NEVER_SENT)
+        for child in execution.children.values()
+    )
 
 
 def _wanted(execution: ParentExecution, slice_no: int) -> int:
