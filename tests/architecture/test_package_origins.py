@@ -48,7 +48,7 @@ def test_test_files_have_names_of_their_own(root):
 
 
 def test_no_file_is_too_long(packages, root):
-    folders = [*packages, "tests", "bench"]
+    folders = [*packages, "bench"]
     lengths = {
         str(path.relative_to(root)): len(path.read_text().splitlines())
         for folder in folders

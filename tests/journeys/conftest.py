@@ -42,6 +42,11 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
+def _take_ctrl_c() -> None:
+    """A shell that runs the tests in the background has its children ignore Ctrl-C; undo it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Process:
     """A command in a process group of its own; its lines are kept as they come."""
 
@@ -56,6 +61,7 @@ class Process:
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
+            preexec_fn=_take_ctrl_c,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
