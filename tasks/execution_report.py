@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from models.domain.orders import ParentState, Side
 from models.execution.tca import Shortfall, average_price, shortfall
@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from tasks.orders import OrderDesk
     from warehouse.ledger import OrderLedger
     from warehouse.ledger.parents import ParentRecord
+    from warehouse.ledger.worked_parents import Moment
     from warehouse.market import MarketWarehouse
-
-Moment = Literal["arrival", "end"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +86,8 @@ def note_mids(ledger: OrderLedger, desk: OrderDesk, moment: Moment, now: datetim
         quote = desk.quote(execution.parent.symbol)
         if now < execution.curve.due_times()[0] or quote is None or not quote.is_sane:
             continue
-        if _noted_mid(ledger, parent_id, moment) is None:
-            ledger.events.append(moment, parent_id, {"mid": str(quote.mid)}, now)
+        if ledger.worked.mid(parent_id, moment) is None:
+            ledger.worked.note_mid(parent_id, moment, quote.mid, now)
 
 
 def day_report(ledger: OrderLedger, account: str, session: date) -> DayReport:
@@ -108,8 +107,8 @@ def day_report(ledger: OrderLedger, account: str, session: date) -> DayReport:
 def _parent_report(ledger: OrderLedger, record: ParentRecord) -> ParentReport:
     order = record.order
     fills = [fill for fill in ledger.executions.fills_of(order.parent_id) if fill.quantity]
-    arrival = _noted_mid(ledger, order.parent_id, "arrival")
-    end = _noted_mid(ledger, order.parent_id, "end") or arrival
+    arrival = ledger.worked.mid(order.parent_id, "arrival")
+    end = ledger.worked.mid(order.parent_id, "end") or arrival
     commissions = [fill.commission for fill in fills]
     known = None if None in commissions else sum((c for c in commissions if c), Decimal(0))
     cost = None
@@ -132,13 +131,6 @@ def _parent_report(ledger: OrderLedger, record: ParentRecord) -> ParentReport:
         commission=known,
         shortfall=cost,
     )
-
-
-def _noted_mid(ledger: OrderLedger, parent_id: str, moment: Moment) -> Decimal | None:
-    for event in ledger.events.of_order(parent_id):
-        if event.kind == moment:
-            return Decimal(event.payload["mid"])
-    return None
 
 
 def _equity(ledger: OrderLedger, account: str, label: str) -> Decimal | None:

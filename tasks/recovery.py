@@ -43,7 +43,7 @@ def slicing_policy(ledger: OrderLedger, settings: Settings, order: ParentOrder) 
     A smaller child would pay the broker's minimum commission for next to nothing. A schedule that
     was noted when the order was first worked stays, whatever the settings say since.
     """
-    slices = _noted_slices(ledger, order.parent_id)
+    slices = ledger.worked.slices(order.parent_id)
     if slices is None:
         notional = float(order.quantity * order.decision_price)
         affordable = int(notional // settings.min_child_usd) if settings.min_child_usd else 10**6
@@ -56,14 +56,8 @@ def note_schedules(
 ) -> None:
     """Keep the number of slices of each parent when it is first worked, for every restart."""
     for parent_id, execution in executions.items():
-        if _noted_slices(ledger, parent_id) is None:
-            slices = {"slices": execution.policy.slices}
-            ledger.events.append("schedule", parent_id, slices, now)
-
-
-def _noted_slices(ledger: OrderLedger, parent_id: str) -> int | None:
-    events = ledger.events.of_order(parent_id)
-    return next((int(e.payload["slices"]) for e in events if e.kind == "schedule"), None)
+        if ledger.worked.slices(parent_id) is None:
+            ledger.worked.note_slices(parent_id, execution.policy.slices, now)
 
 
 def restore_session(
@@ -75,7 +69,7 @@ def restore_session(
             record.order,
             slicing_policy(ledger, settings, record.order),
             ledger.children.of_parent(record.order.parent_id),
-            ledger.executions.fills_of(record.order.parent_id),
+            ledger.executions.revisions_of(record.order.parent_id),
             record.state,
         )
         for record in ledger.parents.of_session(session)
@@ -84,18 +78,33 @@ def restore_session(
 
 
 def adopt(ledger: OrderLedger, evidence: Evidence) -> None:
-    """Record what the broker shows of the account; at first contact, its opening balance too."""
+    """Record what the broker shows of the account; at first contact, its opening balance too.
+
+    One transaction: a read is taken in as a whole.
+    """
     account = evidence.account
-    if ledger.accounts.opening(account) is None:
-        ledger.accounts.record_opening(
-            account, evidence.cash, evidence.positions, evidence.at, evidence.fills
-        )
-    for fill in evidence.fills:
-        ledger.executions.record(fill, account)
-    for commission in evidence.commissions:
-        ledger.executions.record_commission(
-            commission.exec_id, commission.amount, commission.currency, commission.realized_pnl
-        )
+    with ledger.transaction():
+        if ledger.accounts.opening(account) is None:
+            ledger.accounts.record_opening(
+                account, evidence.cash, evidence.positions, evidence.at, evidence.fills
+            )
+        for fill in evidence.fills:
+            ledger.executions.record(fill, account)
+        for commission in evidence.commissions:
+            ledger.executions.record_commission(
+                commission.exec_id, commission.amount, commission.currency, commission.realized_pnl
+            )
+        for order in evidence.orders:
+            _adopt_order(ledger, order)
+
+
+def _adopt_order(ledger: OrderLedger, order: OrderStatus) -> None:
+    record = ledger.children.get(order.order_ref) if order.order_ref else None
+    if record is None:  # of no child of this system
+        return
+    shown = _child_evidence(order, record.order)
+    ledger.children.record_status(shown.order_ref, shown.state, shown.filled, shown.perm_id)
+    ledger.executions.explain_reported(shown.order_ref)
 
 
 async def recover(desk: OrderDesk, quiet_period: float) -> Evidence:

@@ -7,27 +7,18 @@ from dataclasses import replace
 
 from models.domain.errors import HaltTrading
 from models.domain.orders import ChildOrder, ChildState, Fill, ParentState
+from models.execution.child_state import (
+    ChildFacts,
+    Evidence,
+    Executed,
+    Told,
+    contradiction,
+    later,
+    take,
+)
 from models.execution.events import Reconciled
-from models.execution.fills import gross_quantity, net_quantity
+from models.execution.fills import explained_by_read, gross_quantity, net_quantity
 from models.execution.state import ParentExecution
-
-# Evidence moves a child up only. Broker evidence ranks above a proof of absence: the broker wins.
-_RANK = {
-    state: rank
-    for rank, state in enumerate(
-        (
-            ChildState.INTENT,
-            ChildState.SENT,
-            ChildState.UNKNOWN,
-            ChildState.NEVER_SENT,
-            ChildState.ACKED,
-            ChildState.PARTIAL,
-            ChildState.REJECTED,
-            ChildState.CANCELLED,
-            ChildState.FILLED,
-        )
-    )
-}
 
 
 def owns(execution: ParentExecution, order_ref: str) -> bool:
@@ -49,11 +40,10 @@ def child_of(execution: ParentExecution, order_ref: str) -> ChildOrder:
 def with_status(
     execution: ParentExecution, order_ref: str, state: ChildState, filled: int, perm_id: int
 ) -> ParentExecution:
-    """Take in an order status: `state` ACKED, REJECTED or CANCELLED, `filled` cumulative shares."""
+    """Take in an order status of the broker, `filled` cumulative shares."""
     child = child_of(execution, order_ref)
-    if filled > execution.reported.get(order_ref, 0):
-        execution = replace(execution, reported={**execution.reported, order_ref: filled})
-    return _with_child(execution, child, state, perm_id)
+    before, evidence = _facts(execution, child), Told(state, filled)
+    return _with_child(execution, child, before, evidence, perm_id)
 
 
 def with_fill(execution: ParentExecution, fill: Fill) -> ParentExecution:
@@ -75,17 +65,23 @@ def with_fills(execution: ParentExecution, fills: Iterable[Fill]) -> ParentExecu
         for fill in arrived:
             _require_same_instrument(child, fill)
             known.setdefault(fill.exec_id, fill)
+        before = _facts(execution, child)
         kept = tuple(known[exec_id] for exec_id in sorted(known))
         if len(kept) > len(execution.fills.get(order_ref, ())):
             execution = replace(execution, fills={**execution.fills, order_ref: kept})
+        evidence = Executed(gross_quantity(kept), net_quantity(kept))
         for perm_id in sorted({fill.perm_id for fill in arrived}):
             current = execution.children[order_ref]
-            execution = _with_child(execution, current, ChildState.ACKED, perm_id)
+            execution = _with_child(execution, current, before, evidence, perm_id)
+            before = _facts(execution, current)
     return execution
 
 
 def with_reconciliation(execution: ParentExecution, event: Reconciled) -> ParentExecution:
-    """Adopt, by orderRef, what the broker shows of this parent's children."""
+    """Adopt, by orderRef, what the broker shows of this parent's children.
+
+    The read is complete, so that a reported share without an execution was corrected away.
+    """
     own = [fill for fill in event.fills if owns(execution, fill.order_ref)]
     execution = with_fills(execution, own)
     for order in event.orders:
@@ -93,6 +89,7 @@ def with_reconciliation(execution: ParentExecution, event: Reconciled) -> Parent
             execution = with_status(
                 execution, order.order_ref, order.state, order.filled, order.perm_id
             )
+            execution = _explained(execution, order.order_ref)
     started = execution.state is ParentState.NEW
     state = ParentState.WORKING if started else execution.state
     return replace(execution, reconciled=True, state=state)
@@ -101,9 +98,8 @@ def with_reconciliation(execution: ParentExecution, event: Reconciled) -> Parent
 def with_state(execution: ParentExecution, order_ref: str, state: ChildState) -> ParentExecution:
     """Set a child's state without evidence (SENT, UNKNOWN, NEVER_SENT); never moves it back."""
     child = child_of(execution, order_ref)
-    if _RANK[state] <= _RANK[child.state]:
-        return execution
-    return _put(execution, replace(child, state=state))
+    after = later(child.state, state)
+    return execution if after is child.state else _put(execution, replace(child, state=after))
 
 
 def quarantined(execution: ParentExecution, reason: str) -> ParentExecution:
@@ -124,44 +120,62 @@ def _require_same_instrument(child: ChildOrder, fill: Fill) -> None:
         )
 
 
-def _with_child(
-    execution: ParentExecution, child: ChildOrder, shown: ChildState, perm_id: int
-) -> ParentExecution:
+def _explained(execution: ParentExecution, order_ref: str) -> ParentExecution:
+    known = execution.fills.get(order_ref, ())
+    shares = explained_by_read(execution.reported.get(order_ref, 0), known)
+    child = execution.children[order_ref]
+    before = _facts(execution, child)
+    if shares <= before.gross:
+        return execution
+    execution = replace(execution, explained={**execution.explained, order_ref: shares})
+    return _with_child(execution, child, before, Executed(shares, before.net), 0)
+
+
+def _facts(execution: ParentExecution, child: ChildOrder) -> ChildFacts:
     fills = execution.fills.get(child.order_ref, ())
-    gross = gross_quantity(fills)
-    unseen = max(0, execution.reported.get(child.order_ref, 0) - gross)
-    done = gross + unseen
-    if done >= child.quantity:
-        shown = ChildState.FILLED
-    elif done and not shown.is_terminal:
-        shown = ChildState.PARTIAL
+    return ChildFacts(
+        quantity=child.quantity,
+        state=execution.children[child.order_ref].state,
+        reported=execution.reported.get(child.order_ref, 0),
+        gross=execution.gross_of(child.order_ref),
+        net=net_quantity(fills),
+    )
+
+
+def _with_child(
+    execution: ParentExecution,
+    child: ChildOrder,
+    before: ChildFacts,
+    evidence: Evidence,
+    perm_id: int,
+) -> ParentExecution:
+    """Take one piece of evidence into a child; what contradicts pauses its parent."""
+    after = take(before, evidence)
+    if after.reported > before.reported:
+        reported = {**execution.reported, child.order_ref: after.reported}
+        execution = replace(execution, reported=reported)
     updated = replace(
         child,
-        state=max(child.state, shown, key=_RANK.__getitem__),
-        filled=net_quantity(fills) + unseen,
+        state=after.state,
+        filled=after.filled,
         perm_id=child.perm_id or perm_id or None,
     )
-    contradiction = _contradiction(child, updated, done, perm_id)
+    trouble = contradiction(before, evidence)
+    trouble = f"{child.order_ref} {trouble}" if trouble else _two_orders(child, perm_id)
     execution = execution if updated == child else _put(execution, updated)
-    if not contradiction and _exposure(updated) > _exposure(child) and execution.unallocated < 0:
-        contradiction = (
+    if not trouble and _exposure(updated) > _exposure(child) and execution.unallocated < 0:
+        trouble = (
             f"worst case {execution.exposure} of {execution.parent.quantity} shares after news of "
             f"{child.order_ref}"
         )
-    if not contradiction:
+    if not trouble:
         return execution
-    return quarantined(execution, f"{contradiction}; reconcile by hand, then resume or cancel")
+    return quarantined(execution, f"{trouble}; reconcile by hand, then resume or cancel")
 
 
-def _contradiction(before: ChildOrder, after: ChildOrder, done: int, perm_id: int) -> str:
-    if before.state is ChildState.NEVER_SENT and after.state is not ChildState.NEVER_SENT:
-        return f"{before.order_ref} was proven never sent, and now the broker shows it"
-    if perm_id and before.perm_id and perm_id != before.perm_id:
-        return f"two orders carry {before.order_ref}: permId {before.perm_id} and {perm_id}"
-    if before.state is ChildState.REJECTED and after.filled > before.filled:
-        return f"{before.order_ref} was rejected, and now the broker shows it filled"
-    if done > before.quantity:
-        return f"{before.order_ref} for {before.quantity} shares was filled with {done}"
+def _two_orders(child: ChildOrder, perm_id: int) -> str:
+    if perm_id and child.perm_id and perm_id != child.perm_id:
+        return f"two orders carry {child.order_ref}: permId {child.perm_id} and {perm_id}"
     return ""
 
 

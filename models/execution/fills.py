@@ -31,3 +31,18 @@ def gross_quantity(fills: Iterable[Fill]) -> int:
     for fill in fills:
         largest[fill.exec_base] = max(largest.get(fill.exec_base, 0), fill.quantity)
     return sum(largest.values())
+
+
+def explained_by_read(reported: int, fills: Iterable[Fill]) -> int:
+    """Return the shares ever executed, as a complete read of one order proves them.
+
+    A broker shows only the latest revision of an execution. When its statuses reported more shares
+    than the executions ever had, the rest was in revisions that corrections have replaced since,
+    if there are any. `reported` is the order's cumulative count, `fills` all that is known of it.
+    """
+    first: dict[str, int] = {}
+    known = tuple(fills)
+    for fill in known:
+        first[fill.exec_base] = min(first.get(fill.exec_base, fill.revision), fill.revision)
+    gross = gross_quantity(known)
+    return max(gross, reported) if any(revision > 1 for revision in first.values()) else gross

@@ -41,8 +41,9 @@ class ParentExecution:
     `children` by orderRef, each with `filled` = executions that count + shares the broker reported
     but whose executions have not come yet. `reported` is the highest cumulative count in any
     status message (busts are not taken off it). `fills` holds every revision of every execution, by
-    orderRef, sorted by exec id. These only grow or move towards the terminal, so that the order and
-    the repetition of evidence don't matter.
+    orderRef, sorted by exec id; `explained` the shares ever executed where a complete read proved
+    more of them than `fills` has. These only grow or move towards the terminal, so that the order
+    and the repetition of evidence don't matter.
 
     `reconciled` is False from a start or a lost connection until the next reconciliation; nothing
     is sent meanwhile. `over` says that no slice can come any more. `quarantine` says what a person
@@ -56,6 +57,7 @@ class ParentExecution:
     children: Mapping[str, ChildOrder] = field(default_factory=dict[str, ChildOrder])
     reported: Mapping[str, int] = field(default_factory=dict[str, int])
     fills: Mapping[str, tuple[Fill, ...]] = field(default_factory=dict[str, tuple[Fill, ...]])
+    explained: Mapping[str, int] = field(default_factory=dict[str, int])
     cancels_asked: frozenset[str] = frozenset()
     reconciled: bool = False
     over: bool = False
@@ -89,6 +91,11 @@ class ParentExecution:
         """Shares that no child has done or may still do; never negative unless quarantined."""
         return self.parent.quantity - self.exposure
 
+    def gross_of(self, order_ref: str) -> int:
+        """Return the shares that a child ever executed, whatever was busted since."""
+        known = gross_quantity(self.fills.get(order_ref, ()))
+        return max(known, self.explained.get(order_ref, 0))
+
     @property
     def is_quiet(self) -> bool:
         """Say whether every child has ended."""
@@ -97,7 +104,4 @@ class ParentExecution:
     @property
     def is_settled(self) -> bool:
         """Say whether an execution has come for every share that a status reported as filled."""
-        return all(
-            gross_quantity(self.fills.get(order_ref, ())) >= count
-            for order_ref, count in self.reported.items()
-        )
+        return all(self.gross_of(order_ref) >= count for order_ref, count in self.reported.items())

@@ -241,10 +241,6 @@ class OrderConnection(Connection):
     async def _counted(self, asked: Awaitable[Sequence[object]]) -> int:
         return len(await self._call(lambda: asked, "open orders"))
 
-    async def next_event(self) -> BrokerEvent:
-        """Wait for the next piece of evidence."""
-        return await self._ib.log.events.get()
-
     def pending_events(self) -> list[BrokerEvent]:
         """Return, without waiting, the evidence that has arrived and was not yet taken."""
         self._require_readable()

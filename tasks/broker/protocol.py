@@ -147,10 +147,6 @@ class OrderGateway(Protocol):
         """Return the gateway's time once everything it had sent before has been received."""
         ...
 
-    async def next_event(self) -> BrokerEvent:
-        """Wait for the next piece of evidence."""
-        ...
-
     def pending_events(self) -> list[BrokerEvent]:
         """Return, without waiting, the evidence that has arrived and was not yet taken."""
         ...

@@ -24,8 +24,17 @@ def states(ledger, session):
 def fills(ledger, session):
     return [
         (f.order_ref, f.side, f.quantity, f.price, f.commission, f.at)
-        for f in ledger.executions.fills_of_session(session)
+        for f in fills_of(ledger, session)
     ]
+
+
+def fills_of(ledger, session):
+    found = [
+        fill
+        for record in ledger.parents.of_session(session)
+        for fill in ledger.executions.fills_of(record.order.parent_id)
+    ]
+    return sorted(found, key=lambda fill: (fill.at, fill.exec_id))
 
 
 async def evidence_of(gateway, client_id=30):
@@ -112,7 +121,7 @@ def test_sells_go_before_buys_and_pay_for_them(
         ]
     )
     execute(settings, ledger)
-    order = [fill.side for fill in ledger.executions.fills_of_session(span.session)]
+    order = [fill.side for fill in fills_of(ledger, span.session)]
     first_children = [
         ledger.children.of_parent(r.order.parent_id)[0]
         for r in ledger.parents.of_session(span.session)
@@ -350,8 +359,7 @@ def test_a_half_day_is_worked_until_its_early_close(
     assert states(ledger, day.date) == [ParentState.FILLED]
     slices = {child.order_ref for child in ledger.children.of_parent("half")}
     begun = {
-        ref: min(f.at for f in ledger.executions.fills_of_session(day.date) if f.order_ref == ref)
-        for ref in slices
+        ref: min(f.at for f in fills_of(ledger, day.date) if f.order_ref == ref) for ref in slices
     }
     third = (day.close - day.open) / 3
     for number, ref in enumerate(sorted(slices)):

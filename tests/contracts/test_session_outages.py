@@ -18,7 +18,12 @@ def states(ledger, session):
 
 
 def fills(ledger, session):
-    return ledger.executions.fills_of_session(session)
+    found = [
+        fill
+        for record in ledger.parents.of_session(session)
+        for fill in ledger.executions.fills_of(record.order.parent_id)
+    ]
+    return tuple(sorted(found, key=lambda fill: (fill.at, fill.exec_id)))
 
 
 def is_fill_of(parent, event):

@@ -140,13 +140,16 @@ def test_a_child_is_of_its_parents_security_and_side(
 
 
 @pytest.mark.parametrize(
-    "state", [ParentState.CANCELLING, ParentState.EXPIRED, ParentState.REJECTED]
+    "state",
+    [ParentState.PAUSED, ParentState.CANCELLING, ParentState.EXPIRED, ParentState.REJECTED],
 )
-def test_an_ended_parent_has_no_more_children(
+def test_only_a_working_parent_has_more_children(
     ledger: OrderLedger, commit: Commit, state: ParentState
 ) -> None:
     ledger.parents.set_state("20240102-ml-AAPL", state, "ended")
-    with pytest.raises(HaltTrading, match=state.value):
+    with pytest.raises(
+        HaltTrading, match=f"its parent is {state.value}, and only a NEW or WORKING"
+    ):
         commit(0)
     assert ledger.children.of_parent("20240102-ml-AAPL") == ()
 
@@ -189,7 +192,9 @@ TOLD = [
     ([ChildState.PARTIAL, ChildState.ACKED], ChildState.PARTIAL),
     ([ChildState.SENT, ChildState.UNKNOWN, ChildState.ACKED], ChildState.ACKED),
     ([ChildState.CANCELLED, ChildState.ACKED], ChildState.CANCELLED),
-    ([ChildState.REJECTED, ChildState.CANCELLED], ChildState.REJECTED),
+    ([ChildState.REJECTED, ChildState.CANCELLED], ChildState.CANCELLED),
+    ([ChildState.CANCELLED, ChildState.REJECTED], ChildState.CANCELLED),
+    ([ChildState.ACKED, ChildState.UNKNOWN], ChildState.ACKED),
     ([ChildState.FILLED, ChildState.CANCELLED], ChildState.FILLED),
     ([ChildState.UNKNOWN, ChildState.NEVER_SENT], ChildState.NEVER_SENT),
     ([ChildState.NEVER_SENT, ChildState.UNKNOWN], ChildState.NEVER_SENT),
@@ -217,9 +222,18 @@ def test_what_the_broker_has_shown_cannot_be_called_never_sent(
     ledger: OrderLedger, commit: Commit
 ) -> None:
     commit(0)
-    ledger.children.record_ack(REF, 7001)
+    ledger.children.record_status(REF, ChildState.ACKED, perm_id=7001)
     ledger.children.record_status(REF, ChildState.UNKNOWN)
-    assert ledger.children.record_status(REF, ChildState.NEVER_SENT).state is ChildState.UNKNOWN
+    assert ledger.children.record_status(REF, ChildState.NEVER_SENT).state is ChildState.ACKED
+
+
+def test_a_bust_that_comes_first_shows_that_the_order_arrived(
+    ledger: OrderLedger, commit: Commit, make_fill: MakeFill
+) -> None:
+    commit(0)
+    ledger.children.record_status(REF, ChildState.UNKNOWN)
+    ledger.executions.record(make_fill("x.02", 0), "SIM1")
+    assert ledger.children.record_status(REF, ChildState.NEVER_SENT).state is ChildState.ACKED
 
 
 EXECUTED = [
@@ -251,16 +265,9 @@ def test_executions_move_any_state(
     assert record.order.perm_id == 7001
 
 
-def test_children_are_found_by_perm_id_parent_and_account(
-    ledger: OrderLedger, commit: Commit
-) -> None:
+def test_children_are_found_by_parent_and_account(ledger: OrderLedger, commit: Commit) -> None:
     commit(1)
     commit(0)
-    ledger.children.record_ack(REF, 7001)
-    found = ledger.children.by_perm_id("SIM1", 7001)
-    assert found is not None
-    assert found.order.order_ref == REF
-    assert ledger.children.by_perm_id("SIM2", 7001) is None
     assert [c.slice_no for c in ledger.children.of_parent("20240102-ml-AAPL")] == [0, 1]
     assert len(ledger.children.open_children("SIM1")) == 2
     assert ledger.children.open_children("SIM2") == ()

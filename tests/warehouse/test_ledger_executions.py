@@ -1,11 +1,11 @@
 from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from models.domain.errors import HaltTrading, InvalidInput
-from models.domain.orders import ChildOrder, Fill, Side
+from models.domain.orders import ChildOrder, ChildState, Fill, Side
 from warehouse.ledger import OrderLedger
 from warehouse.ledger.executions import CashView
 
@@ -26,8 +26,6 @@ def test_a_fill_comes_back_exactly(
     assert ledger.executions.record(fill, "SIM1")
     assert not ledger.executions.record(fill, "SIM1")
     assert ledger.executions.fills_of("20240102-ml-AAPL") == (fill,)
-    assert ledger.executions.fills_of_session(date(2024, 1, 2)) == (fill,)
-    assert ledger.executions.fills_of_session(date(2024, 1, 3)) == ()
     assert str(ledger.executions.fills_of("20240102-ml-AAPL")[0].price) == "186.05000"
 
 
@@ -181,3 +179,40 @@ def test_the_latest_account_is_the_one_opened_last(ledger: OrderLedger) -> None:
     ledger.accounts.record_opening("SIM2", Decimal(1), {}, NOW + timedelta(days=1))
     ledger.accounts.record_opening("SIM9", Decimal(1), {}, NOW)
     assert ledger.accounts.latest_account() == "SIM2"
+
+
+def test_a_complete_read_explains_what_corrections_have_replaced(
+    ledger: OrderLedger, commit: Commit, make_fill: MakeFill
+) -> None:
+    """30 were filled and 20 of them busted while nobody listened: the read shows the bust alone."""
+    open_account(ledger)
+    commit(0, 30)
+    ref = "20240102-ml-AAPL.0.1"
+    ledger.children.record_status(ref, ChildState.CANCELLED, filled=30, perm_id=7001)
+    ledger.executions.record(make_fill("a.01", 10), "SIM1")
+    ledger.executions.record(make_fill("b.02", 0), "SIM1")
+    assert any("some have not come" in line for line in ledger.check())
+    ledger.executions.explain_reported(ref)
+    assert ledger.check() == []
+    assert ledger.executions.positions("SIM1")["AAPL"] == 15
+    assert [f.exec_id for f in ledger.executions.revisions_of("20240102-ml-AAPL")] == [
+        "a.01",
+        "b.02",
+    ]
+    ledger.executions.record(make_fill("b.01", 20), "SIM1")
+    record = ledger.children.get(ref)
+    assert record is not None
+    assert (record.order.state, record.order.filled) == (ChildState.FILLED, 10)
+    assert [f.exec_id for f in ledger.executions.fills_of("20240102-ml-AAPL")] == ["a.01", "b.02"]
+
+
+def test_a_share_without_any_correction_stays_unexplained(
+    ledger: OrderLedger, commit: Commit, make_fill: MakeFill
+) -> None:
+    commit(0, 30)
+    ref = "20240102-ml-AAPL.0.1"
+    ledger.executions.record(make_fill("a.01", 10), "SIM1")
+    ledger.children.record_status(ref, ChildState.CANCELLED, filled=30)
+    ledger.executions.explain_reported(ref)
+    ledger.executions.explain_reported("nobody")
+    assert any("some have not come" in line for line in ledger.check())

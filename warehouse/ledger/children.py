@@ -10,12 +10,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from models.domain.errors import HaltTrading, InvalidInput
-from models.domain.orders import ChildOrder, ChildState, Side
+from models.domain.orders import ChildOrder, ChildState, ParentState, Side
+from models.execution.child_state import ChildFacts, Told, take
 from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.encoding import moment_text, optional_money, optional_money_text
 from warehouse.ledger.halts import require_no_halt
 from warehouse.ledger.leases import Lease, require_lease
-from warehouse.ledger.transitions import after_status
 
 _OF_SLICE = text(
     "SELECT * FROM children WHERE parent_id = :parent_id AND slice_no = :slice_no ORDER BY attempt"
@@ -35,18 +35,16 @@ _INSERT = text(
     "SELECT :order_ref, parents.parent_id, :slice_no, :attempt, :account, :client_id, :order_id, "
     ":symbol, :side, :quantity, :limit_price, :tif, 'INTENT', :committed_at FROM parents "
     "WHERE parents.parent_id = :parent_id AND symbol = :symbol AND side = :side "
-    "AND state IN ('NEW', 'WORKING', 'PAUSED') AND parents.quantity >= :quantity + "
+    "AND state IN ('NEW', 'WORKING') AND parents.quantity >= :quantity + "
     "(SELECT COALESCE(SUM(exposure), 0) FROM child_exposures WHERE parent_id = :parent_id)"
 )
+_MAY_SEND = frozenset({ParentState.NEW, ParentState.WORKING})
 _ROOM = text(
     "SELECT parents.*, (SELECT COALESCE(SUM(exposure), 0) FROM child_exposures "
     "WHERE child_exposures.parent_id = parents.parent_id) AS exposure "
     "FROM parents WHERE parent_id = :parent_id"
 )
 _GET = text("SELECT * FROM children WHERE order_ref = :order_ref")
-_BY_PERM = text(
-    "SELECT * FROM children WHERE account = :account AND perm_id = :perm_id ORDER BY order_ref"
-)
 _UPDATE = text(
     "UPDATE children SET state = :state, reported = :reported, perm_id = :perm_id, "
     "reason = :reason, sent_at = :sent_at WHERE order_ref = :order_ref"
@@ -119,10 +117,6 @@ class Children:
         """Note that an intent goes to the socket at `at` (UTC)."""
         return self._evidence(order_ref, ChildState.SENT, sent_at=moment_text(at))
 
-    def record_ack(self, order_ref: str, perm_id: int) -> ChildOrder:
-        """Note the broker's acknowledgement and its permanent id."""
-        return self._evidence(order_ref, ChildState.ACKED, perm_id=perm_id)
-
     def record_status(
         self,
         order_ref: str,
@@ -144,12 +138,6 @@ class Children:
         with self._store.read() as connection:
             row = connection.execute(_GET, {"order_ref": order_ref}).one_or_none()
         return None if row is None else _record(row)
-
-    def by_perm_id(self, account: str, perm_id: int) -> ChildRecord | None:
-        """Return the child with the broker's permanent id, or None."""
-        with self._store.read() as connection:
-            rows = connection.execute(_BY_PERM, {"account": account, "perm_id": perm_id}).all()
-        return _record(rows[-1]) if rows else None
 
     def open_children(self, account: str) -> tuple[ChildOrder, ...]:
         """Return every child of the account that is not proven dead."""
@@ -180,21 +168,22 @@ class Children:
     ) -> ChildOrder:
         with self._store.write() as connection:
             row = _require(connection, order_ref)
-            reported = max(row.reported, row.quantity if told is ChildState.FILLED else filled)
-            was_seen = row.perm_id is not None or max(reported, row.gross) > 0
-            state = ChildState(row.state)
-            if not (told is ChildState.NEVER_SENT and was_seen):
-                state = after_status(state, told)
+            after = take(facts_of(row), Told(told, filled))
             changes = {
                 "order_ref": order_ref,
-                "state": state.value,
-                "reported": reported,
-                "perm_id": perm_id or row.perm_id,
+                "state": after.state.value,
+                "reported": after.reported,
+                "perm_id": row.perm_id or perm_id or None,
                 "reason": reason or row.reason,
                 "sent_at": row.sent_at or sent_at,
             }
             connection.execute(_UPDATE, changes)
             return _child(_require(connection, order_ref))
+
+
+def facts_of(row: Row[Any]) -> ChildFacts:
+    """Return what a row of the children's table knows, as the state machine takes it."""
+    return ChildFacts(row.quantity, ChildState(row.state), row.reported, row.gross, row.executed)
 
 
 def _reusable_id(
@@ -254,9 +243,14 @@ def _insert_intent(
     if connection.execute(_INSERT, row).rowcount == 1:
         return
     parent = connection.execute(_ROOM, {"parent_id": child.parent_id}).one()
+    refused = f"{child.order_ref} ({child.side} {child.quantity} {child.symbol}) is refused"
+    if ParentState(parent.state) not in _MAY_SEND:
+        raise HaltTrading(
+            f"{refused}: its parent is {parent.state}, and only a NEW or WORKING parent may send; "
+            "look at it with robo status, and run robo resume if it is PAUSED"
+        )
     raise HaltTrading(
-        f"{child.order_ref} ({child.side} {child.quantity} {child.symbol}) is refused: its parent "
-        f"is {parent.state}, {parent.side} {parent.quantity} {parent.symbol}, of which "
+        f"{refused}: its parent is {parent.side} {parent.quantity} {parent.symbol}, of which "
         f"{parent.exposure} are filled or may still fill; run robo reconcile before trading on"
     )
 

@@ -7,14 +7,16 @@ stored; only the highest counts. So the sums do not depend on the order or numbe
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
 from models.domain.errors import HaltTrading, InvalidInput
-from models.domain.orders import ChildState, Fill, Side
+from models.domain.orders import Fill, Side
+from models.execution.child_state import Executed, take
+from models.execution.fills import explained_by_read
+from warehouse.ledger.children import facts_of
 from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.encoding import (
     moment_of,
@@ -23,7 +25,6 @@ from warehouse.ledger.encoding import (
     optional_money,
     optional_money_text,
 )
-from warehouse.ledger.transitions import after_execution
 
 CURRENCY = "USD"
 
@@ -70,11 +71,11 @@ _OF_PARENT = text(
     _FILLS + "JOIN children ON children.order_ref = executions.order_ref "
     "WHERE children.parent_id = :parent_id AND superseded = 0" + _ORDER
 )
-_OF_SESSION = text(
+_REVISIONS_OF_PARENT = text(
     _FILLS + "JOIN children ON children.order_ref = executions.order_ref "
-    "JOIN parents ON parents.parent_id = children.parent_id "
-    "WHERE parents.session = :session AND superseded = 0" + _ORDER
+    "WHERE children.parent_id = :parent_id" + _ORDER
 )
+_OF_ORDER = text(_FILLS + "WHERE executions.order_ref = :order_ref" + _ORDER)
 _OPENING = text("SELECT cash FROM accounts WHERE account = :account")
 _OPENING_POSITIONS = text("SELECT symbol, quantity FROM opening_positions WHERE account = :account")
 _NET_FILLS = text(
@@ -125,13 +126,28 @@ class Executions:
         with self._store.write() as connection:
             _store_commission(connection, exec_id, amount, currency, realized_pnl)
 
+    def explain_reported(self, order_ref: str) -> None:
+        """Take in that a complete read of this order's executions is done.
+
+        Shares that its statuses reported and no execution shows were then in revisions that
+        corrections have replaced; without a correction they stay open.
+        """
+        key = {"order_ref": order_ref}
+        with self._store.write() as connection:
+            child = connection.execute(_CHILD, key).one_or_none()
+            if child is None or child.reported <= child.gross:
+                return
+            known = tuple(_fill(row) for row in connection.execute(_OF_ORDER, key))
+            shares = explained_by_read(child.reported, known)
+            _store_evidence(connection, child, Executed(shares, child.executed), child.perm_id)
+
     def fills_of(self, parent_id: str) -> tuple[Fill, ...]:
         """Return the current executions of a parent by time, busts included with quantity 0."""
         return self._fills(_OF_PARENT, {"parent_id": parent_id})
 
-    def fills_of_session(self, session: date) -> tuple[Fill, ...]:
-        """Return the current executions of every parent of a session by time."""
-        return self._fills(_OF_SESSION, {"session": session.isoformat()})
+    def revisions_of(self, parent_id: str) -> tuple[Fill, ...]:
+        """Return every revision of every execution of a parent by time, superseded ones too."""
+        return self._fills(_REVISIONS_OF_PARENT, {"parent_id": parent_id})
 
     def fills_of_account(self, account: str) -> tuple[Fill, ...]:
         """Return every current execution since the account's opening, ours or not, by time."""
@@ -220,18 +236,22 @@ def _update_child(connection: Connection, fill: Fill) -> None:
     if child is None:  # not this system's order: it counts in positions and cash only
         return
     sums = connection.execute(_EXECUTED, key).one()
-    executed = int(sums.net)
-    state = after_execution(ChildState(child.state), executed, child.quantity)
-    connection.execute(
-        _UPDATE_CHILD,
-        key
-        | {
-            "executed": executed,
-            "gross": int(sums.gross),
-            "state": state.value,
-            "perm_id": child.perm_id or fill.perm_id or None,
-        },
-    )
+    evidence = Executed(int(sums.gross), int(sums.net))
+    _store_evidence(connection, child, evidence, child.perm_id or fill.perm_id or None)
+
+
+def _store_evidence(
+    connection: Connection, child: Row[Any], evidence: Executed, perm_id: int | None
+) -> None:
+    after = take(facts_of(child), evidence)
+    row = {
+        "order_ref": child.order_ref,
+        "executed": after.net,
+        "gross": after.gross,
+        "state": after.state.value,
+        "perm_id": perm_id,
+    }
+    connection.execute(_UPDATE_CHILD, row)
 
 
 def _require_same(row: Row[Any], fill: Fill, account: str) -> None:

@@ -14,7 +14,6 @@ from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.encoding import json_of, json_text, moment_of, moment_text
 
 _GET = text("SELECT * FROM model_manifests WHERE model = :model AND version = :version")
-_LATEST = text("SELECT * FROM model_manifests WHERE model = :model ORDER BY seq DESC LIMIT 1")
 _FILES = text(
     "SELECT name, sha256 FROM model_files WHERE model = :model AND version = :version ORDER BY name"
 )
@@ -77,12 +76,6 @@ class ModelManifests:
         """Return the manifest of one version, or None when it was never promoted."""
         with self._store.read() as connection:
             row = connection.execute(_GET, {"model": model, "version": version}).one_or_none()
-            return None if row is None else _manifest(connection, row)
-
-    def latest(self, model: str) -> ModelManifest | None:
-        """Return the manifest that was recorded last for `model`, or None."""
-        with self._store.read() as connection:
-            row = connection.execute(_LATEST, {"model": model}).one_or_none()
             return None if row is None else _manifest(connection, row)
 
 

@@ -17,6 +17,7 @@ from warehouse.ledger.integrity import check_ledger
 from warehouse.ledger.leases import Leases
 from warehouse.ledger.manifests import ModelManifests
 from warehouse.ledger.parents import Parents
+from warehouse.ledger.worked_parents import WorkedParents
 
 
 class OrderLedger:
@@ -30,6 +31,7 @@ class OrderLedger:
         """
         self._store = LedgerStore(url, deadline)
         self.parents = Parents(self._store)
+        self.worked = WorkedParents(self._store)
         self.children = Children(self._store)
         self.executions = Executions(self._store)
         self.accounts = Accounts(self._store)

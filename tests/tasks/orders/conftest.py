@@ -93,9 +93,6 @@ class ScriptedBroker:
     async def flush(self) -> datetime:
         return self.now
 
-    async def next_event(self) -> BrokerEvent:
-        return self.events.pop(0)
-
     def pending_events(self) -> list[BrokerEvent]:
         found, self.events = self.events, []
         return found

@@ -120,7 +120,7 @@ async def test_an_order_that_only_the_ledger_works_is_listed(traded, broker, min
     assert reconcile(traded.ledger, await broker.collect_evidence()).agrees, "both work it"
     del broker.orders[ref]
     found = reconcile(traded.ledger, await broker.collect_evidence())
-    assert by_kind(found) == [("open order", ref, "SENT, 30 KO may fill", "none", "shares")]
+    assert by_kind(found) == [("open order", ref, "ACKED, 30 KO may fill", "none", "shares")]
 
 
 async def test_a_held_order_is_at_work_for_both(traded, broker, minute):
