@@ -16,7 +16,7 @@ from gateway.engine.exchange import Exchange
 from gateway.engine.journal import Journal
 from gateway.market.closes import Closes
 from gateway.market.market import Market
-from gateway.timeline import to_micros
+from gateway.timeline import SECOND, to_micros
 
 SEED = 7
 
@@ -82,12 +82,41 @@ class Desk:
     def close(self):
         self.journal.close()
 
+    @property
+    def second(self):
+        return self.exchange.span.second(self.exchange.now)
+
+    def go_seconds(self, seconds):
+        self.exchange.advance(self.exchange.now + seconds * SECOND)
+
+    def now_cents(self, column=0):
+        return self.exchange.mark(column)
+
+    def path_cents(self, column=0):
+        """The mid at every second of the session, before anybody trades."""
+        book = self.exchange.market.book_of(column, self.exchange.span)
+        return [round(float(mid) * 100) for mid in book.path.mid]
+
+    def fills(self):
+        return [(e.price, e.shares, e.order_id) for e in self.exchange.executions.values()]
+
+    @staticmethod
+    def dollars(cents):
+        return Decimal(cents) / 100
+
 
 @pytest.fixture
 def desk(tmp_path, closes):
     desk = Desk(tmp_path / "state", closes)
     yield desk
     desk.close()
+
+
+@pytest.fixture
+def open_desk(desk):
+    """The desk at 10:00 in New York."""
+    desk.go("15:00:00")
+    return desk
 
 
 class Control:
