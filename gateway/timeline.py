@@ -92,6 +92,24 @@ def extended_span(day: date) -> Span:
 
 
 @lru_cache(maxsize=256)
+def stretches(day: date) -> tuple[Span, ...]:
+    """Return pre-market, session and after-market of a New York date, in order; none if closed."""
+    span = span_on(day)
+    if span is None:
+        return ()
+    wide = extended_span(day)
+    return Span(day, wide.open, span.open), span, Span(day, span.close, wide.close)
+
+
+def running_stretch(micros: int) -> Span | None:
+    """Return the stretch of trading, in the session or around it, that holds a moment, or None."""
+    for span in stretches(new_york(micros).date()):
+        if span.open <= micros < span.close:
+            return span
+    return None
+
+
+@lru_cache(maxsize=256)
 def span_after(day: date) -> Span:
     """Return the first session strictly after a New York date."""
     return _span(next_session(day))

@@ -24,9 +24,8 @@ from gateway.engine.orders import CANCELLED, HALT, Changes, Event, Execution, Or
 from gateway.engine.refusal import Refused
 from gateway.engine.turns import expire, release, set_alarms
 from gateway.market.book import Book
-from gateway.market.extended import extended_book
 from gateway.market.market import Market
-from gateway.timeline import SECOND, Span, current_span, span_after, span_on
+from gateway.timeline import SECOND, Span, current_span, span_after
 
 FIRST_PERM_ID = 1_500_000_000
 
@@ -50,7 +49,6 @@ class Exchange:
         self.edge = Edge()
         self.alarms = Alarms()
         self._hours = Hours(now)
-        self._outer_books: dict[tuple[int, int], Book] = {}
         self._begin(current_span(now))
         self._journal = journal
         self._perm_id = FIRST_PERM_ID
@@ -170,7 +168,6 @@ class Exchange:
     def _open(self) -> None:
         self.account.start_day(self.closing_marks())
         self._changes.positions.update(self.account.positions)
-        self._outer_books.clear()
         self._matching.places.forget_queues()
         run_auction(self._matching, "open")
         release(self, self._matching, outside=False)
@@ -315,12 +312,7 @@ class Exchange:
 
     def book_in(self, column: int, live: Span) -> Book:
         """Return the book of a session, or of a stretch before or after one."""
-        if live == span_on(live.date):
-            return self.market.book_of(column, live)
-        key = (column, live.open)
-        if key not in self._outer_books:
-            self._outer_books[key] = extended_book(self.market, column, live)
-        return self._outer_books[key]
+        return self.market.book_of(column, live)
 
     # -- marks ---------------------------------------------------------------------------------
 

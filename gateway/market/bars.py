@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from gateway.market.market import Market
-from gateway.timeline import SECOND, Span, new_york
+from gateway.market.seconds import SecondPath
+from gateway.timeline import SECOND, Span, extended_span, new_york, stretches
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,15 +71,51 @@ def _is_touched(market: Market, column: int, ordinal: int, until: int) -> bool:
 
 def intraday_bars(market: Market, column: int, ordinal: int, until: int, seconds: int) -> list[Bar]:
     """Return one session's bars of `seconds` each, aligned to the clock, up to `until`."""
-    span = market.hours(column, ordinal)
+    grain = MINUTE if seconds % MINUTE == 0 else 1
+    group = _clock_groups(market.hours(column, ordinal), seconds)
+    return _merge(market, column, ordinal, until, (group, grain))
+
+
+def _clock_groups(span: Span, seconds: int) -> Group:
+    """Return what numbers the bars of `seconds` by the clock in New York."""
     opened = new_york(span.open)
     offset = (opened.hour * 60 + opened.minute) * 60
+    return lambda start: (start + offset) // seconds
 
-    def group(start: NDArray[np.int64]) -> NDArray[np.int64]:
-        return (start + offset) // seconds
 
-    grain = MINUTE if seconds % MINUTE == 0 else 1
-    return _merge(market, column, ordinal, until, (group, grain))
+def outside_bars(market: Market, column: int, ordinal: int, until: int, seconds: int) -> list[Bar]:
+    """Return a stock's bars of a day with pre- and after-market, aligned to the clock."""
+    wide = extended_span(market.closes.dates[ordinal])
+    parts: list[_Rows] = []
+    for span in stretches(wide.date):
+        if span == market.span(ordinal):
+            grain = MINUTE if seconds % MINUTE == 0 else 1
+            rows = _session_rows(market, column, ordinal, until, grain)
+        else:
+            rows = _stretch_rows(market, column, ordinal, span, until)
+        parts.append(replace(rows, start=rows.start + (span.open - wide.open) // SECOND))
+    return _merged(_concatenated(parts), wide, _clock_groups(wide, seconds))
+
+
+def _stretch_rows(market: Market, column: int, ordinal: int, span: Span, until: int) -> _Rows:
+    """Return the seconds of pre- or after-market trading up to `until`."""
+    path, digits = market.path_in(column, span), market.digits(column, ordinal)
+    rows = _second_rows(path, 0, span.second(until), digits)
+    return _with_impact(market, column, span, rows, digits)
+
+
+def _second_rows(path: SecondPath, first: int, end: int, digits: int) -> _Rows:
+    """Return seconds [first, end) of a path as bars."""
+    start = np.arange(first, end, dtype=np.int64)
+    mids = np.round(path.mid[first : end + 1], digits)
+    before, after = mids[:-1], mids[1:]
+    highs, lows = np.maximum(before, after), np.minimum(before, after)
+    return _Rows(start, before, highs, lows, after, path.volume[start + 1])
+
+
+def _concatenated(parts: list[_Rows]) -> _Rows:
+    columns = ([getattr(part, f.name) for part in parts] for f in fields(_Rows))
+    return _Rows(*(np.concatenate(values) for values in columns))
 
 
 def grouped(bars: list[Bar], key: Callable[[date], object]) -> list[Bar]:
@@ -109,8 +146,12 @@ def _merge(
     grouping: tuple[Group, int],
 ) -> list[Bar]:
     group, grain = grouping
-    span = market.hours(column, ordinal)
     rows = _session_rows(market, column, ordinal, until, grain)
+    return _merged(rows, market.hours(column, ordinal), group)
+
+
+def _merged(rows: _Rows, span: Span, group: Group) -> list[Bar]:
+    """Return the bars that small ones make; their starts count from the opening of `span`."""
     if not len(rows.start):
         return []
     keys = group(rows.start)
@@ -144,17 +185,7 @@ def _session_rows(market: Market, column: int, ordinal: int, until: int, grain: 
     )
     if minutes * MINUTE < done:
         path = market.path(column, ordinal)
-        start = np.arange(minutes * MINUTE, done, dtype=np.int64)
-        mids = np.round(path.mid[minutes * MINUTE : done + 1], digits)
-        before, after = mids[:-1], mids[1:]
-        whole = _Rows(
-            np.concatenate((whole.start, start)),
-            np.concatenate((whole.open, before)),
-            np.concatenate((whole.high, np.maximum(before, after))),
-            np.concatenate((whole.low, np.minimum(before, after))),
-            np.concatenate((whole.close, after)),
-            np.concatenate((whole.volume, path.volume[start + 1])),
-        )
+        whole = _concatenated([whole, _second_rows(path, minutes * MINUTE, done, digits)])
     return _with_impact(market, column, span, whole, digits)
 
 
@@ -183,7 +214,7 @@ def _with_impact(market: Market, column: int, span: Span, rows: _Rows, digits: i
 def second_bar(market: Market, column: int, span: Span, first: int, end: int) -> Bar:
     """Return the bar over seconds [first, end) of a session, client impact included."""
     ordinal = market.closes.ordinal(span.date)
-    path, digits = market.path(column, ordinal), market.digits(column, ordinal)
+    path, digits = market.path_in(column, span), market.digits(column, ordinal)
     mids = np.round(path.mid[first : end + 1], digits)
     rows = _Rows(
         np.array([first], dtype=np.int64),

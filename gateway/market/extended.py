@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from gateway.market.book import Book
 from gateway.market.randomness import key_of, uniform_rows
 from gateway.market.seconds import SPREAD_BPS, SecondPath
 from gateway.market.universe import INSTRUMENTS
@@ -24,22 +23,21 @@ VOLUME_SHARE = 0.01  # of a usual day's volume
 WANDER = 0.15  # of a daily volatility
 
 
-def extended_book(market: Market, column: int, span: Span) -> Book:
-    """Return the book of a stretch before the open or after the close; `span` says which."""
+def extended_path(market: Market, column: int, span: Span) -> SecondPath:
+    """Return the seconds of a stretch before the open or after the close; `span` says which."""
     ordinal = market.closes.ordinal(span.date)
     regular = span_on(span.date)
     assert regular is not None
     vol = float(market.closes.vols(column, ordinal, ordinal + 1)[0])
     close = market.closes.close(ordinal, column)
     if span.open < regular.open:
-        start = market.closes.close(ordinal - 1, column)
         end = float(market.path(column, ordinal).mid[0])
+        start = market.closes.close(ordinal - 1, column) if ordinal else end
     else:
         start = end = close
     symbol = INSTRUMENTS[column].local_symbol
     key = key_of(market.seed, symbol, "extended", ordinal, span.open < regular.open)
-    path = _path(key, span.seconds, (start, end), vol, INSTRUMENTS[column].volume)
-    return Book(span, path, vol, market.disturbance[column])
+    return _path(key, span.seconds, (start, end), vol, INSTRUMENTS[column].volume)
 
 
 def _path(

@@ -13,12 +13,13 @@ import numpy as np
 
 from gateway.market.book import Book, Disturbance
 from gateway.market.closes import Closes
+from gateway.market.extended import extended_path
 from gateway.market.intraday import MinuteMatrix
 from gateway.market.randomness import key_of
 from gateway.market.seconds import SecondPath, second_path
 from gateway.market.source import DailyBars, Simulated, Source, joined
 from gateway.market.universe import INSTRUMENTS
-from gateway.timeline import Span, current_span, forex_span, new_york, running_span, span_on
+from gateway.timeline import Span, current_span, forex_span, new_york, span_on
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,10 +72,6 @@ class Market:
             raise KeyError(self.closes.dates[ordinal])
         return span
 
-    def span_running(self, at: int) -> Span | None:
-        """Return the stock session that runs at a moment, or None."""
-        return running_span(at)
-
     def hours(self, column: int, ordinal: int) -> Span:
         """Return when an instrument trades in a session: forex from the evening before."""
         if INSTRUMENTS[column].sec_type == "CASH":
@@ -99,7 +96,7 @@ class Market:
         return self.book_of(column, current_span(at))
 
     def book_of(self, column: int, span: Span) -> Book:
-        """Return the book of a session; the last one asked for is kept."""
+        """Return the book of a session or a stretch around it; the last one asked for is kept."""
         book = self._books.get(column)
         if book is None or book.span != span:
             book = self.new_book(column, span, self.disturbance[column])
@@ -113,23 +110,40 @@ class Market:
         recorded = self.source.book(column, span, state, vol)
         if recorded is not None:
             return recorded
-        return Book(span, self.path(column, ordinal), vol, state, INSTRUMENTS[column].units)
+        return Book(span, self.path_in(column, span), vol, state, INSTRUMENTS[column].units)
+
+    def path_in(self, column: int, span: Span) -> SecondPath:
+        """Return the undisturbed seconds of a session, or of a stretch before or after one."""
+        ordinal = self.closes.ordinal(span.date)
+        if span == self.hours(column, ordinal):
+            return self.path(column, ordinal)
+        if (found := self._kept(column, span.open)) is None:
+            found = self._keep(column, span.open, extended_path(self, column, span))
+        return found
 
     def path(self, column: int, ordinal: int) -> SecondPath:
         """Return the undisturbed one-second market of a session."""
-        with self._lock:
-            if found := self._paths.get((column, ordinal)):
-                self._paths.move_to_end((column, ordinal))
-                return found
+        if (found := self._kept(column, ordinal)) is not None:
+            return found
         found = self.source.path(column, ordinal)
         if found is None:
             matrix, volumes, vol = self.minutes(column, ordinal)
             found = second_path(self._keys[column], ordinal, matrix, volumes, vol)
+        return self._keep(column, ordinal, found)
+
+    def _kept(self, column: int, when: int) -> SecondPath | None:
+        """Return a path that was made before; `when` is its ordinal, or when its stretch opens."""
         with self._lock:
-            self._paths[column, ordinal] = found
+            if found := self._paths.get((column, when)):
+                self._paths.move_to_end((column, when))
+            return found
+
+    def _keep(self, column: int, when: int, path: SecondPath) -> SecondPath:
+        with self._lock:
+            self._paths[column, when] = path
             while len(self._paths) > KEPT_PATHS:
                 self._paths.popitem(last=False)
-        return found
+        return path
 
     def minutes(self, column: int, ordinal: int) -> tuple[MinuteMatrix, NDArray[np.int64], float]:
         """Return a session's undisturbed minute bars, minute volumes and daily volatility."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from gateway.market.ticks import Tape
 from gateway.market.universe import INSTRUMENTS
-from gateway.timeline import Span, forex_span, new_york
+from gateway.timeline import Span, forex_span, new_york, running_span, running_stretch, span_on
 
 if TYPE_CHECKING:
     from gateway.market.market import Market
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Quote:
-    """Prices as whole units of 10**-digits, sizes in shares; None where there is no such thing."""
+    """Prices as whole units of 10**-digits, sizes in shares; None where there is no such thing.
+
+    Open, high and low are the session's, None before it; volume counts after-market trades too.
+    """
 
     digits: int
     bid: int | None
@@ -24,9 +27,9 @@ class Quote:
     ask_size: int
     last: int | None
     last_size: int
-    open: int
-    high: int
-    low: int
+    open: int | None
+    high: int | None
+    low: int | None
     volume: int
 
     @property
@@ -44,10 +47,14 @@ def price_text(value: int, digits: int) -> str:
     return f"{sign}{value // scale}.{value % scale:0{digits}d}"
 
 
-def trading_span(market: Market, column: int, at: int) -> Span | None:
-    """Return the session of an instrument that runs at a moment, or None."""
-    if INSTRUMENTS[column].sec_type != "CASH":
-        return market.span_running(at)
+def trading_span(market: Market, column: int, at: int, outside: bool = True) -> Span | None:
+    """Return the session of an instrument that runs at a moment, or None.
+
+    For stocks `outside` lets it be pre- or after-market trading as well.
+    """
+    kind = INSTRUMENTS[column].sec_type
+    if kind != "CASH":
+        return running_stretch(at) if outside and kind == "STK" else running_span(at)
     local = new_york(at)
     day = local.date()
     for ordinal in (market.ordinals_before(day) - 1, market.ordinals_before(day)):
@@ -69,9 +76,26 @@ def _from_book(market: Market, column: int, span: Span, at: int) -> Quote:
     book = market.book_of(column, span)
     top, day = book.top(at), book.day(at)
     last, size = book.last(at)
-    high, low = max(day.high, last), min(day.low, last)
     sides = top.bid, top.ask, top.bid_size, top.ask_size
-    return Quote(2, *sides, last, size, day.open, high, low, day.volume)
+    ends = _ends(market, column, span, (day.open, day.high, day.low, day.volume), last)
+    return Quote(2, *sides, last, size, *ends)
+
+
+Ends = tuple[int | None, int | None, int | None, int]
+
+
+def _ends(
+    market: Market, column: int, span: Span, seen: tuple[int, int, int, int], last: int
+) -> Ends:
+    """Return open, high, low and volume of the day; `seen` is what the running stretch has had."""
+    opened, high, low, volume = seen
+    regular = span_on(span.date)
+    if regular is None or span == regular:
+        return opened, max(high, last), min(low, last), volume
+    if span.open < regular.open:
+        return None, None, None, volume
+    opened, high, low, traded = Tape(market, column, regular).extremes(regular.close)
+    return opened, high, low, traded + volume
 
 
 def past_quote(market: Market, column: int, span: Span, at: int) -> Quote:
@@ -90,5 +114,5 @@ def past_quote(market: Market, column: int, span: Span, at: int) -> Quote:
     if kind == "CASH":
         return Quote(tape.digits, *sides, None, 0, opened, high, low, 0)
     last, size = tape.last(at)
-    ends = opened, max(high, last), min(low, last)
-    return Quote(tape.digits, *sides, last, size, *ends, volume)
+    ends = _ends(market, column, span, (opened, high, low, volume), last)
+    return Quote(tape.digits, *sides, last, size, *ends)

@@ -98,16 +98,23 @@ def send_changes(
     if quote.last is None or not quote.volume:
         return
     if LAST_RTH in wanted:
-        _tell(connection, quotes, Out.TICK_PRICE, 57, price_text(quote.last, digits))
+        regular = span == hub.exchange.market.hours(quotes.column, _ordinal(hub, span))
+        last = quote.last if regular else hub.exchange.closing_mark(quotes.column)
+        _tell(connection, quotes, Out.TICK_PRICE, 57, price_text(last, digits))
     for number, kind in ((RT_VOLUME, 48), (RT_TRADES, 77)):
         if number in wanted:
-            average = (quote.high + quote.low + quote.last) / 3.0 / 10**digits
+            high, low = quote.high or quote.last, quote.low or quote.last
+            average = (high + low + quote.last) / 3.0 / 10**digits
             stamp, price = hub.now // 1000, price_text(quote.last, digits)
             text = f"{price};{quote.last_size};{stamp};{quote.volume};{average:.8f};false"
             if quotes.sent.get(-number) != (quote.last, quote.last_size, quote.volume):
                 quotes.sent[-number] = quote.last, quote.last_size, quote.volume
                 _tell(connection, quotes, Out.TICK_STRING, kind, text)
     _send_rates(hub, connection, quotes, quote, span)
+
+
+def _ordinal(hub: Hub, span: Span) -> int:
+    return hub.exchange.market.closes.ordinal(span.date)
 
 
 def _send_rates(hub: Hub, connection: Connection, quotes: Quotes, quote: Quote, span: Span) -> None:
@@ -120,9 +127,7 @@ def _send_rates(hub: Hub, connection: Connection, quotes: Quotes, quote: Quote, 
     if VOLUME_RATE in wanted:
         _tell(connection, quotes, Out.TICK_GENERIC, 56, round(60.0 * quote.volume / seconds, 1))
     if SHORT_TERM in wanted:
-        path = hub.exchange.market.path(
-            quotes.column, hub.exchange.market.closes.ordinal(span.date)
-        )
+        path = hub.exchange.market.path_in(quotes.column, span)
         for minutes, kind in ((3, 63), (5, 64), (10, 65)):
             before = int(path.traded[max(seconds - 60 * minutes, 0)])
             _tell(connection, quotes, Out.TICK_SIZE, kind, int(path.traded[seconds]) - before)

@@ -12,7 +12,7 @@ from gateway.market.market import Market
 from gateway.market.universe import INSTRUMENTS, Instrument
 from gateway.session.contracts import one_column
 from gateway.session.moments import parse_moment
-from gateway.timeline import SECOND, new_york
+from gateway.timeline import SECOND, Span, extended_span, new_york
 
 Values = dict[str, Any]
 
@@ -40,7 +40,10 @@ STEPS = {"S": 1, "D": 0, "W": 7, "M": 30, "Y": 365}
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """One history request, understood. `end` is microseconds; `count` and `unit` its duration."""
+    """One history request, understood. `end` is microseconds; `count` and `unit` its duration.
+
+    `outside` asks for pre- and after-market bars too, which only stocks have.
+    """
 
     column: int
     end: int
@@ -49,11 +52,18 @@ class Query:
     size: str
     show: str
     epoch: bool
+    outside: bool = False
 
     @property
     def column_is_forex(self) -> bool:
         """Say whether the next day's trading begins the evening before."""
         return INSTRUMENTS[self.column].sec_type == "CASH"
+
+    def hours(self, market: Market, ordinal: int) -> Span:
+        """Return the hours that are asked for of a session."""
+        if self.outside:
+            return extended_span(market.closes.dates[ordinal])
+        return market.hours(self.column, ordinal)
 
 
 def read_query(values: Values, now: int) -> Query:
@@ -78,14 +88,16 @@ def read_query(values: Values, now: int) -> Query:
         raise _invalid(
             "Historical data requests for durations longer than 365 days must be made in years."
         )
+    column = one_column(values)
     query = Query(
-        column=one_column(values),
+        column=column,
         end=min(parse_moment(text), now) if text else now,
         count=int(count),
         unit=unit,
         size=values["barSize"].strip(),
         show=show,
         epoch=values["formatDate"] == 2,
+        outside=not values["useRTH"] and INSTRUMENTS[column].sec_type == "STK",
     )
     if query.show != "SCHEDULE":
         _check(query, values["keepUpToDate"])
@@ -148,7 +160,7 @@ def ordinals_of(market: Market, query: Query) -> tuple[int, int, int]:
     end = market.ordinals_before(new_york(query.end).date())
     if query.column_is_forex and end < len(market.closes.dates):
         end += 1
-    while end and market.hours(query.column, end - 1).open >= query.end:
+    while end and query.hours(market, end - 1).open >= query.end:
         end -= 1
     if query.unit == "D":
         return max(end - query.count, 0), end, 0

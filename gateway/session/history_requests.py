@@ -9,7 +9,7 @@ import numpy as np
 
 from gateway.codec.messages import Out, message
 from gateway.engine.refusal import Refused
-from gateway.market.bars import Bar, daily_bars, grouped, intraday_bars
+from gateway.market.bars import Bar, daily_bars, grouped, intraday_bars, outside_bars
 from gateway.market.market import Market
 from gateway.market.universe import INSTRUMENTS
 from gateway.market.view import trading_span
@@ -59,7 +59,7 @@ def _history(market: Market, query: Query, request_id: int) -> tuple[bytes, Bar]
     if not bars:
         symbol = INSTRUMENTS[query.column].symbol
         raise Refused(162, NO_DATA.format(symbol, "SMART", query.show.title()))
-    start = market.hours(query.column, first).open if first < end else query.end
+    start = query.hours(market, first).open if first < end else query.end
     fields: list[Any] = [request_id, _stamp(start), _stamp(query.end), len(bars)]
     instrument = INSTRUMENTS[query.column]
     for bar in bars:
@@ -105,13 +105,14 @@ def _bars(market: Market, query: Query, first: int, end: int) -> list[Bar]:
             return grouped(bars, lambda day: (day.year, day.month))
         return bars
     seconds = SIZES[query.size]
-    length = 85_500 if query.column_is_forex else 23_400
+    length = 85_500 if query.column_is_forex else 57_600 if query.outside else 23_400
+    bars_of = outside_bars if query.outside else intraday_bars
     if (end - first) * max(length // seconds, 1) > MOST_BARS:
         raise Refused(162, "Historical Market Data Service error message:Time length exceed max.")
     return [
         bar
         for ordinal in range(first, end)
-        for bar in intraday_bars(market, query.column, ordinal, query.end, seconds)
+        for bar in bars_of(market, query.column, ordinal, query.end, seconds)
     ]
 
 
@@ -131,7 +132,7 @@ def _schedule(market: Market, query: Query, request_id: int) -> bytes:
     first, end, _ = ordinals_of(market, query)
     if end <= first:
         raise Refused(162, NO_DATA.format(INSTRUMENTS[query.column].symbol, "SMART", "Schedule"))
-    spans = [market.hours(query.column, ordinal) for ordinal in range(first, end)]
+    spans = [query.hours(market, ordinal) for ordinal in range(first, end)]
     form = "%Y%m%d-%H:%M:%S"
     fields: list[Any] = [
         request_id,
@@ -150,7 +151,8 @@ def tell_bars(hub: Hub, connection: Connection) -> None:
     """Send the running session's newest bars to those who keep a history up to date."""
     exchange = hub.exchange
     for request_id, live in connection.subscriptions.histories.items():
-        span = trading_span(exchange.market, live.query.column, hub.now)
+        query = live.query
+        span = trading_span(exchange.market, query.column, hub.now, query.outside)
         if span is None:
             continue
         ordinal = exchange.market.closes.ordinal(span.date)

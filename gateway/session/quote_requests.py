@@ -208,7 +208,7 @@ def _send_trades(connection: Connection, quotes: Quotes, quote: Quote, at: int) 
         connection.send(message(Out.TICK_STRING, 6, quotes.request_id, kind, stamp))
         _size(connection, quotes, VOLUME, quote.volume)
     for kind, value in ((HIGH, quote.high), (LOW, quote.low), (OPEN, quote.open)):
-        if sent.get(kind) != value:
+        if value is not None and sent.get(kind) != value:
             sent[kind] = value
             _price(connection, quotes, kind, price_text(value, digits))
 

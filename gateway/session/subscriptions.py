@@ -31,7 +31,8 @@ class Quotes:
 class TickStream:
     """One tick-by-tick or real-time bar subscription, told up to `told` (microseconds).
 
-    `kind` is Last, AllLast, BidAsk, MidPoint, or TRADES, MIDPOINT, BID, ASK for bars.
+    `kind` is Last, AllLast, BidAsk, MidPoint, or TRADES, MIDPOINT, BID, ASK for bars; `outside`
+    says that pre- and after-market trading belong to it.
     """
 
     request_id: int
@@ -39,6 +40,7 @@ class TickStream:
     kind: str
     told: int
     ignore_size: bool = False
+    outside: bool = True
     before: object = None
     tape: Tape | None = None
 

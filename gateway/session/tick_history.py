@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.codec.messages import Out, message
 from gateway.engine.refusal import Refused
-from gateway.market.bars import intraday_bars
+from gateway.market.bars import intraday_bars, outside_bars
 from gateway.market.market import Market
 from gateway.market.ticks import BidAsk, Tape, TradeTick
 from gateway.market.universe import INSTRUMENTS
@@ -17,7 +17,7 @@ from gateway.session.connection import Connection
 from gateway.session.contracts import one_column
 from gateway.session.moments import parse_moment
 from gateway.session.subscriptions import TickStream
-from gateway.timeline import SECOND, new_york
+from gateway.timeline import SECOND, Span, new_york, stretches
 
 if TYPE_CHECKING:
     from gateway.session.hub import Hub
@@ -38,13 +38,20 @@ SEARCHED = 10  # sessions that are looked through for ticks
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which ticks of which instrument, and how many at most."""
+    """Which ticks of which instrument, and how many at most; `outside` of the session too."""
 
     market: Market
     column: int
     show: str
     count: int
     ignore_size: bool
+    outside: bool = True
+
+    def spans(self, ordinal: int) -> tuple[Span, ...]:
+        """Return the stretches of a session that have such ticks, in order."""
+        if self.outside and INSTRUMENTS[self.column].sec_type == "STK":
+            return stretches(self.market.closes.dates[ordinal])
+        return (self.market.hours(self.column, ordinal),)
 
 
 async def historical_ticks(hub: Hub, connection: Connection, values: Values) -> None:
@@ -64,7 +71,8 @@ async def historical_ticks(hub: Hub, connection: Connection, values: Values) -> 
             162, f"Historical Market Data Service error message:No {show} data for {kind}"
         )
     moment, now = parse_moment(start or end), hub.now
-    wanted = Wanted(hub.exchange.market, column, show, count, values["ignoreSize"])
+    outside = not values["useRTH"]
+    wanted = Wanted(hub.exchange.market, column, show, count, values["ignoreSize"], outside)
 
     def work() -> bytes:
         ticks = _after(wanted, moment, now) if start else _before(wanted, min(moment, now))
@@ -123,8 +131,8 @@ def _after(wanted: Wanted, moment: int, now: int) -> list[TradeTick | BidAsk]:
     market, count = wanted.market, wanted.count
     found: list[TradeTick | BidAsk] = []
     first = max(market.ordinals_before(new_york(min(moment, now)).date()) - 1, 0)
-    for ordinal in range(first, min(first + SEARCHED, len(market.closes.dates))):
-        span = market.hours(wanted.column, ordinal)
+    ordinals = range(first, min(first + SEARCHED, len(market.closes.dates)))
+    for span in (span for ordinal in ordinals for span in wanted.spans(ordinal)):
         if span.open >= now:
             break
         tape = Tape(market, wanted.column, span)
@@ -141,8 +149,8 @@ def _before(wanted: Wanted, moment: int) -> list[TradeTick | BidAsk]:
     parts: list[list[TradeTick | BidAsk]] = []
     total, last = 0, market.ordinals_before(new_york(moment).date())
     last = min(last, len(market.closes.dates) - 1)
-    for ordinal in range(last, max(last - SEARCHED, -1), -1):
-        span = market.hours(wanted.column, ordinal)
+    ordinals = range(last, max(last - SEARCHED, -1), -1)
+    for span in (span for ordinal in ordinals for span in reversed(wanted.spans(ordinal))):
         if span.open >= moment:
             continue
         tape = Tape(market, wanted.column, span)
@@ -167,7 +175,7 @@ async def histogram(hub: Hub, connection: Connection, values: Values) -> None:
     sessions, now, market = min(int(count) * length, MOST_SESSIONS), hub.now, hub.exchange.market
 
     def work() -> bytes:
-        shares = _histogram(market, column, sessions, now)
+        shares = _histogram(market, column, sessions, now, not values["useRTH"])
         digits = INSTRUMENTS[column].digits
         fields: list[Any] = [values["reqId"], len(shares)]
         for price in sorted(shares):
@@ -177,11 +185,14 @@ async def histogram(hub: Hub, connection: Connection, values: Values) -> None:
     connection.send(await hub.aside(work))
 
 
-def _histogram(market: Market, column: int, sessions: int, now: int) -> dict[float, int]:
+def _histogram(
+    market: Market, column: int, sessions: int, now: int, outside: bool
+) -> dict[float, int]:
+    bars_of = outside_bars if outside and INSTRUMENTS[column].sec_type == "STK" else intraday_bars
     end = market.ordinals_before(new_york(now).date())
     shares: dict[float, int] = {}
     for ordinal in range(max(end - sessions, 0), end):
-        for bar in intraday_bars(market, column, ordinal, now, 60):
+        for bar in bars_of(market, column, ordinal, now, 60):
             price = round(bar.close, INSTRUMENTS[column].digits)
             shares[price] = shares.get(price, 0) + bar.volume
     return shares

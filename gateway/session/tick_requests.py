@@ -15,7 +15,7 @@ from gateway.session.contracts import one_column
 from gateway.session.history_query import quoted_bar
 from gateway.session.subscriptions import TickStream
 from gateway.session.tick_history import fields_of, latest_ticks
-from gateway.timeline import SECOND, Span
+from gateway.timeline import SECOND, Span, running_span
 
 if TYPE_CHECKING:
     from gateway.session.hub import Hub
@@ -24,6 +24,7 @@ Values = dict[str, Any]
 KINDS = {"Last": 1, "AllLast": 2, "BidAsk": 3, "MidPoint": 4}
 BAR_SHOWS = frozenset({"TRADES", "MIDPOINT", "BID", "ASK"})
 BAR = 5  # seconds
+LATE = 3600 * SECOND  # of market time after its end, an outer stretch is not told any more
 MOST_TICKS = 1000
 
 
@@ -77,12 +78,14 @@ def tell_ticks(hub: Hub, connection: Connection) -> None:
 def _next_span(hub: Hub, stream: TickStream) -> Span | None:
     """Return the session that still has something to tell, or None when all is told."""
     market = hub.exchange.market
-    span = trading_span(market, stream.column, stream.told)
+    span = trading_span(market, stream.column, stream.told, stream.outside)
+    if span is not None and span.close < hub.now - LATE and span != running_span(stream.told):
+        stream.told, span = span.close, None  # a held clock has jumped over it
     if span is None:
         passed = market.last_span(stream.column, hub.now)
         if passed is not None and passed.close > stream.told:
             return passed
-        span = trading_span(market, stream.column, hub.now)
+        span = trading_span(market, stream.column, hub.now, stream.outside)
     return span
 
 
@@ -145,7 +148,7 @@ def real_time_bars(hub: Hub, connection: Connection, values: Values) -> None:
     bars = connection.subscriptions.live_bars
     if request_id in bars:
         raise Refused(322, "Error processing request.-'bR' : cause - Duplicate ticker id")
-    bars[request_id] = TickStream(request_id, column, show, hub.now)
+    bars[request_id] = TickStream(request_id, column, show, hub.now, outside=not values["useRTH"])
 
 
 def cancel_real_time_bars(hub: Hub, connection: Connection, values: Values) -> None:

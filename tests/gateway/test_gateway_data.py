@@ -228,10 +228,10 @@ async def test_quotes_of_a_fund_an_index_and_a_currency_pair(free_gateway, open_
         assert rule.increment == 0.00005
 
 
-async def test_frozen_quotes_after_the_close(free_gateway, open_control):
+async def test_frozen_quotes_once_after_market_trading_has_ended(free_gateway, open_control):
     control = await open_control(free_gateway)
     await control.ask("hold")
-    await control.advance("21:30:00")
+    await control.advance("2022-12-30T01:30:00")
     async with connected(free_gateway) as ib:
         (ko,) = await ib.qualifyContractsAsync(KO)
         ib.reqMarketDataType(2)
