@@ -22,7 +22,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # plain help: rich's markdown costs a third of the start
 )
-app.add_typer(gateway_app, name="gateway", help="The simulated IB Gateway.")
+CONTROL_VERBS = (
+    *("status", "advance", "stop", "order", "cancel", "halt", "resume", "fault", "faults"),
+)
+OTHER_MODE = (
+    "note: the mode is {}, so this gateway takes nothing from the settings: it has its own account "
+    "SIM0000001 and state (var/gateway unless --state-dir names another), and neither touches nor "
+    "stands in for the broker at port {}. Set ROBO_MODE=simulated to trade against it."
+)
+app.add_typer(gateway_app, name="gateway", short_help="The simulated IB Gateway.")
 cli_flows.register(app)
 cli_control.register(app)
 
@@ -42,6 +50,8 @@ def gateway_defaults() -> dict[str, dict[str, Any]]:
 
     settings = load_settings()
     if settings.mode != "simulated":
+        if sys.argv[2:3] == ["run"] and "--help" not in sys.argv:
+            typer.echo(OTHER_MODE.format(settings.mode, settings.port), err=True)
         return {}
     control = {"host": settings.host, "control_port": settings.control_port}
     run = control | {
@@ -51,7 +61,7 @@ def gateway_defaults() -> dict[str, dict[str, Any]]:
         "cash": settings.gateway_cash,
         "state_dir": settings.gateway_dir,
     }
-    return {"run": run, "status": control, "advance": control, "stop": control}
+    return {"run": run} | dict.fromkeys(CONTROL_VERBS, control)
 
 
 if __name__ == "__main__":

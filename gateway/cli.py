@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from gateway import cli_faults
+from gateway import cli_desk, cli_faults
 from models.domain.errors import InvalidInput, RetryLater, RoboError
 
 if TYPE_CHECKING:
@@ -19,12 +19,19 @@ if TYPE_CHECKING:
 
     from gateway.options import GatewayOptions
 
+RUNNING = "Running"
+
 app = typer.Typer(
     name="gateway",
     no_args_is_help=True,
-    help="A simulated IB Gateway that unmodified TWS API clients connect to. Daily closes of 20 US "
-    "stocks (1990-2022) are real; everything inside a day, and every day after them, is simulated "
-    "from a seed.",
+    help="A simulated IB Gateway: a server of the TWS API protocol (versions 157 to 178) on "
+    "loopback. Unmodified ib_async, ib_insync and ibapi connect to it and trade in its market: "
+    "order books with background flow, in market time of any speed, with faults on demand. Daily "
+    "closes of 20 US stocks (1990-2022) are real; everything inside a day, and every day after "
+    "them, is simulated from a seed. No order leaves this machine.\n\n"
+    "Start with `robo gateway run`, point a client at 127.0.0.1:4999, and let time pass with "
+    "`robo gateway advance --to next-open` (or run it with --clock free). What is served, what is "
+    "known to differ and every code: docs/gateway.md.",
 )
 
 HOST = "127.0.0.1"
@@ -35,7 +42,7 @@ Port = Annotated[int, typer.Option(help="TCP port of the API (0: any free one)."
 ControlPort = Annotated[int, typer.Option(help="TCP port of the control socket.")]
 
 
-@app.command()
+@app.command(rich_help_panel=RUNNING)
 def run(  # noqa: PLR0917 - Typer reads the options from the signature
     host: Host = HOST,
     port: Port = 4999,
@@ -77,6 +84,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the signature
     market_data_lines: cli_faults.Lines = 100,
     depth_lines: cli_faults.Depth = 3,
     tick_by_tick_lines: cli_faults.Ticks = 3,
+    tick_by_tick_seconds: cli_faults.TickSeconds = 15,
     history_requests: cli_faults.History = 60,
     open_histories: cli_faults.Open = 50,
     active_orders: cli_faults.Orders = 20,
@@ -119,6 +127,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the signature
                 market_data_lines=market_data_lines,
                 depth_lines=depth_lines,
                 tick_by_tick_lines=tick_by_tick_lines,
+                tick_by_tick_seconds=tick_by_tick_seconds,
                 history_requests=history_requests,
                 open_histories=open_histories,
                 active_orders=active_orders,
@@ -149,9 +158,9 @@ def _date(text: str) -> date:
         raise InvalidInput(f"--start {text} is no date ({error}); write YYYY-MM-DD") from error
 
 
-@app.command()
+@app.command(rich_help_panel=RUNNING)
 def status(host: Host = HOST, control_port: ControlPort = 4998) -> None:
-    """Show the market time, clients, orders and clock holders of a running gateway."""
+    """Show time, clients, orders and holders."""
     try:
         hello = ask(host, control_port, {"op": "hello"})
         state = ask(host, control_port, {"op": "status"})
@@ -160,13 +169,13 @@ def status(host: Host = HOST, control_port: ControlPort = 4998) -> None:
     typer.echo(json.dumps({**hello, **state}, indent=2))
 
 
-@app.command()
+@app.command(rich_help_panel=RUNNING)
 def advance(
     to: Annotated[str, typer.Option(help="An ISO-8601 moment, next-open or next-close.")],
     host: Host = HOST,
     control_port: ControlPort = 4998,
 ) -> None:
-    """Let market time run to a moment, and return once it is there."""
+    """Let market time run to a moment."""
     try:
         if to in {"next-open", "next-close"}:
             to = _next(to, host, control_port)
@@ -176,7 +185,7 @@ def advance(
     typer.echo(reply["now"])
 
 
-@app.command()
+@app.command(rich_help_panel=RUNNING)
 def stop(host: Host = HOST, control_port: ControlPort = 4998) -> None:
     """Stop a running gateway; its state is kept."""
     try:
@@ -232,6 +241,7 @@ def _stop_with(error: RoboError) -> NoReturn:
     raise typer.Exit(2 if isinstance(error, InvalidInput) else 1)
 
 
+cli_desk.register(app)
 cli_faults.register(app)
 
 

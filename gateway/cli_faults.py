@@ -29,6 +29,9 @@ Messages = Annotated[int, _limit("Messages a second from one client (100, then a
 Lines = Annotated[int, _limit("Instruments with market data at once (101).")]
 Depth = Annotated[int, _limit("Instruments with market depth at once (309).")]
 Ticks = Annotated[int, _limit("Instruments with tick-by-tick data at once (10190).")]
+TickSeconds = Annotated[
+    int, _limit("Seconds between tick-by-tick requests for one kind of one instrument (10190).")
+]
 History = Annotated[int, _limit("Requests for bars up to 30 s in ten minutes (162).")]
 Open = Annotated[int, _limit("History requests open at once (322).")]
 Orders = Annotated[int, _limit("Working orders on one side of one contract (201).")]
@@ -65,7 +68,10 @@ def fault(  # noqa: PLR0917 - Typer reads the options from the signature
     host: Host = HOST,
     control_port: ControlPort = 4998,
 ) -> None:
-    """Let a running gateway fail in a named way, now or when a trigger says."""
+    """Let a running gateway fail, now or later.
+
+    With --at, --after or --on (and --nth) it waits for a moment or for a request.
+    """
     request: dict[str, Any] = {"op": "fault", "fault": name, "nth": nth, "at": at, "on": on}
     request["after"] = after
     try:
@@ -86,7 +92,7 @@ def faults(
     host: Host = HOST,
     control_port: ControlPort = 4998,
 ) -> None:
-    """List the faults that a gateway can have, with their parameters; or show or clear them."""
+    """List the faults there are; show, clear them."""
     try:
         if clear:
             reply = _ask(host, control_port, {"op": "clear-faults"})
@@ -116,7 +122,10 @@ def record(
     out: Annotated[Path, typer.Option(help="Folder for the recordings, one file a connection.")],
     listen: Annotated[int, typer.Option(help="TCP port that the client connects to.")] = 5999,
 ) -> None:
-    """Stand between a client and a real gateway, and save both directions (accounts masked)."""
+    """Record a client and a real gateway.
+
+    It stands between the two and saves both directions, one file a connection, accounts masked.
+    """
     import asyncio
 
     from gateway.recorder import Recorder
@@ -135,7 +144,10 @@ def compare(
     first: Annotated[Path, typer.Argument(help="A recording (a .jsonl file).")],
     second: Annotated[Path, typer.Argument(help="Another one.")],
 ) -> None:
-    """List the messages whose layout differs between two recordings; exit code 1 if any does."""
+    """Compare the layouts of two recordings.
+
+    Lists the messages that are laid out differently; the exit code is 1 if there are any.
+    """
     from gateway.recordings import differences
 
     try:
@@ -151,8 +163,10 @@ def compare(
 
 def register(app: typer.Typer) -> None:
     """Mount the commands."""
-    for command in (fault, faults, record, compare):
-        app.command()(command)
+    for command in (fault, faults):
+        app.command(rich_help_panel="Faults")(command)
+    for command in (record, compare):
+        app.command(rich_help_panel="Recordings of real sessions")(command)
 
 
 def _short(value: Any) -> str:
@@ -179,6 +193,14 @@ def _ask(host: str, port: int, request: dict[str, Any]) -> dict[str, Any]:
     from gateway.cli import ask
 
     return ask(host, port, request)
+
+
+def ask_or_stop(host: str, port: int, request: dict[str, Any]) -> dict[str, Any]:
+    """Ask a running gateway over its control socket; end the command with what is wrong."""
+    try:
+        return _ask(host, port, request)
+    except RoboError as error:
+        _stop_with(error)
 
 
 def _stop_with(error: RoboError) -> NoReturn:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from gateway import __version__
+from gateway import __version__, control_orders
 from gateway.clock import Holder, MarketClock
 from gateway.engine.exchange import Exchange
 from gateway.faults.registry import described
@@ -21,6 +21,7 @@ from gateway.timeline import to_iso, to_micros
 from models.domain.errors import InvalidInput
 
 LONGEST_LINE = 1 << 16
+SHOWN = 50  # open orders that a status lists
 OPS = (
     "hello",
     "time",
@@ -33,6 +34,8 @@ OPS = (
     "clear-faults",
     "halt",
     "resume",
+    "order",
+    "cancel",
     "shutdown",
 )
 
@@ -83,10 +86,23 @@ class ControlServer:
     async def _answer(
         self, request: dict[str, Any], holder: Holder | None
     ) -> tuple[dict[str, Any], Holder | None]:
-        plain = {"hello": self._hello, "time": self._time, "status": self._status}
-        if (answer := plain.get(str(request.get("op")))) is not None:
-            return answer(), holder
-        match request.get("op"):
+        op = request.get("op")
+        answers: dict[Any, Callable[[dict[str, Any]], dict[str, Any]]] = {
+            "hello": lambda _: self._hello(),
+            "time": lambda _: self._time(),
+            "status": lambda _: self._status(),
+            "shutdown": lambda _: self._time(),
+            "fault": self._fault,
+            "faults": lambda _: {"kinds": described(), "active": self._hub.faults.shown()},
+            "clear-faults": lambda _: self._clear_faults(),
+            "halt": self._halt,
+            "resume": self._halt,
+            "order": lambda asked: control_orders.enter(self._hub, asked),
+            "cancel": lambda asked: control_orders.cancel(self._hub, asked),
+        }
+        if (answer := answers.get(op)) is not None:
+            return answer(request), holder
+        match op:
             case "hold":
                 holder = holder or self._clock.hold(str(request.get("name", "unnamed")))
                 return self._time(), holder
@@ -96,20 +112,13 @@ class ControlServer:
                 if holder is not None:
                     self._clock.release(holder)
                 return self._time(), None
-            case "fault":
-                return self._fault(request), holder
-            case "faults":
-                return {"kinds": described(), "active": self._hub.faults.shown()}, holder
-            case "clear-faults":
-                ended = self._hub.faults.clear()
-                self._hub.deliver()
-                return {"ended": ended}, holder
-            case "halt" | "resume":
-                return self._halt(request), holder
-            case "shutdown":
-                return self._time(), holder
             case other:
                 raise InvalidInput(f"op {other!r} is unknown; use one of {', '.join(OPS)}")
+
+    def _clear_faults(self) -> dict[str, Any]:
+        ended = self._hub.faults.clear()
+        self._hub.deliver()
+        return {"ended": ended}
 
     async def _advance(
         self, request: dict[str, Any], holder: Holder | None
@@ -184,7 +193,13 @@ class ControlServer:
                 "working": len(exchange.open_orders()),
                 "today": len(exchange.orders),
                 "executions": len(exchange.executions),
+                "open": [
+                    f"{o.perm_id} client {o.client_id} {'BUY' if o.buy else 'SELL'} {o.remaining} "
+                    f"{INSTRUMENTS[o.column].symbol} {o.kind} {o.status}"
+                    for o in exchange.open_orders()[:SHOWN]
+                ],
             },
+            "halted": [INSTRUMENTS[c].symbol for c in sorted(exchange.halted)],
             "holders": [
                 {"name": h.name, "target": None if h.target is None else to_iso(h.target)}
                 for h in self._clock.holders

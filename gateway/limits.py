@@ -12,13 +12,15 @@ class PacingLimits:
     """The limits of a user without boosters, as Interactive Brokers documents them; 0 lifts one.
 
     `history_requests` is for bars of 30 seconds and less, in ten minutes; lines are of distinct
-    instruments; `active_orders` is for each contract and side.
+    instruments; `tick_by_tick_seconds` is the wait between two requests for one kind of tick of one
+    instrument; `active_orders` is for each contract and side.
     """
 
     messages_per_second: int = 50
     market_data_lines: int = 100
     depth_lines: int = 3
     tick_by_tick_lines: int = 3
+    tick_by_tick_seconds: int = 15
     history_requests: int = 60
     open_histories: int = 50
     active_orders: int = 20
@@ -31,7 +33,7 @@ class PacingLimits:
                 raise InvalidInput(f"--{name} is negative; give a limit, or 0 to lift it")
 
 
-UNLIMITED = PacingLimits(0, 0, 0, 0, 0, 0, 0)
+UNLIMITED = PacingLimits(0, 0, 0, 0, 0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)

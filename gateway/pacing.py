@@ -50,6 +50,13 @@ LINES = {
         "Max number of tick-by-tick requests has been reached.",
     ),
 }
+# The documents give the wait, not its answer. Kinds count apart: Interactive Brokers' own sample
+# program asks for Last, AllLast and BidAsk of one contract at once.
+TOO_SOON = (
+    10190,
+    "Max number of tick-by-tick requests has been reached: one request for the same instrument "
+    "within {} seconds.",
+)
 _STARTS = {cancel: start for start, (cancel, *_) in LINES.items()}
 
 
@@ -135,6 +142,7 @@ class Pacer:
         self._history = HistoryRate(limits.history_requests)
         self._lines: dict[str, dict[tuple[Connection, int], int]] = {name: {} for name in LINES}
         self._open: set[tuple[Connection, int]] = set()
+        self._ticks_asked: dict[tuple[int, str], float] = {}
 
     def left(self, connection: Connection) -> None:
         """Forget a connection and what it holds."""
@@ -171,6 +179,8 @@ class Pacer:
         """Raise Refused, with the code of its limit, for a request that is one too many."""
         if name in LINES:
             self._check_line(connection, name, values)
+            if name == "reqTickByTickData":
+                self._check_ticks(values)
         elif name in {"reqHistoricalData", "reqHistoricalTicks"}:
             self._check_history(connection, name, values)
         elif name == "reqRealTimeBars" and self.limits.history_requests:
@@ -186,6 +196,12 @@ class Pacer:
         used = set(self._lines[name].values())
         if len(used) >= limit and one_column(values) not in used:
             raise Refused(code, text.format(limit))
+
+    def _check_ticks(self, values: Values) -> None:
+        wait, now = self.limits.tick_by_tick_seconds, time.monotonic()
+        last = self._ticks_asked.get((one_column(values), values["tickType"]))
+        if last is not None and now - last < wait:
+            raise Refused(TOO_SOON[0], TOO_SOON[1].format(wait))
 
     def _check_history(self, connection: Connection, name: str, values: Values) -> None:
         limits = self.limits
@@ -218,6 +234,8 @@ class Pacer:
         if name in LINES:
             if not values.get("snapshot"):
                 self._lines[name][connection, values["reqId"]] = one_column(values)
+            if name == "reqTickByTickData":
+                self._ticks_asked[one_column(values), values["tickType"]] = time.monotonic()
         elif name in _STARTS:
             self._lines[_STARTS[name]].pop((connection, values["reqId"]), None)
         elif name == "reqHistoricalData":

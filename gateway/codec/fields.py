@@ -165,6 +165,27 @@ def read_fields(items: tuple[Item, ...], tokens: list[str], version: int) -> dic
     return reading.values
 
 
+def default_fields(items: tuple[Item, ...], given: dict[str, str], version: int) -> dict[str, Any]:
+    """Return what a message says that holds the `given` texts and is empty elsewhere.
+
+    Raises CodecError, which names the field, for a text that cannot be read.
+    """
+    values: dict[str, Any] = {}
+    for item in items:
+        if isinstance(item, When):
+            if item.test(values):
+                values |= default_fields(item.items, given, version)
+        elif isinstance(item, Many):
+            values[item.name] = []
+        elif item.since <= version < item.before:
+            text = given.get(item.name, "")
+            try:
+                values[item.name] = item.read(text)
+            except (ValueError, InvalidOperation):
+                raise CodecError(item.name, f"cannot be read from {text[:40]!r}", {}) from None
+    return values
+
+
 def write_fields(items: tuple[Item, ...], values: dict[str, Any], version: int) -> list[Any]:
     """Return the values that a table puts on the wire for `version`; what is unknown is unset."""
     out: list[Any] = []

@@ -78,8 +78,9 @@ def terms_of(request: dict[str, Any]) -> Terms:
         raise _invalid(f"Invalid time in force: {tif}")
     if request["account"] not in {"", ACCOUNT}:
         raise _invalid(f"Invalid account code {request['account']}")
-    quantity = _quantity(request["totalQuantity"], get("cashQty"))
+    quantity = _quantity(request["totalQuantity"])
     _check_combination(kind, tif, get)
+    _check_worked(kind, get)
     aux, percent = _aux(kind, get)
     return Terms(
         buy=action == "BUY",
@@ -147,9 +148,27 @@ def _within(size: int, quantity: int, name: str) -> int:
     return size
 
 
-def _quantity(total: Decimal | None, cash: Decimal | None) -> int:
-    if cash:
-        raise Refused(10244, "Cash Quantity cannot be used for this order")
+def _check_worked(kind: str, get: Any) -> None:
+    """Refuse what would change an order's execution and is not simulated, rather than ignore it."""
+    if any(get(name) for name in ("faGroup", "faMethod", "faPercentage", "faProfile", "modelCode")):
+        raise _invalid("FA data operations ignored for non FA customers.")
+    asked = {
+        "Scale orders": (get("scalePriceIncrement") or 0) > 0,
+        "Hedge orders": bool(get("hedgeType")),
+        "Adjustable stops": (get("adjustedOrderType") or "None") != "None",
+        "Delta neutral orders": bool(get("deltaNeutral")),
+        "Discretionary amounts": bool(get("discretionaryAmt")),
+        "Percentage offsets": bool(get("percentOffset")),
+        "Offsets of PEG MID": kind == "PEG MID" and bool(get("auxPrice")),
+        "Automatic cancels of parents": bool(get("autoCancelParent")),
+    }
+    if refused := [name for name, is_asked in asked.items() if is_asked]:
+        raise Refused(
+            201, f"Order rejected - reason:{refused[0]} are not simulated by this gateway"
+        )
+
+
+def _quantity(total: Decimal | None) -> int:
     if total is None or total == 0:
         raise Refused(434, "The order size cannot be zero.")
     if total < 0:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 from typing import Any
 
-from gateway.engine import intake
+from gateway.engine import intake, manual
 from gateway.engine.account import Account
 from gateway.engine.auctions import OPEN_CUTOFF, run_auction
 from gateway.engine.checks import Terms, terms_of
@@ -22,6 +22,7 @@ from gateway.engine.margin import imagined
 from gateway.engine.matching import Matching
 from gateway.engine.orders import CANCELLED, HALT, Changes, Event, Execution, Order
 from gateway.engine.refusal import Refused
+from gateway.engine.sizing import sized
 from gateway.engine.turns import expire, release, set_alarms
 from gateway.market.book import Book
 from gateway.market.market import Market
@@ -34,7 +35,7 @@ class Exchange:
     """Market time, orders, account and market of one gateway.
 
     `exposure` is the signed shares that working orders may still trade, by instrument column;
-    `halted` are the columns whose trading is halted.
+    `halted` are the columns whose trading is halted; `manual` counts the orders entered by hand.
     """
 
     def __init__(self, market: Market, journal: Journal, account: Account, now: int) -> None:
@@ -44,6 +45,7 @@ class Exchange:
         self.orders: dict[int, Order] = {}
         self.executions: dict[str, Execution] = {}
         self.next_ids: dict[int, int] = {}
+        self.manual = 0
         self.exposure: dict[int, int] = {}
         self.halted: set[int] = set()
         self.edge = Edge()
@@ -73,6 +75,7 @@ class Exchange:
         self.next_ids = journal.clients()
         self._perm_id = meta.get("perm_id", FIRST_PERM_ID)
         self._matching.executed = meta.get("executed", 0)
+        self.manual = meta.get("manual", 0)
         mask = meta.get("halted", 0)
         self.halted = {column for column in range(mask.bit_length()) if mask >> column & 1}
         since = midnight_of(self.now)
@@ -97,10 +100,11 @@ class Exchange:
             "prior_equity": self.account.prior_equity,
             "perm_id": self._perm_id,
             "executed": self._matching.executed,
+            "manual": self.manual,
             "halted": sum(1 << column for column in self.halted),
         }
         touched = {order.client_id for order in changes.orders.values()}
-        clients = {client_id: self.next_ids[client_id] for client_id in touched}
+        clients = {client_id: self.next_id(client_id) for client_id in touched}
         self._journal.save(changes, meta, self.account, self.market.disturbance, clients)
         return changes.events
 
@@ -194,7 +198,7 @@ class Exchange:
 
     def place(self, client_id: int, order_id: int, column: int, request: dict[str, Any]) -> None:
         """Accept a new order, or a change of one that works; raise Refused with the TWS code."""
-        known = self._by_client.get((client_id, order_id))
+        known = self.order_of(client_id, order_id)
         if known is not None:
             if known.column != column:
                 raise Refused(105, "Order being modified does not match original order")
@@ -202,19 +206,34 @@ class Exchange:
             return
         if order_id < self.next_id(client_id) and (client_id, order_id) not in self._lost_ids:
             raise Refused(103, "Duplicate order id")
-        names = (client_id, order_id, self._perm_id + 1, column)
-        order = intake.new_order(self, self._matching, names, request)
+        order = self.take((client_id, order_id, column), request)
         self._lost_ids.discard((client_id, order_id))
         self.next_ids[client_id] = max(self.next_id(client_id), order_id + 1)
-        self._perm_id += 1
-        self._remember(order)
-        self._matching.groups.join(order)
         intake.accept(self, self._matching, order)
         self.touch(order)
 
+    def take(self, names: tuple[int, int, int], request: dict[str, Any]) -> Order:
+        """Return a new order of (client, order id, column) that is known, but not worked yet."""
+        client_id, order_id, column = names
+        named = (client_id, order_id, self._perm_id + 1, column)
+        order = intake.new_order(self, self._matching, named, request)
+        self._perm_id += 1
+        self._remember(order)
+        self._matching.groups.join(order)
+        return order
+
+    def enter(self, column: int, request: dict[str, Any], bound: bool) -> Order:
+        """Accept an order entered by hand; raise Refused with the TWS code."""
+        return manual.enter(self, self._matching, column, request, bound)
+
+    def cancel_by_hand(self, perm_id: int) -> Order:
+        """Cancel any order by hand; raise Refused with the TWS code."""
+        return manual.cancel(self, self._matching, perm_id)
+
     def order_of(self, client_id: int, order_id: int) -> Order | None:
-        """Return an order by the id that its client gave it."""
-        return self._by_client.get((client_id, order_id))
+        """Return an order by the id that its client knows it by."""
+        order = self._by_client.get((client_id, order_id))
+        return order if order is not None and order.told_id == order_id else None
 
     def schedule(self, order: Order) -> None:
         """Set the alarms of an order that begins or ends at a moment of its own."""
@@ -222,7 +241,7 @@ class Exchange:
 
     def cancel(self, client_id: int, order_id: int) -> None:
         """Cancel one order of the asking client; raise Refused with the TWS code."""
-        intake.cancel(self._matching, self._by_client.get((client_id, order_id)), order_id)
+        intake.cancel(self._matching, self.order_of(client_id, order_id), order_id)
 
     def cancel_all(self) -> None:
         """Cancel every working order of every client."""
@@ -232,7 +251,7 @@ class Exchange:
 
     def what_if(self, column: int, request: dict[str, Any]) -> tuple[Terms, dict[str, int]]:
         """Return what an order would do to the account, in cents, without placing it."""
-        terms = terms_of(request)
+        terms = terms_of(sized(self, column, request))
         intake.check_cutoff(self, terms)
         return terms, imagined(self, column, terms)
 

@@ -28,7 +28,7 @@ def tell(exchange: Exchange, order: Order) -> None:
 
 def warn(exchange: Exchange, order: Order, code: int, text: str) -> None:
     """Send the client an error or message about an order."""
-    exchange.changes.events.append(Notice(order.client_id, order.order_id, code, text))
+    exchange.changes.events.append(Notice(order.client_id, order.told_id, code, text))
 
 
 def book_fill(exchange: Exchange, order: Order, price: int, shares: int, passive: bool) -> None:
@@ -43,7 +43,7 @@ def book_fill(exchange: Exchange, order: Order, price: int, shares: int, passive
         exec_id=f"0000e0d5.{exchange.next_execution():08x}.01.01",
         perm_id=order.perm_id,
         client_id=order.client_id,
-        order_id=order.order_id,
+        order_id=order.told_id,
         column=order.column,
         buy=order.buy,
         shares=shares,

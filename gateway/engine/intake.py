@@ -11,6 +11,7 @@ from gateway.engine.conditions import check_conditions
 from gateway.engine.margin import margin_needed
 from gateway.engine.orders import CANCELLED, FILLED, INACTIVE, PARENT, TRIGGER, Order, OrderChanged
 from gateway.engine.refusal import Refused
+from gateway.engine.sizing import resized, sized
 from gateway.session.moments import parse_moment
 from gateway.timeline import SECOND
 
@@ -36,6 +37,7 @@ def new_order(
     `names` are its client, order id, permanent id and instrument column.
     """
     client_id, order_id, perm_id, column = names
+    request = sized(exchange, column, request)
     terms = terms_of(request)
     check_cutoff(exchange, terms)
     parent = _parent(exchange, client_id, request.get("parentId") or 0)
@@ -136,6 +138,7 @@ def _moment_today(exchange: Exchange, text: str) -> int:
 
 def modify(exchange: Exchange, matching: Matching, order: Order, request: dict[str, Any]) -> None:
     """Change a working order; less quantity alone keeps its place in the queue."""
+    request = resized(exchange, order.column, request, order.request)
     terms = terms_of(request)
     if order.status == FILLED:
         raise Refused(104, "Cannot modify a filled order.")

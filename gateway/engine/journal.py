@@ -17,7 +17,8 @@ from gateway.engine.orders import Changes, Execution, Order
 from gateway.market.book import Disturbance
 from models.domain.errors import InvalidInput, RetryLater
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
+SAME_BUT_FOR_DEFAULTS = frozenset({3})  # schemas whose state is read as it is
 CHECKPOINT_PAGES = 8192  # 32 MB: a checkpoint waits for the disk, and orders wait for it
 _SCHEMA = """
 CREATE TABLE meta (one INTEGER PRIMARY KEY CHECK (one = 1), state TEXT NOT NULL);
@@ -74,6 +75,8 @@ class Journal:
         version = self._db.execute("PRAGMA user_version").fetchone()[0]
         if version == 0:
             self._db.executescript(f"BEGIN;{_SCHEMA}PRAGMA user_version={SCHEMA_VERSION};COMMIT;")
+        elif version in SAME_BUT_FOR_DEFAULTS:
+            self._db.execute(f"PRAGMA user_version={SCHEMA_VERSION}")
         elif version != SCHEMA_VERSION:
             raise InvalidInput(
                 f"{self.path} was written by another version of this gateway (schema {version}, "

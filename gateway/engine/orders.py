@@ -34,6 +34,7 @@ class Order:
     `starts` and `ends` are moments (0: none). `parent` is the permanent id of the order it is
     attached to; `oca` names its one-cancels-all group. `algo` is a strategy with its window
     `starts` to `algo_end`. `waits` says for what: parent, time, trigger, auction, halt, condition.
+    `manual` orders were entered by hand, and are `bound` once client 0 has an id for them.
     `queue` is what the background has before it at its limit: [microseconds since the open of its
     cancellation, shares], oldest first; `shown` is what it displays; `seq` is its time priority.
     """
@@ -80,6 +81,8 @@ class Order:
     algo_rate: float = 0.0
     conditional: bool = False
     waits: str = ""
+    manual: bool = False
+    bound: bool = False
     queue: list[list[int]] = field(default_factory=list)
     shown: int = 0
     seq: int = 0
@@ -89,6 +92,11 @@ class Order:
     def ahead(self) -> int:
         """Background shares before it at its limit, cancelled ones included until they are met."""
         return sum(size for _, size in self.queue)
+
+    @property
+    def told_id(self) -> int:
+        """The order id that clients are told: 0 for one entered by hand until it is bound."""
+        return 0 if self.manual and not self.bound else self.order_id
 
     @property
     def remaining(self) -> int:

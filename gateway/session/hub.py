@@ -24,6 +24,7 @@ from gateway.session import (
     account_requests,
     depth_requests,
     history_requests,
+    manual_orders,
     order_requests,
     profit_requests,
     quote_requests,
@@ -48,7 +49,7 @@ IN_USE = "Unable to connect as the client id is already in use. Retry with a uni
 ACCOUNT_PARTS = frozenset(
     (
         *("data_type", "account", "positions", "positions_multi", "account_multi", "summaries"),
-        *("profit", "profit_single"),
+        *("profit", "profit_single", "auto_bind"),
     )
 )
 
@@ -86,6 +87,7 @@ class Hub:
             **refusals.HANDLERS,
             **reference_requests.HANDLERS,
             **order_requests.HANDLERS,
+            **manual_orders.HANDLERS,
             **account_requests.HANDLERS,
             **profit_requests.HANDLERS,
             **quote_requests.HANDLERS,
@@ -254,24 +256,26 @@ class Hub:
     def _tell(self, event: Event, by_client: dict[int | None, Connection]) -> set[int]:
         match event:
             case OrderChanged(order):
-                for connection in self._hearing(order.client_id, by_client):
+                for connection in self._hearing(order.client_id, order.told_id, by_client):
                     order_requests.tell_order(connection, order)
             case Notice(client_id, order_id, code, text):
-                if connection := by_client.get(client_id):
+                if order_id and (connection := by_client.get(client_id)):
                     connection.error(order_id, code, text)
             case Executed(execution):
-                for connection in self._hearing(execution.client_id, by_client):
+                for connection in self._hearing(execution.client_id, execution.order_id, by_client):
                     order_requests.tell_execution(connection, execution, -1)
                 return {execution.column}
             case CommissionCharged(execution):
-                for connection in self._hearing(execution.client_id, by_client):
+                for connection in self._hearing(execution.client_id, execution.order_id, by_client):
                     order_requests.tell_commission(connection, execution)
                 return {execution.column}
         return set()
 
-    def _hearing(self, client_id: int, by_client: dict[int | None, Connection]) -> list[Connection]:
-        """Return who hears of a client's orders: itself, and the master client."""
-        ids = dict.fromkeys((client_id, self._master_client_id))
+    def _hearing(
+        self, client_id: int, order_id: int, by_client: dict[int | None, Connection]
+    ) -> list[Connection]:
+        """Return who hears of an order: its client if that has an id for it, and the master."""
+        ids = dict.fromkeys((client_id if order_id else None, self._master_client_id))
         return [by_client[one] for one in ids if one is not None and one in by_client]
 
     def _tell_account(self) -> None:

@@ -208,7 +208,7 @@ def _values(order: Order) -> dict[str, Any]:
     values.update(stock(instrument, values["exchange"] or "SMART"))
     values["right"] = "?"
     values.update(
-        orderId=order.order_id,
+        orderId=order.told_id,
         clientId=order.client_id,
         permId=order.perm_id,
         action="BUY" if order.buy else "SELL",

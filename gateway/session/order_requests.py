@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from gateway.codec.messages import Out, cents, message
+from gateway.engine.manual import OWNER
 from gateway.engine.orders import Execution, Order
-from gateway.engine.refusal import Refused
 from gateway.market.universe import INSTRUMENTS
 from gateway.options import ACCOUNT
 from gateway.session.connection import Connection
 from gateway.session.contracts import one_column, refuse_untradable
+from gateway.session.manual_orders import bind_all
 from gateway.session.moments import parse_moment
 from gateway.session.order_echo import completed_order, open_order, stock
 from gateway.timeline import new_york
@@ -75,7 +76,9 @@ def global_cancel(hub: Hub, connection: Connection, values: Values) -> None:
 
 
 def open_orders(hub: Hub, connection: Connection, values: Values) -> None:
-    """Send this client's working orders."""
+    """Send this client's working orders; client 0 binds those entered by hand."""
+    if connection.client_id == OWNER:
+        bind_all(hub, connection)
     for order in hub.exchange.open_orders(connection.client_id):
         tell_order(connection, order)
     connection.send(message(Out.OPEN_ORDER_END, 1))
@@ -94,12 +97,6 @@ def completed_orders(hub: Hub, connection: Connection, values: Values) -> None:
     for order in sorted(done, key=lambda order: (order.done_at, order.perm_id)):
         connection.send(completed_order(order, connection.version))
     connection.send(message(Out.COMPLETED_ORDERS_END))
-
-
-def auto_open_orders(hub: Hub, connection: Connection, values: Values) -> None:
-    """Bind orders entered by hand (there are none here) to client 0."""
-    if connection.client_id != 0:
-        raise Refused(327, "Only the default client (i.e 0) can auto bind orders")
 
 
 def next_ids(hub: Hub, connection: Connection, values: Values) -> None:
@@ -135,7 +132,7 @@ def tell_order(connection: Connection, order: Order) -> None:
     connection.send(
         message(
             Out.ORDER_STATUS,
-            *(order.order_id, order.status, order.filled, order.remaining, order.average),
+            *(order.told_id, order.status, order.filled, order.remaining, order.average),
             *(order.perm_id, order.request.get("parentId") or 0, cents(order.last_price)),
             *(order.client_id, "", "0.0"),
         )
@@ -175,7 +172,6 @@ HANDLERS = {
     "reqOpenOrders": open_orders,
     "reqAllOpenOrders": all_open_orders,
     "reqCompletedOrders": completed_orders,
-    "reqAutoOpenOrders": auto_open_orders,
     "reqIds": next_ids,
     "reqExecutions": executions,
 }

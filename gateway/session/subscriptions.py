@@ -87,6 +87,7 @@ class Subscriptions:
     """The subscriptions of one connection."""
 
     data_type: int = 1
+    auto_bind: bool = False
     quotes: dict[int, Quotes] = field(default_factory=dict)
     account: bool = False
     positions: bool = False

@@ -60,7 +60,7 @@ async def test_quotes_carry_the_market_time_at_which_they_arrived(gateway, into_
         assert began <= later.at <= clock.now(), "never newer than it can be"
 
 
-async def test_no_quote_is_left_once_the_market_is_closed(gateway, into_session):
+async def test_no_quote_is_left_once_after_market_trading_has_ended(gateway, into_session):
     async with gateway.clock() as clock, gateway.data(45) as data:
         await into_session(clock)
         data.stamp_quotes_with(clock.now)
@@ -68,7 +68,7 @@ async def test_no_quote_is_left_once_the_market_is_closed(gateway, into_session)
         await data.flush()
         assert data.quote("KO") is not None
         day = session_on(exchange_date(clock.now()))
-        await clock.sleep_until(day.close + timedelta(minutes=1))
+        await clock.sleep_until(day.close + timedelta(hours=4, minutes=1))
         await data.flush()
         assert data.quote("KO") is None
 

@@ -89,7 +89,16 @@ def test_impossible_limits_are_refused(make):
 TIGHT = (
     *("--market-data-lines", "2", "--depth-lines", "1", "--tick-by-tick-lines", "1"),
     *("--history-requests", "2", "--open-histories", "3", "--active-orders", "2"),
-    *("--messages-per-second", "40", "--handshake-seconds", "0.5", "--backlog-mb", "2"),
+    *(
+        "--tick-by-tick-seconds",
+        "3",
+        "--messages-per-second",
+        "40",
+        "--handshake-seconds",
+        "0.5",
+        "--backlog-mb",
+        "2",
+    ),
 )
 
 
@@ -143,6 +152,21 @@ async def test_depth_and_tick_lines_309_and_10190(ib):
     ib.reqTickByTickData(PFE, "Last")
     await ib.flushed()
     assert ib.codes == [309, 10190]
+
+
+@pytest.mark.journey
+async def test_ticks_of_one_kind_and_instrument_are_asked_for_once_in_a_while(ib):
+    ib.client.reqTickByTickData(800, XOM, "Last", 0, False)
+    ib.client.cancelTickByTickData(800)
+    ib.client.reqTickByTickData(801, XOM, "Last", 0, False)
+    ib.client.reqTickByTickData(802, XOM, "BidAsk", 0, False)
+    await ib.flushed()
+    assert ib.codes == [10190]
+    ib.client.cancelTickByTickData(802)
+    await asyncio.sleep(3.1)
+    ib.client.reqTickByTickData(803, XOM, "Last", 0, False)
+    await ib.flushed()
+    assert ib.codes == [10190]
 
 
 @pytest.mark.journey
