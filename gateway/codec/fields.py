@@ -171,10 +171,17 @@ def default_fields(items: tuple[Item, ...], given: dict[str, str], version: int)
     Raises CodecError, which names the field, for a text that cannot be read.
     """
     values: dict[str, Any] = {}
+    _fill(values, items, given, version)
+    return values
+
+
+def _fill(
+    values: dict[str, Any], items: tuple[Item, ...], given: dict[str, str], version: int
+) -> None:
     for item in items:
         if isinstance(item, When):
             if item.test(values):
-                values |= default_fields(item.items, given, version)
+                _fill(values, item.items, given, version)
         elif isinstance(item, Many):
             values[item.name] = []
         elif item.since <= version < item.before:
@@ -183,7 +190,6 @@ def default_fields(items: tuple[Item, ...], given: dict[str, str], version: int)
                 values[item.name] = item.read(text)
             except (ValueError, InvalidOperation):
                 raise CodecError(item.name, f"cannot be read from {text[:40]!r}", {}) from None
-    return values
 
 
 def write_fields(items: tuple[Item, ...], values: dict[str, Any], version: int) -> list[Any]:

@@ -211,6 +211,8 @@ def cancel_positions(hub: Hub, connection: Connection, values: Values) -> None:
 
 def positions_multi(hub: Hub, connection: Connection, values: Values) -> None:
     """Send every position under a request id, and start updates."""
+    if values["account"] not in {"", ACCOUNT}:
+        raise Refused(321, "Error validating request.-'bU' : cause - Invalid account code")
     connection.subscriptions.positions_multi[values["reqId"]] = values["modelCode"]
     for column, position in sorted(hub.exchange.account.positions.items()):
         if position.shares:

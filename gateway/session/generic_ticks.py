@@ -12,6 +12,7 @@ from gateway.engine.refusal import Refused
 from gateway.market.universe import Instrument
 from gateway.market.view import Quote, price_text
 from gateway.session.connection import Connection
+from gateway.session.instrument_ticks import ticks_of
 from gateway.session.subscriptions import Quotes
 from gateway.timeline import Span
 
@@ -95,6 +96,8 @@ def send_changes(
         _tell(connection, quotes, Out.TICK_SIZE, 89, SHORTABLE_SHARES)
     if DIVIDENDS in wanted:
         _tell(connection, quotes, Out.TICK_STRING, 59, ",,,")
+    for out, kind, value in ticks_of(hub, quotes.column, wanted, quote, span):
+        _tell(connection, quotes, out, kind, value)
     if quote.last is None or not quote.volume:
         return
     if LAST_RTH in wanted:

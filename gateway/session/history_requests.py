@@ -35,6 +35,7 @@ Values = dict[str, Any]
 MOST_BARS = 400_000
 WINDOW = 30  # sessions of realised volatility
 YEAR = 252
+CANCELLED = "Historical Market Data Service error message:API historical data query cancelled: {}"
 NO_DATA = "Historical Market Data Service error message:HMDS query returned no data: {}@{} {}"
 
 
@@ -174,8 +175,11 @@ def _average(bar: Bar) -> float:
 
 
 def cancel_historical_data(hub: Hub, connection: Connection, values: Values) -> None:
-    """Stop updating bars."""
-    connection.subscriptions.histories.pop(values["reqId"], None)
+    """Stop updating bars; an unknown id is told so (366), the end of a known one too (162)."""
+    request_id = values["reqId"]
+    if connection.subscriptions.histories.pop(request_id, None) is None:
+        raise Refused(366, f"No historical data query found for ticker id:{request_id}")
+    connection.error(request_id, 162, CANCELLED.format(request_id))
 
 
 def head_timestamp(hub: Hub, connection: Connection, values: Values) -> None:

@@ -8,6 +8,7 @@ from gateway.codec.messages import Out, cents, message
 from gateway.engine.account import Position
 from gateway.engine.refusal import Refused
 from gateway.market.universe import FIRST_CON_ID, INSTRUMENTS
+from gateway.options import ACCOUNT
 from gateway.session.connection import Connection
 from gateway.session.contracts import UNKNOWN
 from gateway.session.subscriptions import ProfitSingle
@@ -20,8 +21,14 @@ Values = dict[str, Any]
 
 def profit(hub: Hub, connection: Connection, values: Values) -> None:
     """Start profit updates of the account."""
+    _check_account(values)
     connection.subscriptions.profit[values["reqId"]] = ()
     tell_profit(hub, connection)
+
+
+def _check_account(values: Values) -> None:
+    if values["account"] not in {"", ACCOUNT}:
+        raise Refused(321, "Error validating request.-'cG' : cause - Invalid account code")
 
 
 def cancel_profit(hub: Hub, connection: Connection, values: Values) -> None:
@@ -31,6 +38,7 @@ def cancel_profit(hub: Hub, connection: Connection, values: Values) -> None:
 
 def profit_single(hub: Hub, connection: Connection, values: Values) -> None:
     """Start profit updates of one position."""
+    _check_account(values)
     column = values["conId"] - FIRST_CON_ID
     if not 0 <= column < len(INSTRUMENTS):
         raise Refused(200, UNKNOWN)

@@ -23,6 +23,7 @@ ORDER_TYPES = (
     "LOO,MIT,MKT,MOC,MOO,OCA,OPG,PEGMID,REL,RTH,STP,STPLMT,TRAIL,TRAILLMT,WHATIF"
 )
 HOURS_DAYS = 6
+LETTERS = {"NYSE": "N", "NASDAQ": "Q", "ARCA": "P", "BATS": "Z", "IEX": "V"}  # of the tape plans
 
 
 def contract_details(hub: Hub, connection: Connection, values: Values) -> None:
@@ -148,7 +149,7 @@ def smart_components(hub: Hub, connection: Connection, values: Values) -> None:
     """Send the exchanges behind SMART and their letters."""
     fields: list[Any] = [values["reqId"], len(EXCHANGES) - 1]
     for bit, exchange in enumerate(EXCHANGES[1:]):
-        fields += [bit, exchange, exchange[0]]
+        fields += [bit, exchange, LETTERS[exchange]]
     connection.send(message(Out.SMART_COMPONENTS, *fields))
 
 

@@ -4,7 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager
 
 import pytest
-from ib_async import IB, Forex, Index, Stock
+from ib_async import IB, Forex, Index, MarketOrder, Stock
 
 pytestmark = pytest.mark.journey
 
@@ -206,6 +206,38 @@ async def test_every_generic_tick_and_one_that_does_not_exist(free_gateway, open
         await until(lambda: 321 in codes(ib))
 
 
+SAMPLE = "100,101,104,105,106,165,221,225,232,233,236,258,293,294,295,318,456"  # as clients do
+
+
+async def test_what_clients_ask_for_by_default_has_values(free_gateway, open_control):
+    control = await open_control(free_gateway)
+    await control.ask("hold")
+    await control.advance("16:02:00")
+    async with connected(free_gateway) as ib:
+        (spy,) = await ib.qualifyContractsAsync(Stock("SPY", "ARCA", "USD"))
+        ticker = ib.reqMktData(spy, SAMPLE + ",576,577,578,614,623")
+        await until(lambda: ticker.etfFrozenNavLast > 0)
+        options = (ticker.callVolume, ticker.putVolume, ticker.callOpenInterest)
+        assert (*options, ticker.putOpenInterest, ticker.avOptionVolume) == (0, 0, 0, 0, 0)
+        assert (ticker.auctionVolume, ticker.auctionImbalance) == (0, 0)
+        assert ticker.etfNavLow <= ticker.etfNavLast <= ticker.etfNavHigh
+        assert ticker.etfNavBid < ticker.etfNavLast < ticker.etfNavAsk
+        assert ticker.etfNavLast == pytest.approx(ticker.last, rel=0.002)
+        assert ticker.etfFrozenNavLast == ticker.etfNavClose == ticker.close
+        known = ticker.fundamentalRatios
+        assert known.NLOW < known.NPRICE <= known.NHIG * 1.2
+        assert known.CURRENCY == "USD"
+        assert known.MKTCAP != known.MKTCAP
+        buyer = MarketOrder("BUY", 400)
+        buyer.orderType = "MOC"
+        trade = ib.placeOrder(spy, buyer)
+        await control.advance("16:02:01")
+        await until(lambda: ticker.auctionImbalance == 400)
+        assert ticker.auctionPrice > 0
+        ib.cancelOrder(trade.order)
+        await until(trade.isDone)
+
+
 async def test_quotes_of_a_fund_an_index_and_a_currency_pair(free_gateway, open_control):
     control = await open_control(free_gateway)
     await control.ask("hold")
@@ -284,8 +316,6 @@ async def test_bars_are_kept_up_to_date(free_gateway, open_control):
 
 
 async def test_indices_and_currencies_take_no_orders(free_gateway):
-    from ib_async import MarketOrder
-
     async with connected(free_gateway) as ib:
         for contract, code in ((SPX, 201), (EUR, 460)):
             (known,) = await ib.qualifyContractsAsync(contract)
