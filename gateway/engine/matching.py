@@ -298,7 +298,7 @@ class Matching:
         if order.display and order.shown <= 0 and not order.hidden:
             self.rest(order)
             return True
-        self.places.note_shown(order.column)
+        self.places.note_shown(order)
         return False
 
     # -- changes -------------------------------------------------------------------------------
@@ -321,7 +321,7 @@ class Matching:
             self.end(order, CANCELLED, 202, CANCEL_TEXT)
             return
         if self.places.is_resting(order):
-            self.places.note_shown(order.column)
+            self.places.note_shown(order)
         tell(exchange, order)
         exchange.touch(order)
 

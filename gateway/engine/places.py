@@ -42,7 +42,7 @@ class Places:
     def enter(self, order: Order) -> None:
         """Put an order into its book, behind those of its price."""
         self.resting.setdefault(order.column, RestingOrders()).add(order)
-        self.note_shown(order.column)
+        self.note_shown(order)
         if order.outside:
             self._outside.add(order.perm_id)
 
@@ -65,7 +65,7 @@ class Places:
         resting = self.resting.get(order.column)
         if resting is not None and order in resting:
             resting.remove(order)
-            self.note_shown(order.column)
+            self.note_shown(order)
             if not resting:
                 del self.resting[order.column]
 
@@ -74,10 +74,13 @@ class Places:
         resting = self.resting.get(order.column)
         return resting is not None and order in resting
 
-    def note_shown(self, column: int) -> None:
-        """Show what the orders of an instrument display now."""
+    def note_shown(self, order: Order) -> None:
+        """Show what an order displays now, in the book of its instrument."""
+        column = order.column
         resting = self.resting.get(column)
-        self._shown.setdefault(column, [])[:] = resting.shown() if resting else []
+        if resting is not None:
+            resting.show(order)
+        self._shown.setdefault(column, [])[:] = resting.shown() if resting is not None else []
         self.dressed(column, self._exchange.book(column))
 
     def forget_queues(self) -> None:

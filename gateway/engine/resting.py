@@ -23,6 +23,8 @@ class RestingOrders:
         self._keys: dict[bool, list[Key]] = {True: [], False: []}
         self._orders: dict[Key, Order] = {}
         self._places: dict[int, tuple[bool, Key]] = {}
+        self._shown: dict[int, tuple[bool, int, int]] = {}
+        self._levels: dict[tuple[bool, int], int] = {}
 
     def __len__(self) -> int:
         return len(self._places)
@@ -64,10 +66,24 @@ class RestingOrders:
         end = bisect_left(keys, ((-worst if buy else worst) + 1, 0))
         return [self._orders[key] for key in keys[:end]]
 
+    def show(self, order: Order) -> None:
+        """Count what an order displays now; nothing once it has left."""
+        if (old := self._shown.pop(order.perm_id, None)) is not None:
+            self._count(*old[:2], -old[2])
+        if order in self and order.shown and order.limit is not None:
+            self._shown[order.perm_id] = order.buy, order.limit, order.shown
+            self._count(order.buy, order.limit, order.shown)
+
+    def _count(self, buy: bool, price: int, shares: int) -> None:
+        left = self._levels.get((buy, price), 0) + shares
+        if left:
+            self._levels[buy, price] = left
+        else:
+            del self._levels[buy, price]
+
     def shown(self) -> list[tuple[bool, int, int]]:
-        """Return (buy, cents, shares) of what the orders display."""
-        orders = self._orders.values()
-        return [(o.buy, o.limit, o.shown) for o in orders if o.shown and o.limit is not None]
+        """Return (buy, cents, shares) of what the orders display at each price."""
+        return [(buy, price, shares) for (buy, price), shares in self._levels.items()]
 
 
 def merged(offers: list[Offer], mine: list[Order], buy: bool) -> list[Offer]:
