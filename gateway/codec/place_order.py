@@ -239,3 +239,11 @@ _TAIL: tuple[Item, ...] = (
 )
 
 PLACE_ORDER: tuple[Item, ...] = (*_CONTRACT, *_MAIN, *_VOLATILITY, *_ALGO, *_TAIL)
+
+
+def _decimals(items: tuple[Item, ...]) -> list[str]:
+    names = [item.name for item in items if isinstance(item, F) and item.read is read_decimal]
+    return names + [n for item in items if isinstance(item, When) for n in _decimals(item.items)]
+
+
+DECIMAL_FIELDS = frozenset(_decimals(PLACE_ORDER))

@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import IO, Any
 
+from gateway.codec.place_order import DECIMAL_FIELDS
 from gateway.engine.account import Account, Position
 from gateway.engine.orders import Changes, Execution, Order
 from gateway.market.book import Disturbance
@@ -34,10 +35,6 @@ CREATE TABLE books (col INTEGER PRIMARY KEY, at INTEGER, permanent REAL, flow RE
 CREATE TABLE impact (col INTEGER, at INTEGER, permanent REAL, PRIMARY KEY (col, at));
 CREATE TABLE clients (client_id INTEGER PRIMARY KEY, next_id INTEGER NOT NULL);
 """
-DECIMALS = frozenset(
-    {"totalQuantity", "lmtPrice", "auxPrice", "trailStopPrice", "trailingPercent"}
-    | {"lmtPriceOffset", "cashQty"}
-)
 _ORDER_FIELDS = tuple(f.name for f in fields(Order) if not f.name.startswith("request"))
 
 
@@ -185,7 +182,7 @@ class Journal:
 
 def _order(request: dict[str, Any], state: dict[str, Any]) -> Order:
     expires = state.pop("expires")
-    for name in DECIMALS & request.keys():
+    for name in DECIMAL_FIELDS & request.keys():
         if request[name] is not None:
             request[name] = Decimal(request[name])
     return Order(request=request, expires=date.fromisoformat(expires) if expires else None, **state)

@@ -1,9 +1,13 @@
 """The state file: one gateway at a time, refused when it cannot be used."""
 
+import json
 import sqlite3
+from decimal import Decimal
 
 import pytest
+from typer.testing import CliRunner
 
+from gateway.cli import app
 from gateway.engine.journal import Journal
 from models.domain.errors import InvalidInput, RetryLater
 
@@ -24,6 +28,37 @@ def test_state_of_another_version_is_refused_and_reset_forgets_it(tmp_path):
     with pytest.raises(InvalidInput, match="schema 99"):
         Journal(tmp_path)
     Journal(tmp_path, reset=True).close()
+
+
+@pytest.mark.parametrize("schema", [1, 2, 99])
+def test_the_command_says_what_to_do_with_state_of_another_version(tmp_path, schema):
+    Journal(tmp_path).close()
+    with sqlite3.connect(tmp_path / "gateway.sqlite") as db:
+        db.execute(f"PRAGMA user_version={schema}")
+    db.close()
+    result = CliRunner().invoke(app, ["run", "--state-dir", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "start with --reset --yes" in result.output
+
+
+def test_state_that_lacks_only_what_has_defaults_is_read_on(tmp_path, closes, desk_class):
+    desk = desk_class(tmp_path, closes)
+    kept = desk.place(kind="LMT", limit=Decimal("1.00"), tif="GTC", discretionaryAmt=Decimal("0.0"))
+    desk.events()
+    desk.close()
+    with sqlite3.connect(tmp_path / "gateway.sqlite") as db:
+        (state,) = db.execute("SELECT state FROM orders").fetchone()
+        fields = {k: v for k, v in json.loads(state).items() if k not in {"manual", "bound"}}
+        db.execute("UPDATE orders SET state = ?", (json.dumps(fields),))
+        db.execute("PRAGMA user_version=3")
+    db.close()
+    again = desk_class(tmp_path, closes)
+    (order,) = again.exchange.open_orders()
+    assert (order.perm_id, order.manual) == (kept.perm_id, False)
+    change = {"tif": "GTC", "discretionaryAmt": Decimal("0.0"), "limit": Decimal("1.10")}
+    again.place(kind="LMT", order_id=order.order_id, **change)
+    assert order.limit == 110
+    again.close()
 
 
 def test_a_folder_that_cannot_be_used_is_a_clear_error(tmp_path):
