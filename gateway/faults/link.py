@@ -10,6 +10,7 @@ from gateway.engine.refusal import Refused
 from gateway.faults.registry import EVERYONE, Counted, Fault, Told, fault
 from gateway.faults.replies import concerns
 from gateway.session.connection import Connection
+from gateway.session.depth_requests import RESET
 from models.domain.errors import InvalidInput
 
 DATA = frozenset(
@@ -148,6 +149,23 @@ class FarmBroken(Fault):
         _, back, text = FARMS[self.farm]
         for connection in self.desk.clients:
             connection.error(-1, back, text.format("OK"))
+
+
+@fault("depth-reset", "Reset market depth: 317, then every row again as market time goes on.")
+class DepthReset(Fault):
+    """Concerns every depth subscription of one client, or of everyone."""
+
+    client: int = EVERYONE
+
+    def begin(self) -> None:
+        """Tell 317, and forget what was told of every book."""
+        for connection in self.desk.clients:
+            if concerns(self.client, connection):
+                for depth in connection.subscriptions.depth.values():
+                    connection.error(depth.request_id, 317, RESET)
+                    depth.bids.clear()
+                    depth.asks.clear()
+        self.desk.finish(self)
 
 
 @fault("competing-session", "Another session of the same user takes the data: 10197, data stops.")

@@ -9,7 +9,7 @@ from gateway.engine.refusal import Refused
 from gateway.market.book import LEVELS
 from gateway.market.universe import INSTRUMENTS
 from gateway.session.connection import Connection
-from gateway.session.contracts import one_column
+from gateway.session.contracts import EXCHANGES, one_column
 from gateway.session.refusals import NO_DEPTH
 from gateway.session.subscriptions import DepthRows, Row
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Values = dict[str, Any]
 INSERT, UPDATE, DELETE = 0, 1, 2
 BY_MARKET_MAKER = frozenset({"SMART", "NASDAQ", "ISLAND"})
+MARKET_MAKERS = ("SIMA", "SIMB", "SIMC", "SIMD", "SIME", "SIMF", "NSDQ")  # but for one, ours
 RESET = (
     "Market depth data has been RESET. Please empty deep book contents before applying any new "
     "entries."
@@ -95,13 +96,19 @@ def changed_rows(before: list[Row], now: list[Row]) -> list[tuple[int, int, Row]
     return told
 
 
+def maker_of(depth: DepthRows, side: int, price: int) -> str:
+    """Return who quotes a row: an exchange in SMART depth, a market maker on NASDAQ."""
+    names = EXCHANGES[1:] if depth.smart else MARKET_MAKERS
+    return names[(depth.column * 31 + side * 17 + price * 7919) % len(names)]
+
+
 def _send_row(
     connection: Connection, depth: DepthRows, side: int, told: tuple[int, int, Row]
 ) -> None:
     place, operation, (price, size) = told
     figures = (operation, side, cents(price), size)
     if depth.named:
-        maker = INSTRUMENTS[depth.column].primary
+        maker = maker_of(depth, side, price)
         fields = (1, depth.request_id, place, maker, *figures, depth.smart)
         connection.send(message(Out.MARKET_DEPTH_L2, *fields))
     else:

@@ -78,6 +78,22 @@ async def test_lost_connectivity_tells_fills_at_its_end(ib, market, restore):
     assert bool(ib.of(PRICE)) == (restore == "1102")
 
 
+async def test_depth_is_reset_and_told_again(ib, market):
+    ticker = ib.reqMktDepth(ib.ko, numRows=5, isSmartDepth=True)
+    await ib.until(lambda: len(ticker.domBids) == len(ticker.domAsks) == 5)
+    assert len({fields[4] for fields in ib.of("13")}) > 1  # rows of several exchanges
+    ib.heard.clear()
+    await market.fault("depth-reset", client=ib.client.clientId)
+    await market.go(1)
+    await ib.flushed()
+    assert ib.codes() == [317]
+    told = ib.of("13")
+    assert [fields[5] for fields in told[:5]] == ["0"] * 5
+    ticker.domBids.clear()
+    ticker.domAsks.clear()
+    ib.cancelMktDepth(ib.ko, isSmartDepth=True)
+
+
 async def test_killed_socket(ib, market, shared_gateway, client):
     await market.fault("kill-socket", client=ib.client.clientId)
     await ib.until(lambda: not ib.isConnected())
