@@ -54,6 +54,7 @@ def account_rows(hub: Hub) -> list[Row]:
         ("ExchangeRate", "1.00", "USD"),
         ("Cushion", f"{cushion:.6f}", ""),
         ("DayTradesRemaining", "-1", ""),
+        ("HighestSeverity", "0", ""),
         ("LookAheadNextChange", "0", ""),
         ("Leverage", f"{gross / equity:.2f}" if equity > 0 else "0", ""),
     ]
@@ -73,7 +74,10 @@ def _balances(account: Account, equity: int, gross: int) -> dict[str, int]:
         **dict.fromkeys(("AccruedCash", "AccruedDividend", "NetDividend", "FundValue"), 0),
         "StockMarketValue": stocks,
         "GrossPositionValue": gross,
-        "PreviousDayEquityWithLoanValue": account.prior_equity,
+        "ReqTEquity": equity,  # as some versions of the API spell it
+        **dict.fromkeys(
+            ("PreviousDayEquityWithLoanValue", "PreviousEquityWithLoanValue"), account.prior_equity
+        ),
         "UnrealizedPnL": stocks - basis,
         "RealizedPnL": realized,
     }
@@ -85,7 +89,7 @@ def _margins(equity: int, gross: int) -> dict[str, int]:
     available, excess = equity - initial, equity - maintenance
     ahead = ("", "Full", "LookAhead")
     return {
-        "RegTMargin": initial,
+        **dict.fromkeys(("RegTMargin", "ReqTMargin"), initial),
         "SMA": available,
         **dict.fromkeys((f"{when}InitMarginReq" for when in ahead), initial),
         **dict.fromkeys((f"{when}MaintMarginReq" for when in ahead), maintenance),

@@ -13,6 +13,7 @@ import pytest
 from ib_insync import IB as InsyncIB
 from ib_insync import LimitOrder as InsyncLimit
 from ib_insync import Stock as InsyncStock
+from ibapi.account_summary_tags import AccountSummaryTags
 from ibapi.client import EClient
 from ibapi.contract import Contract
 from ibapi.execution import ExecutionFilter
@@ -176,6 +177,15 @@ def test_gw707_ibapi_reads_the_account(app):
     app.reqAccountSummary(5, "All", "NetLiquidation,BuyingPower")
     app.until("accountSummaryEnd")
     assert {call[2] for call in app.of("accountSummary")} == {"NetLiquidation", "BuyingPower"}
+
+
+def test_gw710_ibapi_gets_every_summary_tag_that_it_names(app):
+    """The account summary of AccountSummaryTags.AllTags has a value for each of them."""
+    app.reqAccountSummary(6, "All", AccountSummaryTags.AllTags)
+    app.until("accountSummaryEnd")
+    told = {call[2]: call[3] for call in app.of("accountSummary")}
+    assert set(told) == set(AccountSummaryTags.AllTags.split(","))
+    assert all(told.values())
 
 
 def test_gw708_ibapi_is_told_of_unknown_contracts(app):
