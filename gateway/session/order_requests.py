@@ -92,8 +92,12 @@ def all_open_orders(hub: Hub, connection: Connection, values: Values) -> None:
 
 
 def completed_orders(hub: Hub, connection: Connection, values: Values) -> None:
-    """Send the orders that were done today, of every client."""
-    done = [order for order in hub.exchange.orders.values() if not order.is_working]
+    """Send the orders that were done today, of every client; `apiOnly` leaves out manual ones."""
+    done = [
+        order
+        for order in hub.exchange.orders.values()
+        if not order.is_working and not (order.manual and values["apiOnly"])
+    ]
     for order in sorted(done, key=lambda order: (order.done_at, order.perm_id)):
         connection.send(completed_order(order, connection.version))
     connection.send(message(Out.COMPLETED_ORDERS_END))

@@ -117,6 +117,17 @@ async def test_auto_binding_changing_and_filling(market):
         assert zero.of("3") == []
 
 
+async def test_completed_orders_of_the_api_alone_leave_those_by_hand_out(market):
+    entered = await market.control.ask("order", symbol="KO", action="BUY", quantity=10)
+    assert (entered["status"], entered["filled"]) == ("Filled", 10)
+    async with client(market, 5) as ib:
+        assert list(await ib.reqCompletedOrdersAsync(True)) == []
+        (done,) = await ib.reqCompletedOrdersAsync(False)
+        assert done.order.permId == entered["perm_id"]
+        (fill,) = await ib.reqExecutionsAsync()
+        assert (fill.execution.orderId, fill.execution.clientId) == (0, 0)
+
+
 async def test_a_restart_keeps_ids_and_binding(market, start_gateway, open_control, tmp_path):
     entered = await market.control.ask("order", **RESTING | {"tif": "GTC"})
     async with client(market, 0) as zero:
