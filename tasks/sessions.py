@@ -23,6 +23,8 @@ from tasks.broker.clock import GatewayClock, WallClock, open_clock
 from tasks.broker.protocol import GatewayUnreachable
 from tasks.broker.roles import Role, address
 from tasks.execution_report import note_mids
+from tasks.exit_watch import ExitWatch, settle_vanished
+from tasks.exits import ExitKeeper
 from tasks.guard import SessionGuard, breach, keep_halt
 from tasks.leaving import leave_working
 from tasks.orders import OrderDesk
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from models.domain.sessions import TradingSession
     from models.risk.limits import RiskLimits
     from tasks.broker.ibkr import DataConnection, OrderConnection
+    from tasks.limits import LimitsWatch
     from tasks.settings import Settings
     from warehouse.ledger import OrderLedger
 
@@ -79,11 +82,14 @@ class ExecutionSession:
     longest_wait: float
     on_progress: Callable[[SessionProgress], None]
     stop: ThreadEvent
+    limits_watch: LimitsWatch | None = None
     _clock: WallClock | GatewayClock = field(default_factory=WallClock)
     _orders: OrderConnection | None = None
     _data: DataConnection | None = None
     _lease: SessionLease = field(init=False)
     _guard: SessionGuard = field(init=False)
+    _exits: ExitKeeper = field(init=False)
+    _watcher: ExitWatch = field(init=False)
 
     async def run(self) -> SessionResult:
         """Run to the end; raise SkipToday, RetryLater, HaltTrading or InvalidInput on the way."""
@@ -157,22 +163,30 @@ class ExecutionSession:
             self._lease.held,
             executions,
             alert=self._alert,
-            guard=self._guard,
+            breaker=self._guard,
+            limits_version=self.limits_watch.version if self.limits_watch else None,
+            shortable=data.shortable,
         )
         self._guard.connected()
         desk.remember_sends(self._clock.now())
         for event in told:
             desk.take(event, self._clock.now())
-        symbols = {e.parent.symbol for e in executions.values()} | evidence.positions.keys()
-        await orders.qualify(sorted({e.parent.symbol for e in executions.values()}))
-        await recover(desk, settings.quiet_period)
-        await data.subscribe(sorted(symbols))
+        self._exits = ExitKeeper(desk)
+        self._exits.load()
+        self._watcher = ExitWatch(self._exits)
+        symbols = {e.parent.symbol for e in desk.everything.values()} | evidence.positions.keys()
+        known = {e.parent.symbol for e in desk.everything.values()} | desk.guard.facts.keys()
+        await orders.qualify(sorted(symbols & known))
+        settle = await recover(desk, settings.quiet_period)
+        await settle_vanished(desk, settle, settings.quiet_period)
+        await data.subscribe(sorted(symbols), with_shortable=self.limits.allow_short)
         return desk
 
     async def _work(self, day: TradingSession, desk: OrderDesk) -> None:
         """Go through the schedule: at each moment read everything, then let every parent act."""
         schedule = sorted({due for e in desk.executions.values() for due in e.curve.due_times()})
         last = max((e.curve.end for e in desk.executions.values()), default=day.close)
+        await self._protect(desk)
         for number, due in enumerate(schedule, 1):
             upcoming = schedule[number] if number < len(schedule) else last
             if upcoming <= self._clock.now() or desk.is_done:
@@ -185,6 +199,7 @@ class ExecutionSession:
             if await self._settle(desk) or denied:
                 desk.slice_due(self._clock.now())
                 await self._settle(desk)
+            await self._protect(desk)
             self._report(desk, f"step {number} of {len(schedule)}")
         if not desk.is_done:
             await self._advance(min(last, day.close), desk)
@@ -196,6 +211,7 @@ class ExecutionSession:
 
     async def _finish(self, day: TradingSession, desk: OrderDesk) -> None:
         """Wait for the last commissions, then keep what the broker says of the account."""
+        await self._protect(desk)
         await self._advance(self._clock.now() + LAST_EVIDENCE, desk)
         note_mids(self.ledger, desk, "end", self._clock.now())
         evidence = await recover(desk, self.settings.quiet_period)
@@ -214,6 +230,17 @@ class ExecutionSession:
             f"{day.date} after",
         )
         self._report(desk, "session over")
+
+    async def _protect(self, desk: OrderDesk) -> None:
+        """Keep stops and targets in step with the positions, which sales and fills change."""
+        if self._exits.is_idle:
+            return
+        self._exits.keep(self._clock.now())
+        await self._read_everything(desk)
+        if self._exits.is_settling:
+            await self._advance(self._clock.now() + SETTLE, desk)
+            self._exits.keep(self._clock.now())
+            await self._read_everything(desk)
 
     async def _settle(self, desk: OrderDesk) -> bool:
         """Give what was just sent time to end; reconcile what has not, and say whether so.
@@ -259,12 +286,16 @@ class ExecutionSession:
         desk.pump(self._clock.now())
         if desk.must_reconcile:
             await recover(desk, self.settings.quiet_period)
+        self._watcher.look(self._clock.now())
 
     async def _watch(self, desk: OrderDesk) -> None:
         """Stop on a halt, a stop request or an expired arming, once what works is cancelled.
 
         Keep the lease otherwise.
         """
+        changed = self.limits_watch.notice() if self.limits_watch else ""
+        if changed:
+            self._alert("the risk limits were changed", changed)
         reason = self._reason_to_stop(desk)
         if reason is None:
             desk.lease = self._lease.renew()
