@@ -17,6 +17,7 @@ from tasks.account_snapshot import read_account
 from tasks.borrowing import read_shortable
 from tasks.margin import with_margin
 from tasks.portfolio import RebalancePlan
+from tasks.program_version import working_version
 from tasks.reconciliation import reconcile
 from warehouse.ledger.symbol_facts import SymbolFacts
 
@@ -191,6 +192,8 @@ def test_a_short_sale_that_is_held_for_a_locate_waits_and_is_not_sent_again(
     again = make_parent(span, "PFE", side=Side.SELL, quantity=30, decision_price=price)
     ledger.parents.add([again])
     gateway.ask("fault", fault="locate-hold", params={"seconds": 60.0, "count": 1})
+    accepted = working_version(SHORTING)  # as `robo resume` lets changed limits in
+    ledger.versions.note(span.session, accepted, gateway.now, accepted_by="test")
     execute(settings, ledger, limits=SHORTING)
     children = ledger.children.of_parent(again.parent_id)
     assert {c.attempt for c in children} == {1}
