@@ -241,17 +241,19 @@ class Hub:
                 columns |= self._tell(told, by_client)
         if not self.clock_runs():
             shown = {event.order.column for event in events if isinstance(event, OrderChanged)}
+            seen: quote_requests.Seen = {}
             for connection in self.clients:
-                quote_requests.tell_quotes(self, connection, shown - columns)
+                quote_requests.tell_quotes(self, connection, seen, shown - columns)
                 depth_requests.tell_depth(self, connection, shown)
         if columns:
+            traded: quote_requests.Seen = {}
             self._account_dirty = True
             if not self.clock_runs():
                 asyncio.get_running_loop().call_soon(self._tell_account)
             for connection in self.clients:
                 account_requests.tell_positions(self, connection, columns)
                 if not self.clock_runs():
-                    quote_requests.tell_quotes(self, connection, columns)
+                    quote_requests.tell_quotes(self, connection, traded, columns)
 
     def _tell(self, event: Event, by_client: dict[int | None, Connection]) -> set[int]:
         match event:
@@ -306,10 +308,11 @@ class Hub:
         now = time.monotonic()
         slow = final or now - self._slow_at >= SLOW_WALL
         stale = self._account_dirty or self.now - self._account_at >= ACCOUNT_EVERY
+        seen: quote_requests.Seen = {}
         for connection in self.clients:
             if connection.is_slow and not final:
                 continue
-            quote_requests.tell_quotes(self, connection, force=final)
+            quote_requests.tell_quotes(self, connection, seen, force=final)
             depth_requests.tell_depth(self, connection)
             history_requests.tell_bars(self, connection)
             tick_requests.tell_ticks(self, connection)
