@@ -134,6 +134,23 @@ def tick_quote(request_id: int, at: int, prices: tuple[str, str], sizes: tuple[i
     return frame(f"{head}{bid}\0{ask}\0{bid_size}\0{ask_size}\x000\0".encode())
 
 
+DepthCells = tuple[int, int, str, int]  # operation, side, price, shares
+
+
+def depth_row(request_id: int, place: int, cells: DepthCells) -> bytes:
+    """Return one row of market depth (updateMktDepth, version 1)."""
+    operation, side, price, size = cells
+    row = f"12\x001\0{request_id}\0{place}\0{operation}\0{side}\0{price}\0{size}\0"
+    return frame(row.encode())
+
+
+def depth_l2(request_id: int, place: int, maker: str, cells: DepthCells, smart: bool) -> bytes:
+    """Return one row of market depth with its market maker (updateMktDepthL2, version 1)."""
+    operation, side, price, size = cells
+    head = f"13\x001\0{request_id}\0{place}\0{maker}\0"
+    return frame(f"{head}{operation}\0{side}\0{price}\0{size}\0{int(smart)}\0".encode())
+
+
 def cents(value: int) -> str:
     """Write whole cents as dollars, exactly."""
     sign, value = ("-", -value) if value < 0 else ("", value)

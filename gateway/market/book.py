@@ -147,8 +147,11 @@ class Book:
         if asked != self._looked:
             spread = self._spreads[self._second(at)]
             exact = self.mid(at) * self.units - spread / 2 + 0.5
-            bid = max(floor(exact), 1)
-            self._touch = bid, bid + spread, min(max(exact - bid, 0.0), 1.0)
+            bid = floor(exact)
+            if bid >= 1:
+                self._touch = bid, bid + spread, exact - bid
+            else:
+                self._touch = 1, 1 + spread, 0.0
             self._looked = asked
         return self._touch
 
@@ -196,7 +199,11 @@ class Book:
 
     def top(self, at: int) -> Top:
         """Return the best bid and offer, clients' shown orders included."""
-        (bid, bid_size), (ask, ask_size) = self.depth(at, True, 1)[0], self.depth(at, False, 1)[0]
+        if self.own:
+            bids, asks = self.depth(at, True, 1), self.depth(at, False, 1)
+        else:
+            bids, asks = self._levels(at, False, 1), self._levels(at, True, 1)
+        (bid, bid_size), (ask, ask_size) = bids[0], asks[0]
         return Top(bid, ask, bid_size, ask_size)
 
     def depth(self, at: int, buy_side: bool, rows: int) -> list[tuple[int, int]]:

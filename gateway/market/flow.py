@@ -68,23 +68,30 @@ class _Slot:
 
     def turn(self, at: int, typical: float) -> None:
         """Draw who is here at a moment, and for how long that holds."""
-        number, place = divmod(at + self.phase, self.life)
-        bits = _stirred(self.stem, number)
+        life = self.life
+        number, place = divmod(at + self.phase, life)
+        # `_stirred(self.stem, number)`, written out: this is the hottest line of the gateway
+        bits = (self.stem + (number + 1) * 0x9E3779B97F4A7C15) & _MASK
+        bits = ((bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+        bits = ((bits ^ (bits >> 27)) * 0x94D049BB133111EB) & _MASK
+        bits ^= bits >> 31
         started = at - place
         if self.standing:
-            came, goes, shy = started, started + self.life, 0.0
+            came, goes, shy = started, started + life, 0.0
         else:
-            came = started + (self.life * (bits & 0xFFFF) * 9 // 20 >> 16)
-            goes = started + (self.life * (_WORD + (bits >> 16 & 0xFFFF)) >> 17)
+            came = started + (life * (bits & 0xFFFF) * 9 // 20 >> 16)
+            if at < came:
+                self.since, self.until, self.order = started, came, None
+                return
+            goes = started + (life * (_WORD + (bits >> 16 & 0xFFFF)) >> 17)
+            if at >= goes:
+                self.since, self.until, self.order = goes, started + life, None
+                return
             shy = (bits >> 48) / _WORD
-        if at < came:
-            self.since, self.until, self.order = started, came, None
-        elif at >= goes:
-            self.since, self.until, self.order = goes, started + self.life, None
-        else:
-            size = typical * _SIZES[bits >> 32 & 31] * (0.85 + (bits >> 37 & 255) / 850)
-            self.since, self.until = came, goes
-            self.order = Resting(came, goes, max(round(size / 100.0), 1) * 100, shy)
+        size = typical * _SIZES[bits >> 32 & 31] * (0.85 + (bits >> 37 & 255) / 850)
+        lots = round(size / 100.0)
+        self.since, self.until = came, goes
+        self.order = Resting(came, goes, lots * 100 if lots > 1 else 100, shy)
 
 
 class _Level:
