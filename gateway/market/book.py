@@ -109,9 +109,9 @@ class Book:
         self._prints = Prints(path)
         self._open, self._seconds = span.open, span.seconds
         # A memoryview gives Python's own numbers, several times as fast as an array's scalars.
-        self._mids, self._spreads = memoryview(path.mid), memoryview(path.spread)
-        self._highs, self._lows = memoryview(path.high), memoryview(path.low)
-        self._traded = memoryview(path.traded)
+        self._mids, self._spreads = path.mid.data, path.spread.data
+        self._highs, self._lows = path.high.data, path.low.data
+        self._traded = path.traded.data
         self._looked: tuple[int, int, float, float] | None = None
         self._touch = (0, 0, 0.0)
 

@@ -29,8 +29,8 @@ class Prints:
 
     def __init__(self, path: SecondPath) -> None:
         self._key = path.flow_key
-        self._volume = memoryview(path.volume)
-        self._sold = memoryview(path.sold)
+        self._volume = path.volume.data
+        self._sold = path.sold.data
         self._kept: dict[int, list[Print]] = {}
 
     def second(self, second: int) -> list[Print]:
