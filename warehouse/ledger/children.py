@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, text
 from models.domain.errors import HaltTrading, InvalidInput
 from models.domain.orders import ChildOrder, ChildState, ParentState, Side
 from models.execution.child_state import ChildFacts, Told, take
+from warehouse.ledger.chain import seal
 from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.encoding import moment_text, optional_money, optional_money_text
 from warehouse.ledger.halts import require_no_halt
@@ -241,6 +242,7 @@ def _insert_intent(
         "committed_at": moment_text(at),
     }
     if connection.execute(_INSERT, row).rowcount == 1:
+        seal(connection, "children", [row])
         return
     parent = connection.execute(_ROOM, {"parent_id": child.parent_id}).one()
     refused = f"{child.order_ref} ({child.side} {child.quantity} {child.symbol}) is refused"

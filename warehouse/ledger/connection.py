@@ -21,6 +21,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, ProgrammingError
 
 from models.domain.errors import InvalidInput, RetryLater
+from warehouse.ledger.chain import seal_history
 from warehouse.ledger.encoding import moment_text
 from warehouse.ledger.failures import translate_failure
 from warehouse.versions import ROOT, load_migrations, pending_migrations
@@ -131,6 +132,8 @@ class LedgerStore:
                     connection.exec_driver_sql(statement)
                 row = {"version": step.version, "name": step.name, "checksum": step.checksum}
                 connection.execute(_ADD_VERSION, row | {"at": moment_text(datetime.now(UTC))})
+                if step.name == "hash_chain":
+                    seal_history(connection)
 
     def _retry_busy(self, action: Callable[[], _T]) -> _T:
         """Repeat while the file is locked: the switch to WAL does not wait by itself."""

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, text
 
 from models.domain.errors import InvalidInput, SkipToday
 from models.domain.orders import ParentOrder, ParentState, Side
+from warehouse.ledger.chain import seal
 from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.encoding import (
     json_of,
@@ -311,6 +312,7 @@ def _insert_checks(
     ]
     if rows:
         connection.execute(_INSERT_CHECK, rows)
+        seal(connection, "risk_checks", rows)
 
 
 def _record(row: Row[Any]) -> ParentRecord:

@@ -70,7 +70,9 @@ def test_the_value_of_all_needs_a_mark_for_each() -> None:
 @pytest.mark.parametrize(("new", "old"), [(0, 1), (2, 0), (-1, 2)])
 def test_a_split_of_nothing_is_refused(new: int, old: int) -> None:
     with pytest.raises(InvalidInput, match=f"{new} new for {old} old"):
-        replay(CostMethod.FIFO, [fill(1, Side.BUY, 1, "1")], adjustments=[Split("KO", AT, new, old)])
+        replay(
+            CostMethod.FIFO, [fill(1, Side.BUY, 1, "1")], adjustments=[Split("KO", AT, new, old)]
+        )
 
 
 def test_a_price_that_is_no_number_is_refused() -> None:
