@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from decimal import Decimal
 from types import TracebackType
 from typing import Self
 
 from warehouse.ledger.accounts import Accounts
+from warehouse.ledger.audit import LedgerAudit, audit_ledger
 from warehouse.ledger.children import Children
 from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.events import Events
@@ -17,6 +19,7 @@ from warehouse.ledger.integrity import check_ledger
 from warehouse.ledger.leases import Leases
 from warehouse.ledger.manifests import ModelManifests
 from warehouse.ledger.parents import Parents
+from warehouse.ledger.pnl import AccountPnl, account_pnl
 from warehouse.ledger.worked_parents import WorkedParents
 
 
@@ -54,6 +57,19 @@ class OrderLedger:
     def check(self) -> list[str]:
         """Return every contradiction inside the ledger, in words; empty when all is well."""
         return check_ledger(self._store)
+
+    def audit(self, account: str) -> LedgerAudit:
+        """Look at all of the ledger, `account`'s lots included (empty before first contact)."""
+        return audit_ledger(self._store, self.accounts, self.executions, account)
+
+    def pnl(
+        self, account: str, marks: Mapping[str, Decimal], costs: Mapping[str, Decimal]
+    ) -> AccountPnl:
+        """Return what an account has earned since its opening, in USD.
+
+        `marks` and `costs` (of opening positions) are USD a share by symbol.
+        """
+        return account_pnl(self.accounts, self.executions, account, marks, costs)
 
     def close(self) -> None:
         """Close this process's connections."""
