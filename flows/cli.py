@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from flows import cli_control, cli_flows
+from flows import cli_control, cli_flows, cli_ledger
 from flows.cli_exit import exits
 from gateway.cli import app as gateway_app
 
@@ -31,6 +31,8 @@ OTHER_MODE = (
     "stands in for the broker at port {}. Set ROBO_MODE=simulated to trade against it."
 )
 app.add_typer(gateway_app, name="gateway", short_help="The simulated IB Gateway.")
+app.add_typer(gateway_app, name="gateway", help="The simulated IB Gateway.")
+app.add_typer(cli_ledger.app, name="ledger", help="Look after the order ledger.")
 cli_flows.register(app)
 cli_control.register(app)
 
