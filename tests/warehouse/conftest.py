@@ -238,3 +238,22 @@ def commit(
         return ledger.children.commit_intent(child, 11, "SIM1", next_valid_id=1, at=NOW)
 
     return do
+
+
+@pytest.fixture
+def filled(
+    ledger: OrderLedger, commit: Callable[..., ChildOrder], make_fill: Callable[..., Fill]
+) -> OrderLedger:
+    """A ledger with a row in every sealed table."""
+
+    class Verdict:
+        check, passed, reason, numbers = "notional", True, "", {"limit_usd": 5}
+
+    ledger.accounts.record_opening("SIM1", Decimal(5000), {"KO": 5}, NOW)
+    commit(0)
+    ledger.parents.record_verdicts("20240102-ml-AAPL", [Verdict()], NOW)
+    ledger.executions.record(make_fill("0001.aa.01"), "SIM1")
+    ledger.executions.record_commission("0001.aa.01", Decimal(1))
+    ledger.events.append("order_status", "20240102-ml-AAPL.0.1", {"status": "Filled"}, NOW)
+    ledger.events.append("order_status", "20240102-ml-AAPL.0.1", {"status": "Filled"}, NOW)
+    return ledger

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from sqlalchemy import create_engine, text
 
-from models.domain.orders import ChildOrder, Fill
 from warehouse.ledger import OrderLedger
 from warehouse.ledger.chain import SEALED
 from warehouse.ledger.connection import MIGRATIONS
@@ -30,25 +29,6 @@ def tamper(ledger_url: str) -> Iterator[Tamper]:
 
     yield do
     engine.dispose()
-
-
-@pytest.fixture
-def filled(
-    ledger: OrderLedger, commit: Callable[..., ChildOrder], make_fill: Callable[..., Fill]
-) -> OrderLedger:
-    """A ledger with a row in every sealed table."""
-
-    class Verdict:
-        check, passed, reason, numbers = "notional", True, "", {"limit_usd": 5}
-
-    ledger.accounts.record_opening("SIM1", Decimal(5000), {"KO": 5}, NOW)
-    commit(0)
-    ledger.parents.record_verdicts("20240102-ml-AAPL", [Verdict()], NOW)
-    ledger.executions.record(make_fill("0001.aa.01"), "SIM1")
-    ledger.executions.record_commission("0001.aa.01", Decimal(1))
-    ledger.events.append("order_status", "20240102-ml-AAPL.0.1", {"status": "Filled"}, NOW)
-    ledger.events.append("order_status", "20240102-ml-AAPL.0.1", {"status": "Filled"}, NOW)
-    return ledger
 
 
 def test_what_the_ledger_wrote_itself_is_whole(filled: OrderLedger) -> None:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from decimal import Decimal
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from warehouse.ledger.accounts import Accounts
 from warehouse.ledger.audit import LedgerAudit, audit_ledger
+from warehouse.ledger.backup import Backup, write_backup
 from warehouse.ledger.children import Children
 from warehouse.ledger.connection import LedgerStore
+from warehouse.ledger.copying import Progress
 from warehouse.ledger.events import Events
 from warehouse.ledger.executions import Executions
+from warehouse.ledger.export import Export, write_export
 from warehouse.ledger.halts import Halts
 from warehouse.ledger.integrity import check_ledger
 from warehouse.ledger.leases import Leases
@@ -70,6 +75,14 @@ class OrderLedger:
         `marks` and `costs` (of opening positions) are USD a share by symbol.
         """
         return account_pnl(self.accounts, self.executions, account, marks, costs)
+
+    def backup(self, path: Path, at: datetime, progress: Progress) -> Backup:
+        """Write a verified backup of the ledger, in use or not, to the new file `path`."""
+        return write_backup(self._store, path, at, progress)
+
+    def export(self, folder: Path, at: datetime, progress: Progress) -> Export:
+        """Write every table as Parquet into a new or empty folder."""
+        return write_export(self._store, folder, at, progress)
 
     def close(self) -> None:
         """Close this process's connections."""
