@@ -32,9 +32,9 @@ OTHER_MODE = (
 )
 app.add_typer(gateway_app, name="gateway", short_help="The simulated IB Gateway.")
 app.add_typer(gateway_app, name="gateway", help="The simulated IB Gateway.")
-app.add_typer(cli_ledger.app, name="ledger", help="Look after the order ledger.")
 cli_flows.register(app)
 cli_control.register(app)
+cli_ledger.register(app)
 
 
 def main() -> None:

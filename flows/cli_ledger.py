@@ -12,6 +12,13 @@ import typer
 from flows.cli_exit import FAILED, answer, exits
 from flows.cli_flows import AsJson
 
+
+def register(root: typer.Typer) -> None:
+    """Add `robo ledger` and `robo explain` to the command line."""
+    root.add_typer(app, name="ledger", help="Look after the order ledger.")
+    root.command()(explain)
+
+
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -120,3 +127,26 @@ def export(
 
 def _progress(as_json: bool) -> Callable[[str], None]:
     return (lambda _: None) if as_json else (lambda text: typer.echo(f"    {text}", err=True))
+
+
+def explain(
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="An execution id, an order reference parent.slice.attempt, a parent id, or the "
+            "broker's order id or permId."
+        ),
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Print the chain behind a fill or an order: model, signal, checks, messages, cost."""
+    with exits(as_json):
+        from flows.explain_text import explanation_lines
+        from tasks.explain import explain as chain
+        from tasks.settings import load_settings
+        from tasks.stores import open_ledger
+
+        settings = load_settings()
+        with open_ledger(settings) as ledger:
+            found = chain(settings, ledger, name)
+        answer(found, as_json, "\n".join(explanation_lines(found)))

@@ -38,6 +38,7 @@ from tasks.broker.protocol import (
     GatewayUnreachable,
     OrderStatus,
 )
+from tasks.check_record import keep_checks
 
 if TYPE_CHECKING:
     from models.domain.orders import Quote
@@ -195,14 +196,16 @@ class OrderDesk:
             self._deny(child, verdicts, now)
             return
         try:
-            committed = self.ledger.children.commit_intent(
-                child,
-                self.gateway.client_id,
-                self.gateway.account,
-                next_valid_id=self.gateway.next_order_id(),
-                at=now,
-                lease=self.lease,
-            )
+            with self.ledger.transaction():
+                committed = self.ledger.children.commit_intent(
+                    child,
+                    self.gateway.client_id,
+                    self.gateway.account,
+                    next_valid_id=self.gateway.next_order_id(),
+                    at=now,
+                    lease=self.lease,
+                )
+                keep_checks(self.ledger, child.order_ref, verdicts, now)
         except RoboError:
             self.executions[child.parent_id] = before  # no intent, no child
             raise

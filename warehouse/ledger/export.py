@@ -138,5 +138,6 @@ def _typed(name: str) -> str:
     if name in MONEY:
         return f'CAST("{name}" AS DECIMAL(28, 10)) AS "{name}"'
     if name in MOMENTS:
-        return f"CAST(replace(\"{name}\", 'Z', '') AS TIMESTAMP) AS {'at_utc' if name == 'at' else name}"
+        shown = "at_utc" if name == "at" else name  # AT is a word of DuckDB's grammar
+        return f"CAST(replace(\"{name}\", 'Z', '') AS TIMESTAMP) AS {shown}"
     return f'"{name}"'

@@ -25,6 +25,7 @@ from warehouse.ledger.leases import Leases
 from warehouse.ledger.manifests import ModelManifests
 from warehouse.ledger.parents import Parents
 from warehouse.ledger.pnl import AccountPnl, account_pnl
+from warehouse.ledger.trail import Trail
 from warehouse.ledger.worked_parents import WorkedParents
 
 
@@ -47,6 +48,7 @@ class OrderLedger:
         self.halts = Halts(self._store)
         self.leases = Leases(self._store)
         self.models = ModelManifests(self._store)
+        self.trail = Trail(self._store)
 
     @property
     def place(self) -> str:
