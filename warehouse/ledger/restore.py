@@ -33,6 +33,7 @@ from warehouse.ledger.encoding import json_of, moment_text
 from warehouse.ledger.events import Events
 from warehouse.ledger.halts import Halts
 from warehouse.ledger.leases import Leases
+from warehouse.ledger.wal import find_damage
 from warehouse.versions import load_migrations, pending_migrations
 
 PidAlive = Callable[[int], bool]
@@ -157,6 +158,8 @@ def _swap(staged: Path, target: Path, order: RestoreOrder) -> str:
     if log.exists():
         shutil.copy2(log, log_aside)  # opening a damaged ledger may throw its log away
     try:
+        if log.exists() and find_damage(log.read_bytes()) is not None:
+            raise sqlite3.DatabaseError("the write-ahead log is damaged")
         with closing(sqlite3.connect(target, timeout=2, isolation_level=None)) as present:
             _require_free(present, order)
             # Only the last connection may leave the log: no session is left behind on this file.
