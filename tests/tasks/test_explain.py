@@ -67,7 +67,7 @@ def worked(settings, ledger):
         ledger.children.commit_intent(child, 11, "SIM1", next_valid_id=41, at=NOW)
         keep_checks(ledger, child.order_ref, [PASSED], NOW)
     ledger.children.mark_sent(child.order_ref, NOW)
-    ledger.events.append("arrival", PARENT, {"mid": "50"}, NOW)
+    ledger.worked.note_mid(PARENT, "arrival", Decimal(50), NOW)
     ledger.events.append("order_status", child.order_ref, status("Submitted", 0, 6), NOW)
     ledger.children.record_status(child.order_ref, ChildState.ACKED, 0, 7)
     fill = Fill("e.01.01", child.order_ref, "KO", Side.SELL, 6, Decimal("49.95"), NOW, 7)

@@ -252,6 +252,7 @@ def filled(
     ledger.accounts.record_opening("SIM1", Decimal(5000), {"KO": 5}, NOW)
     commit(0)
     ledger.parents.record_verdicts("20240102-ml-AAPL", [Verdict()], NOW)
+    ledger.worked.note_mid("20240102-ml-AAPL", "arrival", Decimal("186.02"), NOW)
     ledger.executions.record(make_fill("0001.aa.01"), "SIM1")
     ledger.executions.record_commission("0001.aa.01", Decimal(1))
     ledger.events.append("order_status", "20240102-ml-AAPL.0.1", {"status": "Filled"}, NOW)

@@ -34,7 +34,7 @@ def tamper(ledger_url: str) -> Iterator[Tamper]:
 def test_what_the_ledger_wrote_itself_is_whole(filled: OrderLedger) -> None:
     before = filled.audit("SIM1")
     assert before.contradictions == ()
-    assert before.links == 8
+    assert before.links == 9
     # Deliveries again, a later commission report and a state that moves on break nothing.
     filled.executions.record_commission("0001.aa.01", Decimal(1))
     assert filled.audit("SIM1").head == before.head
@@ -42,7 +42,7 @@ def test_what_the_ledger_wrote_itself_is_whole(filled: OrderLedger) -> None:
     filled.halts.halt("x", "y", NOW)
     after = filled.audit("SIM1")
     assert after.contradictions == ()
-    assert (after.links, after.head != before.head) == (9, True)
+    assert (after.links, after.head != before.head) == (10, True)
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,7 @@ def test_what_the_ledger_wrote_itself_is_whole(filled: OrderLedger) -> None:
         ("UPDATE commissions SET amount = '0'", "commissions 0001.aa.01 was altered"),
         ("DELETE FROM commissions", "commissions 0001.aa.01 was removed"),
         ("UPDATE risk_checks SET passed = 0", "risk_checks 1 was altered"),
+        ("UPDATE parent_mids SET mid = '1'", "parent_mids 20240102-ml-AAPL arrival was altered"),
         ("UPDATE accounts SET cash = '9999999'", "accounts SIM1 was altered"),
         ("UPDATE opening_positions SET quantity = 6", "opening_positions SIM1 KO was altered"),
         ("DELETE FROM chain WHERE seq = 3", "lacks its links 3 to 3"),

@@ -168,14 +168,19 @@ except Exception as error:
 """
 
 
-@pytest.mark.parametrize("read_only", ["folder", "file"])
-def test_a_place_that_may_not_be_written_is_named(tmp_path: Path, read_only: str) -> None:
+@pytest.mark.parametrize(
+    ("read_only", "hidden"), [("folder", 3), ("file", 3), ("file", 0)], ids=str
+)
+def test_a_place_that_may_not_be_written_is_named(
+    tmp_path: Path, read_only: str, hidden: int
+) -> None:
+    tmp_path.chmod(0o700)
     path = tmp_path / "var" / "ledger.sqlite"
     OrderLedger(url(path)).close()
     path.chmod(0o444)
     if read_only == "folder":
         path.parent.chmod(0o555)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
+    for folder in (tmp_path, *tmp_path.parents[:hidden]):
         folder.chmod(0o755)
     done = subprocess.run(
         [sys.executable, "-c", AS_ANOTHER, url(tmp_path / "own.sqlite"), url(path)],

@@ -58,6 +58,7 @@ SEALED: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ),
     ),
     "commissions": (("exec_id",), ("exec_base", "revision", "amount", "currency", "realized_pnl")),
+    "parent_mids": (("parent_id", "moment"), ("mid", "noted_at")),
     "accounts": (("account",), ("cash", "opened_at")),
     "opening_positions": (("account", "symbol"), ("quantity",)),
 }

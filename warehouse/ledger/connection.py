@@ -179,14 +179,16 @@ def _is_sqlite(url: URL) -> bool:
 
 
 def _prepare_file(path: Path) -> None:
-    if path.is_dir():
-        raise InvalidInput(f"the order ledger {path} is a folder; name a file in ROBO_LEDGER_URL")
     try:
+        if path.is_dir():
+            raise InvalidInput(
+                f"the order ledger {path} is a folder; name a file in ROBO_LEDGER_URL"
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidInput(
-            f"the folder of the order ledger {path} cannot be made ({error.strerror}); "
-            "make it writable, or set ROBO_HOME to a folder that is"
+            f"the folder of the order ledger {path} cannot be made or entered ({error.strerror}); "
+            "make the file and its folder writable, or set ROBO_HOME to a folder that is"
         ) from error
     try:
         size = path.stat().st_size
