@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from flows import cli_control, cli_flows, cli_halt, cli_limits, cli_orders
+from flows import cli_control, cli_flows, cli_halt, cli_ledger, cli_limits, cli_orders
 from flows.cli_exit import exits
 from gateway.cli import app as gateway_app
 
@@ -36,6 +36,7 @@ cli_control.register(app)
 cli_halt.register(app)
 cli_limits.register(app)
 cli_orders.register(app)
+cli_ledger.register(app)
 
 
 def main() -> None:

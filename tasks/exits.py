@@ -158,15 +158,15 @@ class ExitKeeper:
         """Check, commit and send the orders of one exit; return whether they went."""
         desk = self.desk
         alone = desk.resting[parent_id]
-        for child in children:
-            verdicts = self.judge(child, alone, now)
+        judged = [(child, self.judge(child, alone, now)) for child in children]
+        for child, verdicts in judged:
             if not all_passed(verdicts):
                 self._keep_denial(child, verdicts, now)
                 return False
-        for child in children:
+        for child, verdicts in judged:
             before = desk.resting[parent_id]
             desk.resting[parent_id] = placed(before, child)
-            desk.commit_and_send(child, before, now)
+            desk.commit_and_send(child, before, verdicts, now)
         return True
 
     def judge(

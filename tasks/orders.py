@@ -7,7 +7,7 @@ before anything follows from it, and each intent before it is sent.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -39,6 +39,7 @@ from tasks.broker.protocol import (
     GatewayUnreachable,
     OrderStatus,
 )
+from tasks.check_record import keep_checks
 from tasks.send_guard import SendGuard, nothing_told
 
 if TYPE_CHECKING:
@@ -236,21 +237,29 @@ class OrderDesk:
             self.executions[child.parent_id] = before
             self._deny(child, verdicts, now)
             return
-        self.commit_and_send(child, before, now)
+        self.commit_and_send(child, before, verdicts, now)
 
-    def commit_and_send(self, child: ChildOrder, before: ParentExecution, now: datetime) -> None:
-        """Commit an intent, then send it; without a commit its parent is as `before`."""
+    def commit_and_send(
+        self,
+        child: ChildOrder,
+        before: ParentExecution,
+        verdicts: Sequence[Verdict],
+        now: datetime,
+    ) -> None:
+        """Commit an intent and what let it pass, then send it; uncommitted, all is as `before`."""
         parents = self.resting if child.parent_id in self.resting else self.executions
         try:
-            committed = self.ledger.children.commit_intent(
-                child,
-                self.gateway.client_id,
-                self.gateway.account,
-                next_valid_id=self.gateway.next_order_id(),
-                at=now,
-                lease=self.lease,
-                reduce_only=self.reduce_only,
-            )
+            with self.ledger.transaction():
+                committed = self.ledger.children.commit_intent(
+                    child,
+                    self.gateway.client_id,
+                    self.gateway.account,
+                    next_valid_id=self.gateway.next_order_id(),
+                    at=now,
+                    lease=self.lease,
+                    reduce_only=self.reduce_only,
+                )
+                keep_checks(self.ledger, child.order_ref, verdicts, now)
         except RoboError:
             parents[child.parent_id] = before  # no intent, no child
             raise

@@ -13,6 +13,7 @@ from models.domain.errors import HaltTrading, InvalidInput
 from models.domain.orders import ChildOrder, ChildState, OrderKind, ParentState, Side
 from models.execution.child_state import ChildFacts, Told, take
 from warehouse.ledger.attribution import require_reduction
+from warehouse.ledger.chain import seal
 from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.encoding import moment_text, optional_money, optional_money_text
 from warehouse.ledger.halts import require_no_halt
@@ -260,6 +261,7 @@ def _insert_intent(
         "committed_at": moment_text(at),
     }
     if connection.execute(_INSERT, row).rowcount == 1:
+        seal(connection, "children", [row])
         return
     parent = connection.execute(_ROOM, {"parent_id": child.parent_id}).one()
     refused = f"{child.order_ref} ({child.side} {child.quantity} {child.symbol}) is refused"

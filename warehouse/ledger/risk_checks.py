@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from sqlalchemy import Connection, text
 
+from warehouse.ledger.chain import seal
 from warehouse.ledger.encoding import json_of, json_text, moment_of, moment_text
 
 _NEXT_CHECK = text("SELECT COALESCE(MAX(id), 0) + 1 AS free FROM risk_checks")
@@ -114,3 +115,4 @@ def insert_checks(connection: Connection, judged: Judged, verdicts: Sequence[Ris
     ]
     if rows:
         connection.execute(_INSERT_CHECK, rows)
+        seal(connection, "risk_checks", rows)
