@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, text
 from models.domain.errors import HaltTrading, InvalidInput
 from models.domain.orders import ChildOrder, ChildState, ParentState, Side
 from models.execution.child_state import ChildFacts, Told, take
+from warehouse.ledger.attribution import require_reduction
 from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.encoding import moment_text, optional_money, optional_money_text
 from warehouse.ledger.halts import require_no_halt
@@ -85,9 +86,11 @@ class Children:
         next_valid_id: int,
         at: datetime,
         lease: Lease | None = None,
+        reduce_only: bool = False,
     ) -> ChildOrder:
         """Store an intent durably, before anything is sent, and return it with its order id.
 
+        `reduce_only` is the way out of a halt: the child may only reduce the account's position.
         One transaction checks for a halt, for the loss of `lease`, for an earlier attempt that is
         not proven dead, and for the parent's room. An id belongs to its slice for ever: an
         attempt after NEVER_SENT takes it again, any other takes the greatest of the broker's
@@ -95,7 +98,10 @@ class Children:
         Raises HaltTrading, or SkipToday when the lease is another's by now.
         """
         with self._store.write() as connection:
-            require_no_halt(connection)
+            if reduce_only:
+                require_reduction(self._store, child, account)
+            else:
+                require_no_halt(connection, child.symbol)
             if lease is not None:
                 require_lease(connection, lease)
             key = {"parent_id": child.parent_id, "slice_no": child.slice_no}

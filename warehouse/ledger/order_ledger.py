@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from warehouse.ledger.accounts import Accounts
+from warehouse.ledger.attribution import Attribution
 from warehouse.ledger.children import Children
 from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.events import Events
@@ -18,6 +19,7 @@ from warehouse.ledger.leases import Leases
 from warehouse.ledger.manifests import ModelManifests
 from warehouse.ledger.parents import Parents
 from warehouse.ledger.worked_parents import WorkedParents
+from warehouse.ledger.working_versions import WorkingVersions
 
 
 class OrderLedger:
@@ -39,6 +41,8 @@ class OrderLedger:
         self.halts = Halts(self._store)
         self.leases = Leases(self._store)
         self.models = ModelManifests(self._store)
+        self.attribution = Attribution(self._store)
+        self.versions = WorkingVersions(self._store)
 
     @property
     def place(self) -> str:
