@@ -48,10 +48,13 @@ if TYPE_CHECKING:
     from models.risk.verdict import Verdict
     from tasks.account import AccountBook
     from tasks.broker.protocol import OrderGateway
+    from tasks.guard import SessionGuard
     from warehouse.ledger import OrderLedger
     from warehouse.ledger.leases import Lease
 
 logger = logging.getLogger("robo.orders")
+
+Check = Callable[..., "tuple[Verdict, ...]"]  # check_child, or a gate of the same arguments
 
 LIVE_STATUSES = frozenset({"PreSubmitted", "Submitted", "PendingCancel", "Filled"})
 RATE_WINDOW = timedelta(minutes=2)  # of sends remembered for the limit of orders a minute
@@ -67,9 +70,10 @@ class OrderDesk:
     """The working parents of one session and the one way their state changes.
 
     `quote` returns the latest quote of a symbol; `lease` is what makes this process the only one
-    that may send; `alert` tells a person at once, by subject and text. `is_cut` says that the
-    gateway has lost Interactive Brokers: nothing is sent and nothing it shows proves an absence;
-    `must_reconcile` that the link is back and unread.
+    that may send; `alert` tells a person at once, by subject and text; `guard` counts what may
+    halt trading; `check` is the gate of every send and `reduce_only` the ledger's. `is_cut` says
+    that the gateway has lost Interactive Brokers: nothing is sent and nothing it shows proves an
+    absence; `must_reconcile` that the link is back and unread.
     """
 
     ledger: OrderLedger
@@ -82,6 +86,9 @@ class OrderDesk:
     executions: dict[str, ParentExecution] = field(default_factory=dict)
     denied: dict[str, str] = field(default_factory=dict)
     alert: Callable[[str, str], None] = log_alert
+    guard: SessionGuard | None = None
+    check: Check = check_child
+    reduce_only: bool = False
     is_cut: bool = False
     must_reconcile: bool = False
     _rejections: dict[str, str] = field(default_factory=dict)
@@ -165,12 +172,20 @@ class OrderDesk:
         """Return the code and text with which the broker refused an order, or nothing."""
         return self._rejections.get(order_ref, "")
 
-    def cancel_working(self) -> None:
-        """Ask for the end of every child that the broker has shown and that may still fill."""
-        for execution in self.executions.values():
-            for child in execution.children.values():
-                if child.leaves and child.perm_id is not None:
-                    self._cancel(child)
+    def cancel_working(self, symbol: str = "") -> None:
+        """Ask for the end of every working child, or of those of one symbol."""
+        for child in self.working_children():
+            if symbol in ("", child.symbol):
+                self._cancel(child)
+
+    def working_children(self) -> list[ChildOrder]:
+        """Return every child that the broker has shown and that may still fill."""
+        return [
+            child
+            for execution in self.executions.values()
+            for child in execution.children.values()
+            if child.leaves and child.perm_id is not None
+        ]
 
     @property
     def is_blind(self) -> bool:
@@ -188,8 +203,10 @@ class OrderDesk:
         return all(execution.is_quiet for execution in self.executions.values())
 
     def _place(self, before: ParentExecution, child: ChildOrder, now: datetime) -> None:
+        if self.guard is not None:
+            self.guard.attempted(now)
         quote = self.quote(child.symbol)
-        verdicts = check_child(child, quote, self._context(before, child, now), self.limits, now)
+        verdicts = self.check(child, quote, self._context(before, child, now), self.limits, now)
         if not all_passed(verdicts):
             self.executions[child.parent_id] = before
             self._deny(child, verdicts, now)
@@ -202,6 +219,7 @@ class OrderDesk:
                 next_valid_id=self.gateway.next_order_id(),
                 at=now,
                 lease=self.lease,
+                reduce_only=self.reduce_only,
             )
         except RoboError:
             self.executions[child.parent_id] = before  # no intent, no child
@@ -221,7 +239,7 @@ class OrderDesk:
         self.denied[child.order_ref] = denials(verdicts)
 
     def _context(self, before: ParentExecution, child: ChildOrder, now: datetime) -> SendContext:
-        halt = self.ledger.halts.current()
+        halt = self.ledger.halts.current(child.symbol)
         self._sends = [moment for moment in self._sends if now - moment < RATE_WINDOW]
         buying, selling = self._working(before)
         return SendContext(
@@ -313,6 +331,8 @@ class OrderDesk:
         if is_rejection(notice.code):
             self._rejections[notice.order_ref] = f"{notice.code} {notice.text}"
             logger.warning("%s rejected: %d %s", notice.order_ref, notice.code, notice.text)
+            if self.guard is not None:
+                self.guard.rejected(notice.order_ref, now)
             inactive = self._inactive.pop(notice.order_ref, None)
             if inactive is not None:
                 self._take_status(inactive, now)

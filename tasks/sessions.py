@@ -16,14 +16,17 @@ from datetime import UTC, date, datetime, timedelta
 from threading import Event as ThreadEvent
 from typing import TYPE_CHECKING
 
-from models.domain.errors import HaltTrading, RetryLater
+from models.domain.errors import AutomaticHalt, HaltTrading, RetryLater
 from models.execution.events import SessionClosed
 from tasks.alerts import Alert, raise_alert
 from tasks.broker.clock import GatewayClock, WallClock, open_clock
 from tasks.broker.protocol import GatewayUnreachable
 from tasks.broker.roles import Role, address
 from tasks.execution_report import note_mids
+from tasks.guard import SessionGuard, breach, keep_halt
+from tasks.leaving import leave_working
 from tasks.orders import OrderDesk
+from tasks.program_version import require_version, working_version
 from tasks.recovery import adopt, note_schedules, recover, restore_session
 from tasks.session_day import open_book, require_link, require_work, session_to_work
 from tasks.session_lease import SessionLease
@@ -40,7 +43,7 @@ logger = logging.getLogger("robo.session")
 LEAD = timedelta(seconds=1)  # quotes that arrive in this last stretch are at most that old
 SETTLE = timedelta(seconds=2)  # market time given to an immediate-or-cancel child to end
 LAST_EVIDENCE = timedelta(seconds=10)  # and to the last commissions
-RECONNECT_DEADLINE = 60.0
+RECONNECT_DEADLINE = 180.0  # beyond the limit of a lost heartbeat, which halts
 WATCH_EVERY = 1.0
 
 
@@ -80,16 +83,23 @@ class ExecutionSession:
     _orders: OrderConnection | None = None
     _data: DataConnection | None = None
     _lease: SessionLease = field(init=False)
+    _guard: SessionGuard = field(init=False)
 
     async def run(self) -> SessionResult:
         """Run to the end; raise SkipToday, RetryLater, HaltTrading or InvalidInput on the way."""
         self._lease = SessionLease.take(self.ledger, self.settings)
+        self._guard = SessionGuard(self.limits)
         try:
             await self._open_clock()
             day = session_to_work(self.ledger, self.session, self._clock.now())
             executions = restore_session(self.ledger, day.date, self.settings)
             require_work(self.ledger, day, executions, self._clock, self.longest_wait)
+            version = working_version(self.limits)
+            require_version(self.ledger, day.date, version, self._clock.now())
             return await self._run_day(day)
+        except AutomaticHalt as halt:
+            self._keep_halt(halt)
+            raise
         finally:
             await self._disconnect()
             await self._clock.close()
@@ -109,6 +119,8 @@ class ExecutionSession:
                 )
             except GatewayUnreachable as error:
                 now = datetime.now(UTC)
+                if desk is not None:
+                    self._guard.disconnected(now)
                 give_up_at = give_up_at or now + timedelta(seconds=RECONNECT_DEADLINE)
                 if desk is not None:
                     desk.lose_connection(self._clock.now())
@@ -145,7 +157,9 @@ class ExecutionSession:
             self._lease.held,
             executions,
             alert=self._alert,
+            guard=self._guard,
         )
+        self._guard.connected()
         desk.remember_sends(self._clock.now())
         for event in told:
             desk.take(event, self._clock.now())
@@ -255,18 +269,24 @@ class ExecutionSession:
         if reason is None:
             desk.lease = self._lease.renew()
             return
+        if isinstance(reason, AutomaticHalt):
+            self._keep_halt(reason)
+        if isinstance(reason, RetryLater) and self.settings.on_stop == "leave":
+            leave_working(desk, self._clock.now())
+            raise reason
         desk.cancel_working()
         await self._clock.sleep_until(self._clock.now() + SETTLE)
         await self._read_everything(desk)
         raise reason
 
     def _reason_to_stop(self, desk: OrderDesk) -> HaltTrading | RetryLater | None:
-        halt = self.ledger.halts.current()
-        if halt is not None:
-            return HaltTrading(
-                f"trading was halted by {halt.by} at {halt.at.isoformat()}: {halt.reason}; "
-                "`robo resume --reason ...` lifts it, then `robo execute` goes on"
-            )
+        for halt in self.ledger.halts.in_force():
+            if not halt.symbol:
+                return HaltTrading(
+                    f"trading was halted by {halt.by} at {halt.at.isoformat()}: {halt.reason}; "
+                    "`robo resume --reason ...` lifts it, then `robo execute` goes on"
+                )
+            desk.cancel_working(halt.symbol)
         if self.stop.is_set():
             return RetryLater(
                 "stopped before the schedule was done; nothing is lost: run `robo execute` again "
@@ -277,7 +297,10 @@ class ExecutionSession:
                 self.settings.require_tradable(desk.book.account)
             except HaltTrading as expired:
                 return expired
-        return None
+        return breach(self._guard, desk, self._clock.now())
+
+    def _keep_halt(self, halt: AutomaticHalt) -> None:
+        keep_halt(self.ledger, halt, self._alert)
 
     async def _open_clock(self) -> None:
         settings = self.settings
@@ -286,7 +309,11 @@ class ExecutionSession:
         )
 
     async def _await_gateway(self, deadline: datetime, error: GatewayUnreachable) -> None:
-        """Wait a little for the gateway to come back; RetryLater once the deadline has passed."""
+        """Wait a little for the gateway to come back; RetryLater once the deadline has passed.
+
+        AutomaticHalt when a working session has been without it for longer than its limit.
+        """
+        self._guard.require_heartbeat(datetime.now(UTC))
         if self.stop.is_set() or datetime.now(UTC) >= deadline:
             raise RetryLater(
                 f"{error}. The schedule is kept in the ledger: start the gateway and run "

@@ -92,6 +92,9 @@ class Settings(BaseSettings):
     broker_timeout: float = Field(20.0, gt=0, le=600, description="seconds, above 0 to 600")
     quiet_period: float = Field(2.0, ge=0, le=300, description="seconds, 0-300")
     lease_ttl: float = Field(30.0, ge=1, le=3600, description="seconds, 1-3600")
+    on_stop: Literal["cancel", "leave"] = Field(
+        "cancel", description="cancel or leave: working orders when a session is stopped"
+    )
     lock_deadline: float = Field(20.0, ge=0, le=600, description="seconds, 0-600")
     prefect_port: int = Field(4200, ge=1, le=65535, description="TCP port 1-65535")
     mlflow_port: int = Field(5001, ge=1, le=65535, description="TCP port 1-65535")

@@ -17,4 +17,3 @@ class HaltCode(StrEnum):
     QUOTE_AGE = "QUOTE_AGE"  # no quote of any symbol for longer than the limit
     ORDER_RATE = "ORDER_RATE"  # a loop that wants to send far more than it may
     REJECTS = "REJECTS"  # the broker refuses one order after the other
-    VERSION = "VERSION"  # other code or other limits than the session was begun with

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from math import isfinite
 from typing import cast
 
 from models.domain.errors import InvalidInput
+from models.risk.halt_limits import HaltLimits
 
 _RANGES: dict[str, tuple[float, float]] = {
     "max_order_quantity": (1, 10_000_000),
@@ -46,6 +47,7 @@ class RiskLimits:
     restricted: symbols that are never traded, in either direction.
     max_quote_age: seconds; a marketable price from an older quote is a guess.
     allow_short: whether a sell may exceed the shares held.
+    halts: what else halts trading until a person resumes it.
 
     Raises InvalidInput naming the field, the value and the allowed range.
     """
@@ -64,12 +66,14 @@ class RiskLimits:
     restricted: frozenset[str] = frozenset()
     max_quote_age: float = 5.0
     allow_short: bool = False
+    halts: HaltLimits = field(default_factory=HaltLimits)
 
     def __post_init__(self) -> None:
         for name, (low, high) in _RANGES.items():
             _check_number(name, getattr(self, name), low, high)
         _check_kind("restricted", self.restricted, frozenset, "a set of symbols")
         _check_kind("allow_short", self.allow_short, bool, "true or false")
+        _check_kind("halts", self.halts, HaltLimits, "a table of halt limits")
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, object]) -> RiskLimits:
@@ -78,7 +82,7 @@ class RiskLimits:
         `restricted` may be any list of symbols. Raises InvalidInput on an unknown name or a value
         that is out of range or of the wrong kind (numbers are not read out of text).
         """
-        known = [field.name for field in fields(cls)]
+        known = [limit.name for limit in fields(cls)]
         unknown = sorted(set(values) - set(known))
         if unknown:
             raise InvalidInput(
@@ -87,6 +91,8 @@ class RiskLimits:
         given = dict(values)
         if "restricted" in given:
             given["restricted"] = _symbols(given["restricted"])
+        if "halts" in given:
+            given["halts"] = HaltLimits.from_table(given["halts"])
         return cls(**given)  # pyright: ignore[reportArgumentType] -- __post_init__ checks each
 
 

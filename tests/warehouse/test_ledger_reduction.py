@@ -23,9 +23,19 @@ def commit(ledger, parent_id, side, shares, **fields):
     ledger.parents.add(
         [
             ParentOrder(
-                parent_id, date(2024, 1, 2), "t", "KO", side, 1000, "TWAP", NOW,
-                NOW + timedelta(hours=1), Decimal(50), NOW, "none",
-            )  # fmt: skip
+                parent_id,
+                date(2024, 1, 2),
+                "t",
+                "KO",
+                side,
+                1000,
+                "TWAP",
+                NOW,
+                NOW + timedelta(hours=1),
+                Decimal(50),
+                NOW,
+                "none",
+            )
         ]
     )
     child = ChildOrder(parent_id, 1, 1, "KO", side, shares, Decimal(50), "IOC")
