@@ -31,6 +31,7 @@ def register(app: typer.Typer) -> None:
 def halt(
     reason: Reason = "robo halt",
     symbol: Symbol = "",
+    *,
     flatten: Annotated[
         bool, typer.Option("--flatten", help="Then close this system's positions too.")
     ] = False,

@@ -17,11 +17,12 @@ from prefect.artifacts import (
 from prefect.client.schemas.objects import State
 
 from flows.console import say
-from flows.hooks import alert
+from flows.hooks import alert, end_orders
 from flows.outcomes import Outcome, finish, run_name
 from flows.parameters import ExecuteParameters
 from flows.tables import day_rows, day_summary
 from models.domain.errors import HaltTrading, RetryLater
+from models.domain.halts import HaltCode
 from models.domain.orders import ParentState
 
 if TYPE_CHECKING:
@@ -39,8 +40,8 @@ if TYPE_CHECKING:
     retries=0,
     persist_result=False,
     on_failure=[alert],
-    on_crashed=[alert],
-    on_cancellation=[alert],
+    on_crashed=[alert, end_orders],
+    on_cancellation=[alert, end_orders],
 )
 def execute(parameters: ExecuteParameters = ExecuteParameters()) -> State[Any]:
     """Work the parents of one session until each has ended; safe to run again at any moment."""
@@ -97,7 +98,15 @@ def _run_session(
             f"{progress.all_shares:,} shares filled ({share:.0f} %)"
         )
 
-    return supervised.run(show)
+    return supervised.run(show, on_halt=lambda: _halt_by_signal(settings))
+
+
+def _halt_by_signal(settings: Settings) -> None:
+    from tasks.halting import HaltOrder, halt_trading
+    from tasks.halting_report import report_halt
+
+    order = HaltOrder("SIGUSR1 to the session's process", "a signal", HaltCode.SIGNAL)
+    report_halt(settings, halt_trading(settings, order))
 
 
 def _progress_bar() -> UUID | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from models.domain.errors import InvalidInput
+from models.risk.halt_limits import HaltLimits
 from models.risk.limits import RiskLimits
 from tasks.limits import load_limits
 
@@ -14,7 +15,12 @@ SHIPPED = Path(__file__).parents[2] / "limits.toml"
 def test_shipped_file_sets_every_limit_to_its_default() -> None:
     assert load_limits(SHIPPED) == RiskLimits()
     text = SHIPPED.read_text()
-    assert all(f"\n{name} = " in text for name in RiskLimits.__dataclass_fields__)
+    tables = {"halts": HaltLimits}
+    flat = RiskLimits.__dataclass_fields__.keys() - tables.keys()
+    assert all(f"\n{name} = " in text for name in flat)
+    for table, kind in tables.items():
+        inside = text.partition(f"\n[{table}]")[2]
+        assert all(f"\n{name} = " in inside for name in kind.__dataclass_fields__)
 
 
 def test_file_overrides_what_it_names(tmp_path: Path) -> None:
