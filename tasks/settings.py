@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import (
     AwareDatetime,
@@ -22,9 +21,10 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from models.domain.errors import InvalidInput
 from tasks.dotenv_file import read_dotenv, refuse_unknown
 from tasks.interlock import Interlock, check_interlock
+from tasks.live_config import live_fingerprint
+from tasks.masking import MASK, mask_account, mask_password
 
 PREFIX = "ROBO_"
-MASK = "********"
 SAMPLE_UNIVERSE = "AAPL,AMD,BAC,BBY,CVX,GE,HD,JNJ,JPM,KO,LLY,MRK,MSFT,PEP,PFE,PG,RRC,UNH,WMT,XOM"
 PORTS = {"simulated": 4999, "paper": 4002, "live": 4001}
 
@@ -103,6 +103,10 @@ class Settings(BaseSettings):
         None, description="a moment with an offset, at most a day ahead: 2027-01-04T21:00:00Z"
     )
 
+    live_config: str = Field(
+        "", description="the approval that `robo doctor` shows in mode live, or empty"
+    )
+
     @field_validator("universe", mode="before")
     @classmethod
     def _split_symbols(cls, value: object) -> object:
@@ -142,6 +146,11 @@ class Settings(BaseSettings):
             )
         if self.mode == "simulated" and self.port == self.control_port:
             raise ValueError(f"ROBO_PORT and ROBO_CONTROL_PORT are both {self.port}; change one")
+        if self.mode != "simulated" and self.clock != "wall":
+            raise ValueError(
+                f"ROBO_CLOCK is {self.clock} in mode {self.mode}: a simulated clock is for mode "
+                "simulated; unset it, or set it to wall"
+            )
         return self
 
     @property
@@ -191,11 +200,16 @@ class Settings(BaseSettings):
         `now` (UTC) defaults to the wall clock, which the arming of a live account is measured by.
         Raises HaltTrading that names all that disagrees.
         """
-        check_interlock(
-            account,
-            Interlock(self.mode, self.account, self.allow_live_account, self.live_armed_until),
-            now if now is not None else datetime.now(UTC),
+        declared = Interlock(
+            self.mode,
+            self.account,
+            self.allow_live_account,
+            self.live_armed_until,
+            port=self.port,
+            approved=self.live_config,
+            present=live_fingerprint(self) if self.mode == "live" else self.live_config,
         )
+        check_interlock(account, declared, now if now is not None else datetime.now(UTC))
 
     def describe(self) -> dict[str, str]:
         """Return every setting and derived path as text, passwords and account ids masked."""
@@ -258,21 +272,6 @@ def _explain(error: ValidationError) -> str:
             f"allowed: {info.description}"
         )
     return "\n".join([*lines, "correct it in the environment or in .env and run again"])
-
-
-def mask_password(url: str) -> str:
-    """Return a database URL with its password replaced."""
-    parts = urlsplit(url)
-    if parts.password is None and "password=" not in parts.query:
-        return url
-    user, _, host = parts.netloc.rpartition("@")
-    netloc = f"{user.partition(':')[0]}:{MASK}@{host}" if user else host
-    return urlunsplit((parts.scheme, netloc, parts.path, "", ""))
-
-
-def mask_account(account: str) -> str:
-    """Return an account id with all but its prefix and last two characters hidden."""
-    return account if len(account) < 6 else f"{account[:2]}{'*' * (len(account) - 4)}{account[-2:]}"
 
 
 TELEMETRY_OFF: Mapping[str, str] = {
