@@ -21,7 +21,6 @@ from models.execution.state import SlicingPolicy
 from models.risk.closing import Closing, closings, pieces
 from models.risk.reduce_gate import check_reducing
 from models.risk.verdict import Verdict
-from tasks.halting import require_right_account
 from tasks.recovery import note_schedules, recover
 from tasks.session_lease import SessionLease
 from tasks.settled_desk import SettledDesk, settled_desk
@@ -84,7 +83,7 @@ async def flatten(
             ledger,
             lease,
             limits,
-            require_account=lambda account: require_right_account(settings, account),
+            require_account=settings.require_tradable,  # a live one needs its arming for this
         ) as settled:
             return await _Flatten(settings, ledger, limits, order, on_progress, settled).run()
     finally:
