@@ -23,6 +23,7 @@ from tasks.dotenv_file import read_dotenv, refuse_unknown
 from tasks.interlock import Interlock, check_interlock
 from tasks.live_config import live_fingerprint
 from tasks.masking import MASK, mask_account, mask_password
+from tasks.redaction import guard_logging, keep_secret, mask_accounts, secrets_of
 
 PREFIX = "ROBO_"
 SAMPLE_UNIVERSE = "AAPL,AMD,BAC,BBY,CVX,GE,HD,JNJ,JPM,KO,LLY,MRK,MSFT,PEP,PFE,PG,RRC,UNH,WMT,XOM"
@@ -245,9 +246,22 @@ def load_settings(**overrides: Any) -> Settings:
         if value and name not in set_outside
     }
     try:
-        return Settings(**(values | overrides))
+        settings = Settings(**(values | overrides))
     except ValidationError as error:
         raise InvalidInput(_explain(error)) from None
+    _protect(settings)
+    return settings
+
+
+def _protect(settings: Settings) -> None:
+    """See to it that nothing this process writes shows a secret of the settings."""
+    guard_logging()
+    keep_secret(*secrets_of(settings.ledger_url.get_secret_value()))
+    for name in ("PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_KEY"):
+        credential = os.environ.get(name, "")
+        keep_secret(credential, credential.partition(":")[2])
+    if settings.mode != "simulated":
+        mask_accounts()
 
 
 def _dotenv_path() -> Path:
