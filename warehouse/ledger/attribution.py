@@ -9,7 +9,6 @@ from sqlalchemy import Row, text
 from models.domain.errors import HaltTrading
 from models.domain.orders import ChildOrder, Side
 from warehouse.ledger.connection import LedgerStore
-from warehouse.ledger.executions import Executions
 
 _OWN = text(
     "SELECT executions.symbol, SUM(CASE executions.side WHEN 'BUY' THEN executions.quantity "
@@ -52,6 +51,8 @@ def require_reduction(store: LedgerStore, child: ChildOrder, account: str) -> No
     The position is the ledger's, opening and trades by hand included: it is never taken past zero.
     Called inside the transaction that stores the child.
     """
+    from warehouse.ledger.executions import Executions  # it imports children, which imports this
+
     held = Executions(store).positions(account).get(child.symbol, 0)
     coming = Attribution(store).coming(account, child.symbol, child.side)
     if child.quantity + coming > -child.side.sign * held:
