@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ResumeOutcome:
-    """What a resume did: whether a halt was lifted or parents woken, and on what evidence."""
+    """What a resume did: whether anything may go on that could not, and on what evidence."""
 
     resumed: bool
     woken: int
@@ -53,11 +53,12 @@ def resume_trading(
     now = datetime.now(UTC)
     lifted = ledger.halts.resume(reason, by, now, symbol=symbol)
     woken = 0 if symbol else _wake(ledger, reason, by)
+    let_in = not symbol and _is_other_version(ledger, settings)
     session = ledger.parents.latest_session()
-    if session is not None and not symbol:
+    if let_in and session is not None:
         version = working_version(load_limits(settings.limits_path))
         ledger.versions.note(session, version, now, accepted_by=f"{by}: {reason}")
-    return ResumeOutcome(lifted or bool(woken), woken, passed)
+    return ResumeOutcome(lifted or let_in or bool(woken), woken, passed)
 
 
 def _is_anything_held(ledger: OrderLedger, settings: Settings, symbol: str) -> bool:

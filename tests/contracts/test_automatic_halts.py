@@ -10,7 +10,9 @@ from models.domain.orders import ParentState
 from models.risk.halt_limits import HaltLimits
 from models.risk.limits import RiskLimits
 from tasks.account_snapshot import read_account
+from tasks.limits import load_limits
 from tasks.resuming import resume_trading
+from warehouse.ledger.working_versions import WorkingVersion
 
 pytestmark = pytest.mark.journey
 
@@ -144,3 +146,32 @@ def test_a_lost_heartbeat(start_gateway, open_ledger, make_span, make_parent, ex
     own.ask("clear-faults")
     require_halted(own.settings, ledger, HaltCode.HEARTBEAT)
     goes_on_after_a_resume(own.settings, ledger, execute, span, limits=tight)
+
+
+def test_one_symbol_is_halted_and_the_others_go_on(
+    gateway, settings, ledger, make_span, make_parent, execute
+):
+    span = make_span(gateway)
+    halted, free = make_parent(span, "KO", quantity=60), make_parent(span, "PEP", quantity=60)
+    ledger.parents.add([halted, free])
+    ledger.halts.halt("odd prints", "tester", gateway.now, symbol="KO")
+    result = execute(settings, ledger)
+    assert ledger.parents.get(free.parent_id).state is ParentState.FILLED
+    assert ledger.children.of_parent(halted.parent_id) == ()
+    assert all("odd prints" in why for why in result.denied.values())
+    assert result.denied
+
+
+def test_other_code_does_not_go_on_with_orders_that_it_did_not_begin(
+    gateway, settings, ledger, make_span, make_parent, execute
+):
+    span = make_span(gateway)
+    ledger.parents.add([make_parent(span, "KO", quantity=60)])
+    ledger.versions.note(span.session, WorkingVersion("0ld", "0ld"), gateway.now)
+    with pytest.raises(HaltTrading, match="were begun by code 0ld, limits 0ld, and this is code"):
+        execute(settings, ledger, limits=load_limits(settings.limits_path))
+    assert ledger.children.open_children("SIM0000001") == ()
+    assert ledger.halts.history() == (), "the right version may go on at once"
+    assert resume_trading(settings, ledger, "an upgrade, tested", "tester").resumed
+    execute(settings, ledger, limits=load_limits(settings.limits_path))
+    assert {r.state for r in ledger.parents.of_session(span.session)} == {ParentState.FILLED}
