@@ -6,6 +6,8 @@ repeated. The session itself is safe to repeat, since it starts from what the br
 
 from __future__ import annotations
 
+import getpass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from prefect import flow
@@ -70,20 +72,25 @@ def _execute(parameters: ExecuteParameters) -> Outcome:
 def _run_session(
     settings: Settings, ledger: OrderLedger, parameters: ExecuteParameters
 ) -> SessionResult:
-    from tasks.limits import load_limits
+    from tasks.limits import LimitsWatch, adopt_limits
     from tasks.sessions import ExecutionSession
     from tasks.supervision import SupervisedSession
 
-    limits = load_limits(settings.limits_path)
+    user, now = getpass.getuser(), datetime.now(UTC)
+    active = adopt_limits(settings.limits_path, ledger, user, now)
+    version = active.version
+    say(f"risk limits version {version.version} ({version.content_hash[:12]}, by {version.by})")
+    watch = LimitsWatch(settings.limits_path, active.limits, version.version)
     supervised: SupervisedSession[SessionResult, SessionProgress] = SupervisedSession(
         lambda report, stop: ExecutionSession(
             settings=settings,
             ledger=ledger,
-            limits=limits,
+            limits=active.limits,
             session=parameters.session,
             longest_wait=parameters.longest_wait_minutes * 60,
             on_progress=report,
             stop=stop,
+            limits_watch=watch,
         ).run()
     )
     bar = _progress_bar()

@@ -23,6 +23,7 @@ from models.execution.events import (
     ChildRejected,
     ChildSent,
     ConnectionLost,
+    SessionClosed,
     SliceDue,
 )
 from models.risk.context import SendContext
@@ -38,6 +39,7 @@ from tasks.broker.protocol import (
     GatewayUnreachable,
     OrderStatus,
 )
+from tasks.send_guard import SendGuard, nothing_told
 
 if TYPE_CHECKING:
     from models.domain.orders import Quote
@@ -69,7 +71,8 @@ class OrderDesk:
     `quote` returns the latest quote of a symbol; `lease` is what makes this process the only one
     that may send; `alert` tells a person at once, by subject and text. `is_cut` says that the
     gateway has lost Interactive Brokers: nothing is sent and nothing it shows proves an absence;
-    `must_reconcile` that the link is back and unread.
+    `must_reconcile` that the link is back and unread. `resting` holds the exit orders, which
+    have no schedule and outlive the session; `guard` is the memory of the send-time checks.
     """
 
     ledger: OrderLedger
@@ -84,16 +87,26 @@ class OrderDesk:
     alert: Callable[[str, str], None] = log_alert
     is_cut: bool = False
     must_reconcile: bool = False
+    limits_version: int | None = None
+    shortable: Callable[[str], int | None] = nothing_told
+    resting: dict[str, ParentExecution] = field(default_factory=dict)
+    guard: SendGuard = field(init=False)
     _rejections: dict[str, str] = field(default_factory=dict)
     _inactive: dict[str, OrderStatus] = field(default_factory=dict)
     _sends: list[datetime] = field(default_factory=list)
     _denied_now: bool = False
 
+    def __post_init__(self) -> None:
+        self.guard = SendGuard(
+            self.ledger, self.book, self.limits, self.session, self.limits_version, self.shortable
+        )
+
     def feed(self, parent_id: str, event: Event, now: datetime) -> None:
         """Apply one event to one parent, commit what changed, then carry out its commands."""
-        before = self.executions[parent_id]
+        parents = self.resting if parent_id in self.resting else self.executions
+        before = parents[parent_id]
         after, commands = step(before, event)
-        self.executions[parent_id] = after
+        parents[parent_id] = after
         self._commit(before, after)
         for command in commands:
             match command:
@@ -106,9 +119,18 @@ class OrderDesk:
                     logger.info("%s %s: %s", parent_id, state, reason)
 
     def feed_all(self, event: Event, now: datetime) -> None:
-        """Apply one event to every parent: sells first, so that they pay for the buys."""
-        for parent_id in self.order_of_work():
+        """Apply one event to every parent: sells first, so that they pay for the buys.
+
+        Exits hear of everything but the close: they rest on.
+        """
+        exits = () if isinstance(event, SessionClosed) else tuple(self.resting)
+        for parent_id in (*exits, *self.order_of_work()):
             self.feed(parent_id, event, now)
+
+    @property
+    def everything(self) -> dict[str, ParentExecution]:
+        """The scheduled parents and the exits, by id."""
+        return self.executions | self.resting
 
     def slice_due(self, now: datetime) -> bool:
         """Ask every parent for the child that its schedule wants at `now`.
@@ -116,6 +138,7 @@ class OrderDesk:
         Return whether a check denied one: it may go once what works has ended.
         """
         self._denied_now = False
+        self.guard.refresh()
         for parent_id in self.order_of_work():
             execution = self.executions[parent_id]
             if not execution.state.is_terminal:
@@ -189,7 +212,9 @@ class OrderDesk:
 
     def _place(self, before: ParentExecution, child: ChildOrder, now: datetime) -> None:
         quote = self.quote(child.symbol)
-        verdicts = check_child(child, quote, self._context(before, child, now), self.limits, now)
+        context = self._context(before, child, now)
+        context = self.guard.complete(context, child, quote, self.executions)
+        verdicts = check_child(child, quote, context, self.limits, now)
         if not all_passed(verdicts):
             self.executions[child.parent_id] = before
             self._deny(child, verdicts, now)
@@ -216,7 +241,12 @@ class OrderDesk:
         """Keep a denial, once per child that was not sent."""
         self._denied_now = True
         if child.order_ref not in self.denied:
-            self.ledger.parents.record_verdicts(child.parent_id, verdicts, now)
+            version, ref = self.limits_version, child.order_ref
+            self.ledger.parents.record_verdicts(child.parent_id, verdicts, now, version, ref)
+            strategy = self.executions[child.parent_id].parent.strategy
+            alarm = self.guard.after_denial(child, strategy, verdicts)
+            if alarm is not None:
+                self.alert(*alarm)
             logger.warning("not sent: %s: %s", child.order_ref, denials(verdicts))
         self.denied[child.order_ref] = denials(verdicts)
 
@@ -244,7 +274,7 @@ class OrderDesk:
         `before` stands for its parent as it was before the child that is being judged.
         """
         shares: dict[Side, dict[str, int]] = {Side.BUY: {}, Side.SELL: {}}
-        others = self.executions | {before.parent.parent_id: before}
+        others = self.everything | {before.parent.parent_id: before}
         for execution in others.values():
             if execution.leaves > 0:
                 side = shares[execution.parent.side]
@@ -319,7 +349,7 @@ class OrderDesk:
 
     def _parent_of(self, order_ref: str) -> str | None:
         parent_id = order_ref.rsplit(".", 2)[0]
-        return parent_id if parent_id in self.executions else None
+        return parent_id if parent_id in self.everything else None
 
     def _commit(self, before: ParentExecution, after: ParentExecution) -> None:
         parent_id = after.parent.parent_id

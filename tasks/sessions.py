@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from models.domain.sessions import TradingSession
     from models.risk.limits import RiskLimits
     from tasks.broker.ibkr import DataConnection, OrderConnection
+    from tasks.limits import LimitsWatch
     from tasks.settings import Settings
     from warehouse.ledger import OrderLedger
 
@@ -76,6 +77,7 @@ class ExecutionSession:
     longest_wait: float
     on_progress: Callable[[SessionProgress], None]
     stop: ThreadEvent
+    limits_watch: LimitsWatch | None = None
     _clock: WallClock | GatewayClock = field(default_factory=WallClock)
     _orders: OrderConnection | None = None
     _data: DataConnection | None = None
@@ -145,6 +147,8 @@ class ExecutionSession:
             self._lease.held,
             executions,
             alert=self._alert,
+            limits_version=self.limits_watch.version if self.limits_watch else None,
+            shortable=data.shortable,
         )
         desk.remember_sends(self._clock.now())
         for event in told:
@@ -152,7 +156,7 @@ class ExecutionSession:
         symbols = {e.parent.symbol for e in executions.values()} | evidence.positions.keys()
         await orders.qualify(sorted({e.parent.symbol for e in executions.values()}))
         await recover(desk, settings.quiet_period)
-        await data.subscribe(sorted(symbols))
+        await data.subscribe(sorted(symbols), with_shortable=self.limits.allow_short)
         return desk
 
     async def _work(self, day: TradingSession, desk: OrderDesk) -> None:
@@ -251,6 +255,9 @@ class ExecutionSession:
 
         Keep the lease otherwise.
         """
+        changed = self.limits_watch.notice() if self.limits_watch else ""
+        if changed:
+            self._alert("the risk limits were changed", changed)
         reason = self._reason_to_stop(desk)
         if reason is None:
             desk.lease = self._lease.renew()

@@ -13,7 +13,14 @@ from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from ib_async import IB, Contract, LimitOrder, MarketOrder, Order, RequestError, StartupFetch, Stock
+from ib_async import (
+    IB,
+    Contract,
+    Order,
+    RequestError,
+    StartupFetch,
+    Stock,
+)
 from ib_async.client import Client
 from ib_async.wrapper import Wrapper
 
@@ -30,9 +37,11 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from models.domain.orders import ChildOrder, Quote
+    from models.risk.margin import MarginImpact
 
 CLIENT_ID_IN_USE = 326
 CLIENT_ID_ATTEMPTS = 4
+SHORTABLE = "236"  # the generic tick that tells how many shares may be borrowed
 SUMMARY_TAGS = "TotalCashValue,NetLiquidation"
 
 Answer = TypeVar("Answer")
@@ -210,6 +219,19 @@ class OrderConnection(Connection):
             commissions=tuple(ib.log.commissions.values()),
         )
 
+    async def what_if(self, child: ChildOrder) -> MarginImpact:
+        """Ask what an order would do to the account's margin; nothing is placed.
+
+        Raises RetryLater when the answer tells no amounts.
+        """
+        what = f"the margin of {child.side} {child.quantity} {child.symbol}"
+        contract, order = (
+            self._contracts[child.symbol],
+            conversion.order_of(Order(), child, self.account),
+        )
+        state = await self._call(lambda: self._ib.whatIfOrderAsync(contract, order), what)
+        return conversion.margin_of(state, what)
+
     def send(self, child: ChildOrder) -> None:
         """Write one committed child to the socket; its outcome comes as events."""
         if child.order_id is None:
@@ -218,7 +240,7 @@ class OrderConnection(Connection):
         self._ib.log.name_order(self.client_id, child.order_id, child.order_ref, child.symbol)
         client.updateReqId(child.order_id + 1)
         with self._connected():
-            order = _order_of(child, self.account)
+            order = conversion.order_of(Order(), child, self.account)
             # Not IB.placeOrder: it takes the second use of an id for a change of the first order.
             client.placeOrder(child.order_id, self._contracts[child.symbol], order)
 
@@ -267,14 +289,7 @@ class OrderConnection(Connection):
         with self._connected():
             ib.client.cancelAccountSummary(request_id)
         values = ib.wrapper.acctSummary.values()
-        told = {v.tag: conversion.exact(v.value) for v in values if v.account == account}
-        missing = [tag for tag in SUMMARY_TAGS.split(",") if tag not in told]
-        if missing:
-            raise RetryLater(
-                f"the broker's account summary lacks {', '.join(missing)}; try again once the "
-                "gateway has logged in completely"
-            )
-        return told
+        return conversion.summary_of(values, account, SUMMARY_TAGS)
 
 
 class DataConnection(Connection):
@@ -289,12 +304,13 @@ class DataConnection(Connection):
         """Stamp arriving quotes with `now()`: the market time at which they cannot be older."""
         self._now = now
 
-    async def subscribe(self, symbols: Sequence[str]) -> None:
-        """Stream the top of book of every symbol."""
+    async def subscribe(self, symbols: Sequence[str], *, with_shortable: bool = False) -> None:
+        """Stream the top of book of every symbol, and on request what may be borrowed."""
         await self.qualify(symbols)
+        wanted = SHORTABLE if with_shortable else ""
         for symbol in symbols:
             with self._connected():
-                ticker = self._ib.reqMktData(self._contracts[symbol], "", False, False)
+                ticker = self._ib.reqMktData(self._contracts[symbol], wanted, False, False)
             ticker.updateEvent.connect(self._stamp)
 
     def quote(self, symbol: str) -> Quote | None:
@@ -304,6 +320,12 @@ class DataConnection(Connection):
         if ticker is None or symbol not in self._stamps:
             return None
         return conversion.quote_of(symbol, ticker, self._stamps[symbol])
+
+    def shortable(self, symbol: str) -> int | None:
+        """Return the shares that may be borrowed, or None before the broker has said."""
+        contract = self._contracts.get(symbol)
+        ticker = None if contract is None else self._ib.ticker(contract)
+        return None if ticker is None else conversion.shortable_of(ticker)
 
     async def daily_bars(self, symbol: str, first: date | None, end: date) -> pd.DataFrame:
         """Return the Bars frame of `symbol` from `first` (None: 33 years) to `end`, inclusive."""
@@ -371,17 +393,3 @@ async def _connect(ib: EvidenceIB, address: ApiAddress, timeout: float) -> None:
         for task in (connecting, refused):
             task.cancel()
         await asyncio.gather(connecting, refused, return_exceptions=True)
-
-
-def _order_of(child: ChildOrder, account: str) -> Order:
-    quantity = float(child.quantity)
-    order: Order
-    if child.limit_price is None:
-        order = MarketOrder(child.side.value, quantity)
-    else:
-        order = LimitOrder(child.side.value, quantity, float(child.limit_price))
-    order.orderId = child.order_id or 0
-    order.orderRef = child.order_ref
-    order.account = account
-    order.tif = child.tif
-    return order

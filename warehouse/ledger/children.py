@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from models.domain.errors import HaltTrading, InvalidInput
-from models.domain.orders import ChildOrder, ChildState, ParentState, Side
+from models.domain.orders import ChildOrder, ChildState, OrderKind, ParentState, Side
 from models.execution.child_state import ChildFacts, Told, take
 from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.encoding import moment_text, optional_money, optional_money_text
@@ -31,17 +31,23 @@ _OWN_ID = text(
 # The last line is the independent gate: no child is stored that its parent has no room for.
 _INSERT = text(
     "INSERT INTO children (order_ref, parent_id, slice_no, attempt, account, client_id, order_id, "
-    "symbol, side, quantity, limit_price, tif, state, committed_at) "
+    "symbol, side, quantity, limit_price, tif, kind, stop_price, oca_group, state, committed_at) "
     "SELECT :order_ref, parents.parent_id, :slice_no, :attempt, :account, :client_id, :order_id, "
-    ":symbol, :side, :quantity, :limit_price, :tif, 'INTENT', :committed_at FROM parents "
+    ":symbol, :side, :quantity, :limit_price, :tif, :kind, :stop_price, :oca_group, 'INTENT', "
+    ":committed_at FROM parents "
     "WHERE parents.parent_id = :parent_id AND symbol = :symbol AND side = :side "
-    "AND state IN ('NEW', 'WORKING') AND parents.quantity >= :quantity + "
-    "(SELECT COALESCE(SUM(exposure), 0) FROM child_exposures WHERE parent_id = :parent_id)"
+    "AND state IN ('NEW', 'WORKING') AND parents.quantity >= "
+    # A sibling of the same one-cancels-all group has taken this child's room already.
+    "CASE WHEN EXISTS (SELECT 1 FROM children AS sibling WHERE sibling.oca_group = :oca_group "
+    "AND :oca_group <> '' AND sibling.parent_id = :parent_id AND sibling.quantity >= :quantity "
+    "AND sibling.state NOT IN ('FILLED', 'CANCELLED', 'REJECTED', 'NEVER_SENT')) "
+    "THEN 0 ELSE :quantity END + "
+    "(SELECT COALESCE(SUM(exposure), 0) FROM parent_exposures WHERE parent_id = :parent_id)"
 )
 _MAY_SEND = frozenset({ParentState.NEW, ParentState.WORKING})
 _ROOM = text(
-    "SELECT parents.*, (SELECT COALESCE(SUM(exposure), 0) FROM child_exposures "
-    "WHERE child_exposures.parent_id = parents.parent_id) AS exposure "
+    "SELECT parents.*, (SELECT COALESCE(SUM(exposure), 0) FROM parent_exposures "
+    "WHERE parent_exposures.parent_id = parents.parent_id) AS exposure "
     "FROM parents WHERE parent_id = :parent_id"
 )
 _GET = text("SELECT * FROM children WHERE order_ref = :order_ref")
@@ -205,8 +211,7 @@ def _reusable_id(
 
 def _same_intent(row: Row[Any], child: ChildOrder, client_id: int, account: str) -> ChildOrder:
     stored = _child(row)
-    wanted = (child.symbol, child.side, child.quantity, child.limit_price, child.tif)
-    found = (stored.symbol, stored.side, stored.quantity, stored.limit_price, stored.tif)
+    wanted, found = _content(child), _content(stored)
     if stored.state is not ChildState.INTENT:
         raise HaltTrading(
             f"{child.order_ref} is already {stored.state} and must not be sent again; "
@@ -218,6 +223,11 @@ def _same_intent(row: Row[Any], child: ChildOrder, client_id: int, account: str)
             "run robo reconcile and look at the child orders"
         )
     return stored
+
+
+def _content(child: ChildOrder) -> tuple[object, ...]:
+    order = (child.symbol, child.side, child.quantity, child.limit_price, child.tif)
+    return (*order, child.kind, child.stop_price, child.oca_group)
 
 
 def _require_parent(connection: Connection, parent_id: str) -> None:
@@ -238,6 +248,9 @@ def _insert_intent(
         "quantity": child.quantity,
         "limit_price": optional_money_text(child.limit_price),
         "tif": child.tif,
+        "kind": child.kind.value,
+        "stop_price": optional_money_text(child.stop_price),
+        "oca_group": child.oca_group,
         "committed_at": moment_text(at),
     }
     if connection.execute(_INSERT, row).rowcount == 1:
@@ -283,4 +296,7 @@ def _child(row: Row[Any]) -> ChildOrder:
         filled=row.executed + max(0, row.reported - row.gross),
         order_id=row.order_id,
         perm_id=row.perm_id,
+        kind=OrderKind(row.kind),
+        stop_price=optional_money(row.stop_price),
+        oca_group=row.oca_group,
     )

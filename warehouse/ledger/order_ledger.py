@@ -10,13 +10,16 @@ from typing import Self
 from warehouse.ledger.accounts import Accounts
 from warehouse.ledger.children import Children
 from warehouse.ledger.connection import LedgerStore
+from warehouse.ledger.disablements import Disablements
 from warehouse.ledger.events import Events
 from warehouse.ledger.executions import Executions
 from warehouse.ledger.halts import Halts
 from warehouse.ledger.integrity import check_ledger
 from warehouse.ledger.leases import Leases
+from warehouse.ledger.limits_versions import LimitsVersions
 from warehouse.ledger.manifests import ModelManifests
 from warehouse.ledger.parents import Parents
+from warehouse.ledger.symbol_facts import SymbolFactsTable
 from warehouse.ledger.worked_parents import WorkedParents
 
 
@@ -39,6 +42,9 @@ class OrderLedger:
         self.halts = Halts(self._store)
         self.leases = Leases(self._store)
         self.models = ModelManifests(self._store)
+        self.limits = LimitsVersions(self._store)
+        self.disablements = Disablements(self._store)
+        self.facts = SymbolFactsTable(self._store)
 
     @property
     def place(self) -> str:
