@@ -212,13 +212,18 @@ class OrderDesk:
 
     def _place(self, before: ParentExecution, child: ChildOrder, now: datetime) -> None:
         quote = self.quote(child.symbol)
-        context = self._context(before, child, now)
+        context = self.context(before, now)
         context = self.guard.complete(context, child, quote, self.executions)
         verdicts = check_child(child, quote, context, self.limits, now)
         if not all_passed(verdicts):
             self.executions[child.parent_id] = before
             self._deny(child, verdicts, now)
             return
+        self.commit_and_send(child, before, now)
+
+    def commit_and_send(self, child: ChildOrder, before: ParentExecution, now: datetime) -> None:
+        """Commit an intent, then send it; without a commit its parent is as `before`."""
+        parents = self.resting if child.parent_id in self.resting else self.executions
         try:
             committed = self.ledger.children.commit_intent(
                 child,
@@ -229,7 +234,7 @@ class OrderDesk:
                 lease=self.lease,
             )
         except RoboError:
-            self.executions[child.parent_id] = before  # no intent, no child
+            parents[child.parent_id] = before  # no intent, no child
             raise
         self.ledger.children.mark_sent(committed.order_ref, now)
         self.gateway.send(committed)
@@ -250,7 +255,8 @@ class OrderDesk:
             logger.warning("not sent: %s: %s", child.order_ref, denials(verdicts))
         self.denied[child.order_ref] = denials(verdicts)
 
-    def _context(self, before: ParentExecution, child: ChildOrder, now: datetime) -> SendContext:
+    def context(self, before: ParentExecution, now: datetime) -> SendContext:
+        """Return account and session as they are now; `before` stands for its parent."""
         halt = self.ledger.halts.current()
         self._sends = [moment for moment in self._sends if now - moment < RATE_WINDOW]
         buying, selling = self._working(before)

@@ -128,9 +128,7 @@ def plan_rebalance(
     template = _Template(session.date, start, end, now, model.version.label)
     parents = tuple(template.parent(s, n, prices[s]) for s, n in deltas.items())
     standing = standing or AccountStanding()
-    facts = symbol_facts(
-        warehouse, [*settings.universe, *foreign], as_of, limits.exits.unit_sessions
-    )
+    facts = symbol_facts(warehouse, settings.universe, as_of, limits.exits.unit_sessions)
     base = PlanContext(
         equity=float(equity),
         positions={symbol: shares for symbol, shares in positions.items() if shares},

@@ -72,6 +72,10 @@ class SendGuard:
             self._references[quote.symbol] = after_quote(before, quote, self.limits)
         return before
 
+    def with_reference(self, context: SendContext, quote: Quote | None) -> SendContext:
+        """Return the context with the last good price that the quote is held against."""
+        return replace(context, reference=self.observe(quote))
+
     def complete(
         self,
         context: SendContext,

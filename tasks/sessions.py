@@ -23,6 +23,8 @@ from tasks.broker.clock import GatewayClock, WallClock, open_clock
 from tasks.broker.protocol import GatewayUnreachable
 from tasks.broker.roles import Role, address
 from tasks.execution_report import note_mids
+from tasks.exit_watch import ExitWatch, settle_vanished
+from tasks.exits import ExitKeeper
 from tasks.orders import OrderDesk
 from tasks.recovery import adopt, note_schedules, recover, restore_session
 from tasks.session_day import open_book, require_link, require_work, session_to_work
@@ -82,6 +84,8 @@ class ExecutionSession:
     _orders: OrderConnection | None = None
     _data: DataConnection | None = None
     _lease: SessionLease = field(init=False)
+    _exits: ExitKeeper = field(init=False)
+    _watcher: ExitWatch = field(init=False)
 
     async def run(self) -> SessionResult:
         """Run to the end; raise SkipToday, RetryLater, HaltTrading or InvalidInput on the way."""
@@ -153,9 +157,14 @@ class ExecutionSession:
         desk.remember_sends(self._clock.now())
         for event in told:
             desk.take(event, self._clock.now())
-        symbols = {e.parent.symbol for e in executions.values()} | evidence.positions.keys()
-        await orders.qualify(sorted({e.parent.symbol for e in executions.values()}))
-        await recover(desk, settings.quiet_period)
+        self._exits = ExitKeeper(desk)
+        self._exits.load()
+        self._watcher = ExitWatch(self._exits)
+        symbols = {e.parent.symbol for e in desk.everything.values()} | evidence.positions.keys()
+        known = {e.parent.symbol for e in desk.everything.values()} | desk.guard.facts.keys()
+        await orders.qualify(sorted(symbols & known))
+        settle = await recover(desk, settings.quiet_period)
+        await settle_vanished(desk, settle, settings.quiet_period)
         await data.subscribe(sorted(symbols), with_shortable=self.limits.allow_short)
         return desk
 
@@ -163,6 +172,7 @@ class ExecutionSession:
         """Go through the schedule: at each moment read everything, then let every parent act."""
         schedule = sorted({due for e in desk.executions.values() for due in e.curve.due_times()})
         last = max((e.curve.end for e in desk.executions.values()), default=day.close)
+        await self._protect(desk)
         for number, due in enumerate(schedule, 1):
             upcoming = schedule[number] if number < len(schedule) else last
             if upcoming <= self._clock.now() or desk.is_done:
@@ -175,6 +185,7 @@ class ExecutionSession:
             if await self._settle(desk) or denied:
                 desk.slice_due(self._clock.now())
                 await self._settle(desk)
+            await self._protect(desk)
             self._report(desk, f"step {number} of {len(schedule)}")
         if not desk.is_done:
             await self._advance(min(last, day.close), desk)
@@ -186,6 +197,7 @@ class ExecutionSession:
 
     async def _finish(self, day: TradingSession, desk: OrderDesk) -> None:
         """Wait for the last commissions, then keep what the broker says of the account."""
+        await self._protect(desk)
         await self._advance(self._clock.now() + LAST_EVIDENCE, desk)
         note_mids(self.ledger, desk, "end", self._clock.now())
         evidence = await recover(desk, self.settings.quiet_period)
@@ -204,6 +216,17 @@ class ExecutionSession:
             f"{day.date} after",
         )
         self._report(desk, "session over")
+
+    async def _protect(self, desk: OrderDesk) -> None:
+        """Keep stops and targets in step with the positions, which sales and fills change."""
+        if self._exits.is_idle:
+            return
+        self._exits.keep(self._clock.now())
+        await self._read_everything(desk)
+        if self._exits.is_settling:
+            await self._advance(self._clock.now() + SETTLE, desk)
+            self._exits.keep(self._clock.now())
+            await self._read_everything(desk)
 
     async def _settle(self, desk: OrderDesk) -> bool:
         """Give what was just sent time to end; reconcile what has not, and say whether so.
@@ -249,6 +272,7 @@ class ExecutionSession:
         desk.pump(self._clock.now())
         if desk.must_reconcile:
             await recover(desk, self.settings.quiet_period)
+        self._watcher.look(self._clock.now())
 
     async def _watch(self, desk: OrderDesk) -> None:
         """Stop on a halt, a stop request or an expired arming, once what works is cancelled.
