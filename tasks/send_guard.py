@@ -86,21 +86,24 @@ class SendGuard:
         """Return the context with what this guard knows of the child's symbol and strategy."""
         strategy = executions[child.parent_id].parent.strategy
         disabled = self._disabled
-        times, day = self.ledger.disablements.times_enabled, self.session.date
+        day = self.session.date
         rejects = _rejects(executions.values(), symbol=child.symbol)
         by_strategy = _rejects(executions.values(), strategy=strategy)
         book = self.book
         short = self.shortable(child.symbol) if self.limits.allow_short else None
         adv = None if child.symbol not in self.facts else self.facts[child.symbol].adv
-        is_late = bool(rejects or by_strategy) or child.attempt > self.limits.max_attempts
+        times = forgiven = of_strategy = 0
+        if rejects or by_strategy or child.attempt > self.limits.max_attempts:
+            forgiveness = self.ledger.disablements.forgiveness
+            times, forgiven = forgiveness("symbol", child.symbol, day)
+            of_strategy = forgiveness("strategy", strategy, day)[1]
         return replace(
             context,
             reference=self.observe(quote),
             disabled=disabled.get(("symbol", child.symbol)) or disabled.get(("strategy", strategy)),
-            rejects=rejects,
-            strategy_rejects=by_strategy,
-            times_enabled=times("symbol", child.symbol, day) if is_late else 0,
-            times_strategy_enabled=times("strategy", strategy, day) if is_late else 0,
+            rejects=max(rejects - forgiven, 0),
+            strategy_rejects=max(by_strategy - of_strategy, 0),
+            times_enabled=times,
             shortable={} if short is None else {child.symbol: short},
             day_trades=day_trades(
                 self.ledger,

@@ -56,7 +56,7 @@ class SendContext:
     `selling` are the shares, by symbol, that children already sent may still fill; `mids` the
     present mids in USD of every symbol held or in them. `reference` is the symbol's last good
     price. `disabled` says why symbol or strategy may not trade; `rejects` and `strategy_rejects`
-    are the broker's refusals of the day, `times_enabled` how often a person has enabled it since.
+    are the broker's refusals of the day since a person last enabled it, `times_enabled` how often.
     `shortable` as at plan time; `day_trades` None for an account that is not small. `adv` as at
     plan time, as the plan noted it.
     """
@@ -77,7 +77,6 @@ class SendContext:
     rejects: int = 0
     strategy_rejects: int = 0
     times_enabled: int = 0
-    times_strategy_enabled: int = 0
     shortable: Mapping[str, int] = field(default_factory=dict[str, int])
     day_trades: DayTrades | None = None
     adv: Mapping[str, float] = field(default_factory=dict[str, float])

@@ -106,7 +106,8 @@ def check_duplicate(order: ParentOrder, context: PlanContext, limits: RiskLimits
 def check_short(order: ParentOrder, context: PlanContext, limits: RiskLimits) -> Verdict:
     """Deny a sale of more shares than are held; pending purchases are not yet held.
 
-    With shorting allowed the excess must be borrowed: deny more than the broker says there are.
+    With shorting allowed the excess must be borrowed: deny more than the broker says there are. It
+    may not say before the open; each send asks again, and is denied then.
     """
     if order.side is Side.BUY:
         return Verdict("short", True, "a purchase opens no short position")
@@ -114,8 +115,11 @@ def check_short(order: ParentOrder, context: PlanContext, limits: RiskLimits) ->
     held = context.positions.get(order.symbol, 0) + pending
     if order.quantity <= max(held, 0) or not limits.allow_short:
         return compare("short", order.quantity, max(held, 0), "sale of", "shares held")
-    borrowed = order.quantity - max(held, 0)
-    return compare_borrow(borrowed, context.shortable.get(order.symbol))
+    borrowed, shortable = order.quantity - max(held, 0), context.shortable.get(order.symbol)
+    if shortable is None:
+        text = f"{borrowed:,} shares are to be borrowed; each send asks how many there are"
+        return Verdict("short", True, text)
+    return compare_borrow(borrowed, shortable)
 
 
 def _bad_price(check: str, order: ParentOrder) -> Verdict | None:

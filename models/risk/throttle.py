@@ -31,12 +31,12 @@ def check_attempts(child: ChildOrder, context: SendContext, limits: RiskLimits) 
 
 def check_rejects(context: SendContext, limits: RiskLimits) -> Verdict:
     """Deny once the broker has refused so many orders in the symbol today."""
-    limit = limits.max_rejects * (1 + context.times_enabled) - 1
-    return compare("rejects", context.rejects, limit, "the symbol today:", "refusals before this")
+    rejects, limit = context.rejects, limits.max_rejects - 1
+    return compare("rejects", rejects, limit, "the symbol today:", "refusals before this")
 
 
 def check_strategy_rejects(context: SendContext, limits: RiskLimits) -> Verdict:
     """Deny once the broker has refused so many orders of the strategy today."""
-    limit = STRATEGY_FACTOR * limits.max_rejects * (1 + context.times_strategy_enabled) - 1
+    limit = STRATEGY_FACTOR * limits.max_rejects - 1
     rejects, what = context.strategy_rejects, "the strategy today:"
     return compare("strategy_rejects", rejects, limit, what, "refusals before this")

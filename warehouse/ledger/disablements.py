@@ -26,11 +26,15 @@ _INSERT = text(
 )
 _ENABLE = text(
     "UPDATE disablements SET enable_reason = :reason, enabled_by = :enabled_by, "
-    "enabled_at = :enabled_at WHERE enabled_at IS NULL AND name = :name"
+    "enabled_at = :enabled_at, forgiven = (SELECT COUNT(*) FROM children JOIN parents "
+    "ON parents.parent_id = children.parent_id WHERE children.state = 'REJECTED' "
+    "AND parents.session = disablements.session AND parents.strategy <> 'exits' "
+    "AND disablements.name = CASE disablements.kind WHEN 'symbol' THEN children.symbol "
+    "ELSE parents.strategy END) WHERE enabled_at IS NULL AND name = :name"
 )
 _TIMES_ENABLED = text(
-    "SELECT COUNT(*) AS times FROM disablements WHERE kind = :kind AND name = :name "
-    "AND session = :session AND enabled_at IS NOT NULL"
+    "SELECT COUNT(*) AS times, COALESCE(MAX(forgiven), 0) AS forgiven FROM disablements "
+    "WHERE kind = :kind AND name = :name AND session = :session AND enabled_at IS NOT NULL"
 )
 
 
@@ -92,11 +96,15 @@ class Disablements:
         with self._store.read() as connection:
             return tuple(_disablement(row) for row in connection.execute(_ALL))
 
-    def times_enabled(self, kind: Kind, name: str, session: date) -> int:
-        """Count how often a person has enabled it again after it was disabled in a session."""
+    def forgiveness(self, kind: Kind, name: str, session: date) -> tuple[int, int]:
+        """Return how often a person has enabled it again after it was disabled in a session.
+
+        The second figure is how many refusals by the broker there were at the last of them.
+        """
         key = {"kind": kind, "name": name, "session": session.isoformat()}
         with self._store.read() as connection:
-            return int(connection.execute(_TIMES_ENABLED, key).scalar_one())
+            row = connection.execute(_TIMES_ENABLED, key).one()
+        return int(row.times), int(row.forgiven)
 
 
 def _disablement(row: Row[Any]) -> Disablement:

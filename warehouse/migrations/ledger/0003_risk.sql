@@ -17,6 +17,7 @@ ALTER TABLE risk_checks ADD COLUMN limits_version BIGINT;
 -- The child that a verdict before a send was about; empty for verdicts at plan time.
 ALTER TABLE risk_checks ADD COLUMN order_ref TEXT NOT NULL DEFAULT '';
 
+-- forgiven: refusals of that session by the broker that were there when it was enabled again.
 CREATE TABLE disablements (
     id BIGINT PRIMARY KEY,
     kind TEXT NOT NULL CHECK (kind IN ('symbol', 'strategy')),
@@ -27,7 +28,8 @@ CREATE TABLE disablements (
     session TEXT NOT NULL,
     enable_reason TEXT,
     enabled_by TEXT,
-    enabled_at TEXT
+    enabled_at TEXT,
+    forgiven BIGINT NOT NULL DEFAULT 0
 );
 
 -- adv in shares, close and atr in USD; NULL where the history was too short to tell.
