@@ -1,14 +1,12 @@
 """The notes on a worked parent: the first stays, and those of old ledgers are carried over."""
 
 import shutil
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from models.domain.orders import ParentOrder
 from warehouse.ledger import OrderLedger
 from warehouse.ledger.connection import MIGRATIONS
 
@@ -35,7 +33,6 @@ def test_the_journal_rows_of_an_old_ledger_are_carried_over(
     ledger_url: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    make_parent: Callable[..., ParentOrder],
 ) -> None:
     """The ledger is opened first as the version that knew only the journal."""
     old = tmp_path / "old"
@@ -44,7 +41,6 @@ def test_the_journal_rows_of_an_old_ledger_are_carried_over(
     with monkeypatch.context() as patch:
         patch.setattr("warehouse.ledger.connection.MIGRATIONS", old)
         with OrderLedger(ledger_url) as before:
-            before.parents.add([make_parent()])
             for number, (kind, payload) in enumerate(
                 [
                     ("schedule", {"slices": 7}),
