@@ -188,7 +188,7 @@ class ExitKeeper:
                 desk.feed(execution.parent.parent_id, CancelRequested(reason), now)
         if any(not self._is_kept(execution) for execution in self._open(symbol)):
             return  # its end comes as evidence, and then the next look places what is missing
-        if wanted == 0 or not self.rests(symbol):
+        if wanted == 0 or not self.rests(symbol) or not desk.session.contains(now):
             return
         levels = self.levels(symbol)
         if levels is None:
