@@ -158,8 +158,8 @@ class ExitKeeper:
         """Check, commit and send the orders of one exit; return whether they went."""
         desk = self.desk
         alone = desk.resting[parent_id]
-        for child in children:
-            verdicts = self.judge(child, alone, now)
+        for ahead, child in enumerate(children):
+            verdicts = self.judge(child, alone, now, ahead)
             if not all_passed(verdicts):
                 self._keep_denial(child, verdicts, now)
                 return False
@@ -170,11 +170,16 @@ class ExitKeeper:
         return True
 
     def judge(
-        self, child: ChildOrder, alone: ParentExecution, now: datetime
+        self, child: ChildOrder, alone: ParentExecution, now: datetime, ahead: int = 0
     ) -> tuple[Verdict, ...]:
-        """Return the verdicts on one exit order; `alone` is its parent without it."""
+        """Return the verdicts on one exit order; `alone` is its parent without it.
+
+        `ahead` orders go out with it, before it, and count against the rate.
+        """
         desk, quote = self.desk, self.desk.quote(child.symbol)
         context = desk.guard.with_reference(desk.context(without_leaves(alone), now), quote)
+        sends = (*context.recent_sends, *[now] * ahead)
+        context = replace(context, recent_sends=sends)
         return check_exit(child, quote, context, desk.limits, now)
 
     def _keep_symbol(self, symbol: str, now: datetime) -> None:
