@@ -1,6 +1,6 @@
 """The repeated-execution throttle: what goes wrong again and again stops until a person looks.
 
-MiFID RTS 6 Art. 15(3) asks for it; the case behind it is Knight Capital, 2012.
+MiFID RTS 6 Art. 15 asks for it; the case behind it is Knight Capital, 2012.
 """
 
 from __future__ import annotations
