@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from models.domain.errors import HaltTrading, RoboError
-from models.domain.orders import ChildOrder, ChildState, Fill, ParentState, Side
+from models.domain.orders import ChildOrder, ChildState, Fill, ParentState
 from models.execution.commands import CancelChild, FinishParent, PlaceChild
 from models.execution.engine import step
 from models.execution.events import (
@@ -26,6 +26,7 @@ from models.execution.events import (
     SessionClosed,
     SliceDue,
 )
+from models.execution.exposure import working_shares
 from models.risk.context import SendContext
 from models.risk.gate import check_child
 from models.risk.verdict import all_passed, denials
@@ -286,7 +287,8 @@ class OrderDesk:
         """Return account and session now, for `symbol`; `before` stands for its parent."""
         halt = self.ledger.halts.current(symbol)
         self._sends = [moment for moment in self._sends if now - moment < RATE_WINDOW]
-        buying, selling = self._working(before)
+        others = self.everything | {before.parent.parent_id: before}
+        buying, selling = working_shares(others.values())
         return SendContext(
             halt_reason=None if halt is None else halt.reason,
             session=self.session,
@@ -300,20 +302,6 @@ class OrderDesk:
             selling=selling,
             mids=self._mids({*self.book.positions, *buying, *selling}),
         )
-
-    def _working(self, before: ParentExecution) -> tuple[dict[str, int], dict[str, int]]:
-        """Return the shares, bought and sold by symbol, that children sent so far may still fill.
-
-        `before` stands for its parent as it was before the child that is being judged.
-        """
-        shares: dict[Side, dict[str, int]] = {Side.BUY: {}, Side.SELL: {}}
-        others = self.everything | {before.parent.parent_id: before}
-        for execution in others.values():
-            if execution.leaves > 0:
-                side = shares[execution.parent.side]
-                symbol = execution.parent.symbol
-                side[symbol] = side.get(symbol, 0) + execution.leaves
-        return shares[Side.BUY], shares[Side.SELL]
 
     def _mids(self, symbols: Iterable[str]) -> dict[str, float]:
         quotes = {symbol: self.quote(symbol) for symbol in symbols}
