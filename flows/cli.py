@@ -31,7 +31,6 @@ OTHER_MODE = (
     "stands in for the broker at port {}. Set ROBO_MODE=simulated to trade against it."
 )
 app.add_typer(gateway_app, name="gateway", short_help="The simulated IB Gateway.")
-app.add_typer(gateway_app, name="gateway", help="The simulated IB Gateway.")
 cli_flows.register(app)
 cli_control.register(app)
 cli_ledger.register(app)
