@@ -6,9 +6,11 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from warehouse.ledger import OrderLedger
 from warehouse.ledger.connection import MIGRATIONS
+from warehouse.ledger.encoding import json_text, moment_text
 
 NOW = datetime(2024, 1, 2, 15, 30, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)
@@ -51,8 +53,13 @@ def test_the_journal_rows_of_an_old_ledger_are_carried_over(
                     ("end", {"mid": "186.10"}),
                 ]
             ):
-                at = NOW + timedelta(seconds=number)
-                before.events.append(kind, "20240102-ml-AAPL", payload, at)
+                at = moment_text(NOW + timedelta(seconds=number))
+                row = (number, at, kind, "20240102-ml-AAPL", json_text(payload))
+                with before._store.write() as connection:  # as that version did
+                    connection.execute(
+                        text("INSERT INTO broker_events VALUES (:a, :b, :c, :d, :e)"),
+                        dict(zip("abcde", row, strict=True)),
+                    )
     with OrderLedger(ledger_url) as ledger:
         parent_id = "20240102-ml-AAPL"
         assert ledger.worked.slices(parent_id) == 7

@@ -105,12 +105,14 @@ def account_pnl(
     account: str,
     marks: Mapping[str, Decimal],
     costs: Mapping[str, Decimal],
+    *,
+    adjustments: Sequence[Adjustment] = (),
 ) -> AccountPnl:
     """Return what an account has earned since its opening, at `marks` (USD a share by symbol).
 
     Raises InvalidInput when the account has no recorded opening.
     """
-    books = account_books(accounts, executions, account, costs)
+    books = account_books(accounts, executions, account, costs, adjustments)
     opening = accounts.opening(account)
     assert opening is not None  # account_books has raised otherwise
     symbols = tuple(
@@ -131,18 +133,28 @@ def account_pnl(
     )
 
 
-def lots_disagree(accounts: Accounts, executions: Executions, account: str) -> list[str]:
+def lots_disagree(
+    accounts: Accounts,
+    executions: Executions,
+    account: str,
+    transfers: Sequence[Transfer] = (),
+    other_cash: Decimal = Decimal(0),
+) -> list[str]:
     """Compare lots with the ledger's sums: shares by symbol, and cash to 1e-8 USD, in words.
 
-    Whatever the opening positions cost, opening cash - (cost of what is held - their cost) +
-    realised - commissions is the cash that there must be; here they cost 1 USD a share.
+    `transfers` and `other_cash` (USD) are what came without a trade since the opening. Whatever
+    opening positions and transfers cost, opening cash + other cash - (cost of what is held - their
+    cost) + realised - commissions is the cash that there must be; here they cost 1 USD a share.
     """
     opening = accounts.opening(account)
     if opening is None:
         return []
     found: list[str] = []
     one = dict.fromkeys(opening.positions, Decimal(1))
-    books = account_books(accounts, executions, account, one)
+    moved = [Transfer(come.symbol, come.at, come.shares, Decimal(1)) for come in transfers]
+    books = account_books(accounts, executions, account, one, moved)
+    free = Fraction(opening.cash) + Fraction(other_cash) + sum(opening.positions.values())
+    free += sum((come.shares for come in moved), Fraction(0))
     positions = executions.positions(account)
     told = executions.cash(account)
     for method, by_symbol in (("FIFO", books.fifo), ("average cost", books.average)):
@@ -154,7 +166,7 @@ def lots_disagree(accounts: Accounts, executions: Executions, account: str) -> l
                     f"{symbol}: {method} lots hold {shares} shares, "
                     f"the executions sum to {positions.get(symbol, 0)}"
                 )
-        cash = Fraction(opening.cash) + sum(opening.positions.values())
+        cash = free
         for book in by_symbol.values():
             cash += book.earned - Fraction(book.commission)
             cash -= sum((lot.shares * (lot.cost or 0) for lot in book.lots), Fraction(0))
