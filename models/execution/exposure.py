@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def working_shares(
     executions: Iterable[ParentExecution],
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """Return the shares by symbol, bought and sold, that children not proven dead may still fill."""
+    """Return the shares by symbol, bought and sold, that living children may still fill."""
     shares: dict[Side, dict[str, int]] = {Side.BUY: {}, Side.SELL: {}}
     for execution in executions:
         if execution.leaves > 0:
