@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from flows import cli_control, cli_flows
+from flows import cli_control, cli_flows, cli_reconcile
 from flows.cli_exit import exits
 from gateway.cli import app as gateway_app
 
@@ -32,6 +32,7 @@ OTHER_MODE = (
 )
 app.add_typer(gateway_app, name="gateway", short_help="The simulated IB Gateway.")
 cli_flows.register(app)
+cli_reconcile.register(app)
 cli_control.register(app)
 
 

@@ -42,13 +42,12 @@ def session_to_plan(day: date | None, now: datetime) -> TradingSession:
 
 
 def _rebalance(parameters: RebalanceParameters) -> Outcome:
-    from tasks.account import require_agreement
     from tasks.account_snapshot import read_account
     from tasks.broker.clock import market_now
     from tasks.champion import load_champion
     from tasks.limits import load_limits
     from tasks.portfolio import STRATEGY, plan_rebalance, record_plan
-    from tasks.recovery import adopt
+    from tasks.reconciliation import look_before_planning
     from tasks.session_lease import SessionLease
     from tasks.settings import load_settings
     from tasks.stores import open_ledger, open_warehouse
@@ -64,8 +63,8 @@ def _rebalance(parameters: RebalanceParameters) -> Outcome:
             model = load_champion(open_tracker(settings), ledger)
             say(f"champion {model.version.label}, its files checked against the ledger's hashes")
             evidence = read_account(settings)
-            adopt(ledger, evidence)
-            require_agreement(ledger, evidence)
+            for found in look_before_planning(ledger, evidence):
+                say(f"{found.id} {found.difference.text}; {found.difference.proposal}")
             warehouse = open_warehouse(settings)
             plan = plan_rebalance(
                 warehouse,
@@ -77,6 +76,7 @@ def _rebalance(parameters: RebalanceParameters) -> Outcome:
                 settings=settings,
                 now=now,
                 recent=_decided_lately(ledger, now, session),
+                blocked=ledger.differences.blocked(evidence.account),
             )
             record_plan(warehouse, plan)  # first: a plan in the ledger is one that will be traded
             lease.confirm()

@@ -236,6 +236,7 @@ class OrderDesk:
             buying=buying,
             selling=selling,
             mids=self._mids({*self.book.positions, *buying, *selling}),
+            blocked_reason=self.ledger.differences.block_reason(self.book.account, child.symbol),
         )
 
     def _working(self, before: ParentExecution) -> tuple[dict[str, int], dict[str, int]]:

@@ -97,14 +97,15 @@ def plan_rebalance(
     now: datetime,
     rules: RebalanceRules | None = None,
     recent: Sequence[ParentOrder] = (),
+    blocked: Mapping[str, str] | None = None,
 ) -> RebalancePlan:
     """Decide what to trade in `session` from the closes before it; sends and stores nothing.
 
     `positions` are signed shares by symbol, `equity` USD, `now` market time (UTC); `recent` holds
-    parents decided lately, for the duplicate check. Positions outside the universe are left alone
-    and their value is not invested again. Raises RetryLater when bars of the session before are
-    missing, SkipToday when the trading window is over, InvalidInput when the model or a position
-    cannot be used.
+    parents decided lately, for the duplicate check; `blocked` says why a symbol may not trade.
+    Positions outside the universe are left alone and their value is not invested again. Raises
+    RetryLater when bars of the session before are missing, SkipToday when the trading window is
+    over, InvalidInput when the model or a position cannot be used.
     """
     rules = rules or RebalanceRules()
     as_of = previous_session(session.date).date
@@ -129,6 +130,7 @@ def plan_rebalance(
         prices={symbol: float(price) for symbol, price in prices.items()},
         adv=_average_volumes(warehouse, settings.universe, as_of),
         recent=tuple(recent),
+        blocked=blocked or {},
     )
     return RebalancePlan(
         session=session.date,

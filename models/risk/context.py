@@ -18,6 +18,7 @@ class PlanContext:
     parents that are not yet filled (the rest of the same rebalance included, so that a sale can
     pay for a purchase); `prices` USD per share of every symbol held or pending; `adv` 20-day
     average daily volume in shares; `recent` the parents accepted lately, for the duplicate check.
+    `blocked` says, by symbol, which difference with the broker must be settled first.
     """
 
     equity: float
@@ -26,6 +27,7 @@ class PlanContext:
     prices: Mapping[str, float] = field(default_factory=dict[str, float])
     adv: Mapping[str, float] = field(default_factory=dict[str, float])
     recent: tuple[ParentOrder, ...] = ()
+    blocked: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def expected(self, symbol: str) -> int:
         """Return the signed shares of `symbol` once everything pending is filled."""
@@ -41,7 +43,8 @@ class SendContext:
     do; `positions` signed shares held. Equities in USD: now, at the day's start, at its highest.
     `recent_sends` the moments of the account's sends in the last minute or longer. `buying` and
     `selling` are the shares, by symbol, that children already sent may still fill; `mids` the
-    present mids in USD of every symbol held or in them.
+    present mids in USD of every symbol held or in them. `blocked_reason` says which difference with
+    the broker must be settled before the child's symbol may trade, or is None.
     """
 
     halt_reason: str | None
@@ -55,3 +58,4 @@ class SendContext:
     buying: Mapping[str, int] = field(default_factory=dict[str, int])
     selling: Mapping[str, int] = field(default_factory=dict[str, int])
     mids: Mapping[str, float] = field(default_factory=dict[str, float])
+    blocked_reason: str | None = None

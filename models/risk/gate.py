@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from models.domain.orders import ChildOrder, ParentOrder, Quote
-from models.risk import exposure_checks, plan_checks, send_checks
+from models.risk import exposure_checks, plan_checks, send_checks, symbol_checks
 from models.risk.context import PlanContext, SendContext
 from models.risk.limits import RiskLimits
 from models.risk.verdict import Verdict
@@ -17,6 +17,7 @@ def check_parent(
     """Judge a parent order at plan time; it may be accepted only when every verdict passed."""
     return (
         plan_checks.check_restricted(order.symbol, limits),
+        symbol_checks.check_not_blocked(order.symbol, context.blocked.get(order.symbol)),
         plan_checks.check_quantity(order, limits),
         plan_checks.check_notional(order, limits),
         plan_checks.check_position(order, context, limits),
@@ -40,6 +41,7 @@ def check_child(
         send_checks.check_halt(context),
         send_checks.check_market_open(context, now),
         plan_checks.check_restricted(child.symbol, limits),
+        symbol_checks.check_not_blocked(child.symbol, context.blocked_reason),
         send_checks.check_quote(child, quote, limits, now),
         send_checks.check_collar(child, quote, limits),
         send_checks.check_remaining(child, context),

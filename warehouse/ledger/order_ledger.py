@@ -8,15 +8,19 @@ from types import TracebackType
 from typing import Self
 
 from warehouse.ledger.accounts import Accounts
+from warehouse.ledger.adjustments import Adjustments
 from warehouse.ledger.children import Children
 from warehouse.ledger.connection import LedgerStore
+from warehouse.ledger.differences import Differences
 from warehouse.ledger.events import Events
 from warehouse.ledger.executions import Executions
+from warehouse.ledger.external_orders import ExternalOrders
 from warehouse.ledger.halts import Halts
 from warehouse.ledger.integrity import check_ledger
 from warehouse.ledger.leases import Leases
 from warehouse.ledger.manifests import ModelManifests
 from warehouse.ledger.parents import Parents
+from warehouse.ledger.settlements import Settlements
 from warehouse.ledger.worked_parents import WorkedParents
 
 
@@ -36,6 +40,10 @@ class OrderLedger:
         self.executions = Executions(self._store)
         self.accounts = Accounts(self._store)
         self.events = Events(self._store)
+        self.differences = Differences(self._store)
+        self.adjustments = Adjustments(self._store)
+        self.external_orders = ExternalOrders(self._store)
+        self.settlements = Settlements(self._store, self.children, self.executions)
         self.halts = Halts(self._store)
         self.leases = Leases(self._store)
         self.models = ModelManifests(self._store)
