@@ -94,7 +94,9 @@ def _compare(
 
 def _text(found: Reconciliation) -> str:
     """Return what differs, what would mend each, and what is blocked meanwhile."""
-    lines = [f"{len(found.found)} differences between broker and ledger; nothing was sent"]
+    count = len(found.found)
+    what = "difference" if count == 1 else "differences"
+    lines = [f"{count} {what} between broker and ledger; nothing was sent"]
     for each in found.found:
         lines += [f"  {each.id}  {each.difference.text}", f"      {each.difference.proposal}"]
     blocked = sorted({e.difference.symbol for e in found.found if e.difference.kind.blocks})
