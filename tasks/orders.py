@@ -38,6 +38,7 @@ from tasks.broker.protocol import (
     GatewayUnreachable,
     OrderStatus,
 )
+from tasks.crash_points import Boundary, pass_by
 
 if TYPE_CHECKING:
     from models.domain.orders import Quote
@@ -84,6 +85,7 @@ class OrderDesk:
     alert: Callable[[str, str], None] = log_alert
     is_cut: bool = False
     must_reconcile: bool = False
+    boundary: Boundary = pass_by
     _rejections: dict[str, str] = field(default_factory=dict)
     _inactive: dict[str, OrderStatus] = field(default_factory=dict)
     _sends: list[datetime] = field(default_factory=list)
@@ -130,6 +132,11 @@ class OrderDesk:
 
     def take(self, event: BrokerEvent, now: datetime) -> None:
         """Record one piece of broker evidence and let it act; raise when the connection ended."""
+        self.boundary("event-before")
+        self._take(event, now)
+        self.boundary("event-after")
+
+    def _take(self, event: BrokerEvent, now: datetime) -> None:
         match event:
             case Fill():
                 self._take_fill(event, now)
@@ -207,7 +214,9 @@ class OrderDesk:
             self.executions[child.parent_id] = before  # no intent, no child
             raise
         self.ledger.children.mark_sent(committed.order_ref, now)
+        self.boundary("send-before")
         self.gateway.send(committed)
+        self.boundary("send-after")
         self._sends.append(now)
         self.denied.pop(child.order_ref, None)  # it was refused before, for what has ended since
         self.feed(child.parent_id, ChildSent(committed.order_ref, committed.order_id), now)
@@ -259,7 +268,9 @@ class OrderDesk:
     def _cancel(self, child: ChildOrder) -> None:
         if child.order_id is None:
             raise HaltTrading(f"{child.order_ref} works without an order id; cancel it by hand")
+        self.boundary("send-before")
         self.gateway.cancel(child.order_id)
+        self.boundary("send-after")
 
     def _take_fill(self, fill: Fill, now: datetime) -> None:
         parent_id = self._parent_of(fill.order_ref)

@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING
 
 from models.domain.errors import HaltTrading, RetryLater
 from models.execution.events import SessionClosed
+from models.execution.planning import asking_times
 from tasks.alerts import Alert, raise_alert
 from tasks.broker.clock import GatewayClock, WallClock, open_clock
 from tasks.broker.protocol import GatewayUnreachable
 from tasks.broker.roles import Role, address
+from tasks.crash_points import Boundary, boundary_of
 from tasks.execution_report import note_mids
 from tasks.orders import OrderDesk
 from tasks.recovery import adopt, note_schedules, recover, restore_session
@@ -41,6 +43,7 @@ LEAD = timedelta(seconds=1)  # quotes that arrive in this last stretch are at mo
 SETTLE = timedelta(seconds=2)  # market time given to an immediate-or-cancel child to end
 LAST_EVIDENCE = timedelta(seconds=10)  # and to the last commissions
 RECONNECT_DEADLINE = 60.0
+FIRST_BACK_OFF, LONGEST_BACK_OFF = 0.1, 5.0  # wall seconds between two attempts to connect
 WATCH_EVERY = 1.0
 
 
@@ -76,13 +79,18 @@ class ExecutionSession:
     longest_wait: float
     on_progress: Callable[[SessionProgress], None]
     stop: ThreadEvent
+    crash_plan: Boundary | None = None
     _clock: WallClock | GatewayClock = field(default_factory=WallClock)
     _orders: OrderConnection | None = None
     _data: DataConnection | None = None
     _lease: SessionLease = field(init=False)
+    _boundary: Boundary = field(init=False)
+    _back_off: float = FIRST_BACK_OFF
 
     async def run(self) -> SessionResult:
         """Run to the end; raise SkipToday, RetryLater, HaltTrading or InvalidInput on the way."""
+        self._boundary = self.crash_plan or boundary_of(self.settings.crash_at)
+        self.ledger.watch_commits(self._boundary)
         self._lease = SessionLease.take(self.ledger, self.settings)
         try:
             await self._open_clock()
@@ -111,6 +119,7 @@ class ExecutionSession:
                 now = datetime.now(UTC)
                 give_up_at = give_up_at or now + timedelta(seconds=RECONNECT_DEADLINE)
                 if desk is not None:
+                    self._back_off = FIRST_BACK_OFF
                     desk.lose_connection(self._clock.now())
                     give_up_at = now + timedelta(seconds=RECONNECT_DEADLINE)
                 await self._await_gateway(give_up_at, error)
@@ -145,6 +154,7 @@ class ExecutionSession:
             self._lease.held,
             executions,
             alert=self._alert,
+            boundary=self._boundary,
         )
         desk.remember_sends(self._clock.now())
         for event in told:
@@ -157,7 +167,7 @@ class ExecutionSession:
 
     async def _work(self, day: TradingSession, desk: OrderDesk) -> None:
         """Go through the schedule: at each moment read everything, then let every parent act."""
-        schedule = sorted({due for e in desk.executions.values() for due in e.curve.due_times()})
+        schedule = sorted({due for e in desk.executions.values() for due in asking_times(e)})
         last = max((e.curve.end for e in desk.executions.values()), default=day.close)
         for number, due in enumerate(schedule, 1):
             upcoming = schedule[number] if number < len(schedule) else last
@@ -293,10 +303,11 @@ class ExecutionSession:
                 "`robo execute` again; it reads what the broker has before it sends anything"
             ) from error
         self._lease.renew()
-        logger.warning("%s; trying again", error)
+        logger.warning("%s; trying again in %.1f s", error, self._back_off)
         await self._disconnect()
         await self._clock.close()
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(self._back_off)
+        self._back_off = min(2 * self._back_off, LONGEST_BACK_OFF)
 
     async def _disconnect(self) -> None:
         for connection in (self._orders, self._data):
