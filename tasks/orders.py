@@ -28,7 +28,14 @@ from models.execution.events import (
 from models.risk.context import SendContext
 from models.risk.gate import check_child
 from models.risk.verdict import all_passed, denials
-from tasks.broker.codes import CONNECTIVITY_LOST, CONNECTIVITY_RESTORED, is_rejection
+from tasks.broker.codes import (
+    CONNECTIVITY_LOST,
+    CONNECTIVITY_RESTORED,
+    Reaction,
+    is_known,
+    is_refusal,
+    reaction_to,
+)
 from tasks.broker.protocol import (
     ENDED_STATUSES,
     BrokerEvent,
@@ -70,7 +77,8 @@ class OrderDesk:
     `quote` returns the latest quote of a symbol; `lease` is what makes this process the only one
     that may send; `alert` tells a person at once, by subject and text. `is_cut` says that the
     gateway has lost Interactive Brokers: nothing is sent and nothing it shows proves an absence;
-    `must_reconcile` that the link is back and unread.
+    `must_reconcile` that the link is back and unread; `look_again` that a
+    message left an order's outcome open.
     """
 
     ledger: OrderLedger
@@ -85,6 +93,7 @@ class OrderDesk:
     alert: Callable[[str, str], None] = log_alert
     is_cut: bool = False
     must_reconcile: bool = False
+    look_again: bool = False
     boundary: Boundary = pass_by
     _rejections: dict[str, str] = field(default_factory=dict)
     _inactive: dict[str, OrderStatus] = field(default_factory=dict)
@@ -317,16 +326,32 @@ class OrderDesk:
             logger.warning("the gateway has Interactive Brokers again: %s", notice.text)
             self.is_cut, self.must_reconcile = False, True
             self.lose_connection(now)  # the loss itself may have gone untold
+        if not is_known(notice.code):
+            logger.warning("a broker code that is not known, and is not guessed at: %r", notice)
+        if reaction_to(notice.code) is Reaction.HALT:
+            self._halt(notice, now)
         if not notice.order_ref:
             logger.debug("broker notice %d: %s", notice.code, notice.text)
             return
         self.ledger.events.append("notice", notice.order_ref, asdict(notice), now)
-        if is_rejection(notice.code):
+        if reaction_to(notice.code) is Reaction.UNKNOWN:
+            self.look_again = True
+        if is_refusal(notice.code):
             self._rejections[notice.order_ref] = f"{notice.code} {notice.text}"
             logger.warning("%s rejected: %d %s", notice.order_ref, notice.code, notice.text)
             inactive = self._inactive.pop(notice.order_ref, None)
             if inactive is not None:
                 self._take_status(inactive, now)
+
+    def _halt(self, notice: BrokerNotice, now: datetime) -> None:
+        """Halt for what only a person can put right at the broker."""
+        reason = f"the broker told {notice.code}: {notice.text}"
+        self.ledger.halts.halt(reason, f"broker code {notice.code}", now)
+        self.alert("halted", reason)
+        raise HaltTrading(
+            f"{reason}; nothing more is sent: put it right in TWS or IB Gateway, then "
+            "`robo resume --reason ...`"
+        )
 
     def _parent_of(self, order_ref: str) -> str | None:
         parent_id = order_ref.rsplit(".", 2)[0]

@@ -116,6 +116,7 @@ async def recover(desk: OrderDesk, quiet_period: float) -> Evidence:
     the desk stays blind: sends wait for the next recovery. Raises HaltTrading when positions
     differ from the ledger's.
     """
+    desk.look_again = False
     evidence = await _reconcile_once(desk, desk.gateway)
     unproven = _unknown_children(desk)
     if unproven and not desk.is_blind:

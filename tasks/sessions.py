@@ -253,7 +253,7 @@ class ExecutionSession:
         await self._orders.flush()
         await self._data.flush()
         desk.pump(self._clock.now())
-        if desk.must_reconcile:
+        if desk.must_reconcile or desk.look_again:
             await recover(desk, self.settings.quiet_period)
 
     async def _watch(self, desk: OrderDesk) -> None:

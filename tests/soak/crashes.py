@@ -39,12 +39,12 @@ def draw(rng: random.Random, children_left: int) -> list[Crash]:
 def _one(rng: random.Random, children_left: int) -> Crash:
     kind = rng.choices(list(KINDS), KINDS.values())[0]
     if kind == "torn-commit":
-        return Crash(kind, CrashPoint("commit-after", rng.randint(1, 12 + 6 * children_left)))
+        return Crash(kind, CrashPoint("commit-after", rng.randint(1, 20 + 6 * children_left)))
     if rng.random() < 0.5:
         name = rng.choice(BOUNDARIES)
-        most = {"send": 1, "commit": 6, "event": 3}[name.partition("-")[0]] * children_left + 3
+        most = {"send": 1, "commit": 8, "event": 4}[name.partition("-")[0]] * children_left + 3
         return Crash(kind, CrashPoint(name, rng.randint(1, most)))
-    return Crash(kind, CrashPoint("", rng.randint(1, 20 + 20 * children_left)))
+    return Crash(kind, CrashPoint("", rng.randint(1, 20 + 25 * children_left)))
 
 
 class Wreck:
@@ -95,5 +95,6 @@ class Wreck:
     def carried_out(self) -> list[int]:
         """Return the numbers of the crashes that happened; to be called once, in the parent."""
         os.close(self._tell)
-        with os.fdopen(self.told, "rb") as told:
-            return list(told.read())
+        os.set_blocking(self.told, False)  # a gateway started meanwhile holds the other end too
+        with os.fdopen(self.told, "rb", buffering=0) as told:
+            return list(told.read(64) or b"")

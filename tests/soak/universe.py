@@ -2,9 +2,11 @@
 
 import random
 import shutil
+import sqlite3
 import tempfile
 import time
 from collections import Counter
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -136,16 +138,26 @@ class Universe:
                 self.story.tell(f"the gateway has {name} {params}")
 
     def _sessions(self, settings: Settings) -> None:
-        wanted = self.rng.randint(4, 9)
+        wanted = self.rng.randint(4, 10)
         while self.story.sessions < MOST_SESSIONS:
             enough = sum(self.story.points.values()) >= wanted
-            crashes = [] if enough else draw(self.rng, self.children)
+            crashes = [] if enough else draw(self.rng, self._children_left())
             code = self._session(settings, crashes)
             if code in (actors.DONE, actors.SKIPPED):
                 return
             if code not in (actors.LATER, -9):
                 raise RuntimeError(f"a session ended with {code}: {self._last_words()}")
         raise RuntimeError(f"{MOST_SESSIONS} sessions were not enough: {self._last_words()}")
+
+    def _children_left(self) -> int:
+        """Return about how many children are still to come, from the ledger's file as it lies."""
+        path = self.folder / "ledger.sqlite"
+        with closing(sqlite3.connect(path)) as ledger:
+            (ended,) = ledger.execute(
+                "SELECT count(DISTINCT parent_id || slice_no) FROM children WHERE state IN "
+                "('FILLED', 'CANCELLED', 'REJECTED')"
+            ).fetchone()
+        return max(1, self.children - ended)
 
     def _session(self, settings: Settings, crashes: list[Crash]) -> int:
         """Run one session to its end or its death, bringing the gateway back when it dies."""
