@@ -36,6 +36,7 @@ from tasks.broker.codes import (
     is_refusal,
     reaction_to,
 )
+from tasks.broker.pacing import Urgency
 from tasks.broker.protocol import (
     ENDED_STATUSES,
     BrokerEvent,
@@ -78,7 +79,8 @@ class OrderDesk:
     that may send; `alert` tells a person at once, by subject and text. `is_cut` says that the
     gateway has lost Interactive Brokers: nothing is sent and nothing it shows proves an absence;
     `must_reconcile` that the link is back and unread; `look_again` that a
-    message left an order's outcome open.
+    message left an order's outcome open; `is_crowded` that children wait for room among the
+    messages of a second.
     """
 
     ledger: OrderLedger
@@ -94,6 +96,7 @@ class OrderDesk:
     is_cut: bool = False
     must_reconcile: bool = False
     look_again: bool = False
+    is_crowded: bool = False
     boundary: Boundary = pass_by
     _rejections: dict[str, str] = field(default_factory=dict)
     _inactive: dict[str, OrderStatus] = field(default_factory=dict)
@@ -126,7 +129,7 @@ class OrderDesk:
 
         Return whether a check denied one: it may go once what works has ended.
         """
-        self._denied_now = False
+        self._denied_now = self.is_crowded = False
         for parent_id in self.order_of_work():
             execution = self.executions[parent_id]
             if not execution.state.is_terminal:
@@ -210,6 +213,10 @@ class OrderDesk:
             self.executions[child.parent_id] = before
             self._deny(child, verdicts, now)
             return
+        if not self.gateway.room(self._urgency(child)):
+            self.executions[child.parent_id] = before
+            self.is_crowded = True
+            return
         try:
             committed = self.ledger.children.commit_intent(
                 child,
@@ -229,6 +236,11 @@ class OrderDesk:
         self._sends.append(now)
         self.denied.pop(child.order_ref, None)  # it was refused before, for what has ended since
         self.feed(child.parent_id, ChildSent(committed.order_ref, committed.order_id), now)
+
+    def _urgency(self, child: ChildOrder) -> Urgency:
+        held = self.book.positions.get(child.symbol, 0)
+        reduces = held * child.side.sign < 0 and child.quantity <= abs(held)
+        return Urgency.REDUCING if reduces else Urgency.NEW
 
     def _deny(self, child: ChildOrder, verdicts: tuple[Verdict, ...], now: datetime) -> None:
         """Keep a denial, once per child that was not sent."""

@@ -11,6 +11,7 @@ import logging
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+from models.domain.errors import HaltTrading
 from models.domain.orders import ChildState
 from models.domain.sessions import exchange_date
 from models.execution.engine import restore
@@ -105,6 +106,29 @@ def _adopt_order(ledger: OrderLedger, order: OrderStatus) -> None:
     shown = _child_evidence(order, record.order)
     ledger.children.record_status(shown.order_ref, shown.state, shown.filled, shown.perm_id)
     ledger.executions.explain_reported(shown.order_ref)
+
+
+def require_own_client(ledger: OrderLedger, evidence: Evidence, client_id: int) -> None:
+    """Raise HaltTrading when another client id sent what the broker does not show.
+
+    An order id is refused a second time under its own client id only: a resend under another could
+    double an order that is still under way.
+    """
+    shown = {order.order_ref for order in evidence.orders}
+    shown |= {fill.order_ref for fill in evidence.fills}
+    strangers: dict[int, list[str]] = {}
+    for child in ledger.children.open_children(evidence.account):
+        record = ledger.children.get(child.order_ref)
+        is_open = child.perm_id is None and child.order_ref not in shown
+        if is_open and record is not None and record.client_id != client_id:
+            strangers.setdefault(record.client_id, []).append(child.order_ref)
+    if strangers:
+        listed = "; ".join(f"{', '.join(refs)} by client {one}" for one, refs in strangers.items())
+        raise HaltTrading(
+            f"what became of orders sent under another client id is unknown ({listed}), and client "
+            f"{client_id} could send them a second time: set ROBO_CLIENT_ID back, run "
+            "`robo execute` until they have ended, and change it then"
+        )
 
 
 async def recover(desk: OrderDesk, quiet_period: float) -> Evidence:

@@ -26,14 +26,21 @@ from tasks.broker.roles import Role, address
 from tasks.crash_points import Boundary, boundary_of
 from tasks.execution_report import note_mids
 from tasks.orders import OrderDesk
-from tasks.recovery import adopt, note_schedules, recover, restore_session
+from tasks.recovery import (
+    adopt,
+    note_schedules,
+    recover,
+    require_own_client,
+    restore_session,
+)
 from tasks.session_day import open_book, require_link, require_work, session_to_work
 from tasks.session_lease import SessionLease
 
 if TYPE_CHECKING:
     from models.domain.sessions import TradingSession
     from models.risk.limits import RiskLimits
-    from tasks.broker.ibkr import DataConnection, OrderConnection
+    from tasks.broker.ibkr import OrderConnection
+    from tasks.broker.market_data import DataConnection
     from tasks.settings import Settings
     from warehouse.ledger import OrderLedger
 
@@ -45,6 +52,7 @@ LAST_EVIDENCE = timedelta(seconds=10)  # and to the last commissions
 RECONNECT_DEADLINE = 60.0
 FIRST_BACK_OFF, LONGEST_BACK_OFF = 0.1, 5.0  # wall seconds between two attempts to connect
 WATCH_EVERY = 1.0
+CROWDED_WAIT = 0.25  # wall seconds until room among the messages of a second is looked for again
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +134,19 @@ class ExecutionSession:
 
     async def _start(self, day: TradingSession) -> OrderDesk:
         """Connect, check the account, and bring ledger and engine to what the broker shows."""
-        from tasks.broker.ibkr import DataConnection, OrderConnection
+        from tasks.broker.ibkr import OrderConnection
+        from tasks.broker.market_data import DataConnection
 
         settings = self.settings
         await self._disconnect()
         if isinstance(self._clock, GatewayClock) and not self._clock.is_open:
             await self._open_clock()
         timeout = settings.broker_timeout
-        orders = self._orders = await OrderConnection.open(address(settings, Role.ORDERS), timeout)
-        data = self._data = await DataConnection.open(address(settings, Role.DATA), timeout)
+        beat = settings.heartbeat
+        orders = await OrderConnection.open(address(settings, Role.ORDERS), timeout, beat)
+        self._orders = orders
+        data = await DataConnection.open(address(settings, Role.DATA), timeout, beat)
+        self._data = data
         settings.require_tradable(orders.account)
         data.stamp_quotes_with(self._clock.now)
         executions = restore_session(self.ledger, day.date, self.settings)
@@ -143,6 +155,7 @@ class ExecutionSession:
         told = orders.pending_events()
         require_link(self.ledger, evidence.account, told)
         adopt(self.ledger, evidence)
+        require_own_client(self.ledger, evidence, orders.client_id)
         book = open_book(self.ledger, day, evidence, self._clock.now())
         desk = OrderDesk(
             self.ledger,
@@ -176,10 +189,10 @@ class ExecutionSession:
             await self._advance(due - LEAD, desk)
             await self._advance(due, desk)
             note_mids(self.ledger, desk, "arrival", self._clock.now())
-            denied = desk.slice_due(self._clock.now())
+            denied = await self._slice(desk)
             # What never arrived goes again while its slice lasts; so do buys that waited for sells.
             if await self._settle(desk) or denied:
-                desk.slice_due(self._clock.now())
+                await self._slice(desk)
                 await self._settle(desk)
             self._report(desk, f"step {number} of {len(schedule)}")
         if not desk.is_done:
@@ -189,6 +202,19 @@ class ExecutionSession:
         if not desk.is_done and self._clock.now() >= day.close:
             desk.feed_all(SessionClosed(self._clock.now()), self._clock.now())
         await self._finish(day, desk)
+
+    async def _slice(self, desk: OrderDesk) -> bool:
+        """Let every parent act; say whether a check denied a child.
+
+        What has no room among the messages of this second goes in the next ones.
+        """
+        denied = desk.slice_due(self._clock.now())
+        while desk.is_crowded:
+            await asyncio.sleep(CROWDED_WAIT)
+            await self._watch(desk)
+            await self._read_everything(desk)
+            denied |= desk.slice_due(self._clock.now())
+        return denied
 
     async def _finish(self, day: TradingSession, desk: OrderDesk) -> None:
         """Wait for the last commissions, then keep what the broker says of the account."""

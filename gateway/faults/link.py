@@ -226,7 +226,9 @@ class PacingViolation(Counted):
         return False
 
 
-@fault("late-orders", "Work new orders late, as if they were long under way, their client gone too.")
+@fault(
+    "late-orders", "Work new orders late, as if long under way, even when their client has gone."
+)
 class LateOrders(Counted):
     """Each of `count` orders is worked `ms` milliseconds of wall time after it has arrived."""
 

@@ -30,9 +30,7 @@ class Reaction(Enum):
 
 
 # 202 is confirmed by an order status; 399, 404 and 10349 come for orders that live.
-_HARMLESS = frozenset(
-    {165, 202, 399, 404, 492, 10090, 10167, 10185, 10187, 10311, 10314, 10349}
-)
+_HARMLESS = frozenset({165, 202, 399, 404, 492, 10090, 10167, 10185, 10187, 10311, 10314, 10349})
 _RETRY_LATER = frozenset(
     {100, 101, 322, 326, 420, 502, 503, 504, 1100, 1101, 1102, 1300, 10089, 10168, 10197, 10225}
 )

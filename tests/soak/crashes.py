@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from actors import GatewayActor
+
 from tasks.broker.clock import ask_control
 from tasks.crash_points import BOUNDARIES, CrashPlan, CrashPoint, die
-from actors import GatewayActor
 
 HOST = "127.0.0.1"
 # Shares of all points; the process itself most, for it has the most to lose.

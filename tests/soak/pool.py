@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import scipy.special  # noqa: F401 - the gateway's, imported before the fork
+from universe import Story, Universe
 
 from models.domain.sessions import exchange_date, next_session
-from universe import Story, Universe
 from warehouse.ledger import OrderLedger
 
 

@@ -12,14 +12,15 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+import actors
+from crashes import HOST, Crash, Wreck, draw
+from verdict import Verdict, judge
+
 from models.domain.orders import ParentOrder, Side
 from models.domain.sessions import exchange_date, session_on
 from tasks.broker.clock import ask_control
 from tasks.settings import Settings, load_settings
 from tasks.stores import open_ledger
-import actors
-from crashes import HOST, Crash, Wreck, draw
-from verdict import Verdict, judge
 
 SYMBOLS = ("KO", "PFE", "XOM", "BAC", "WMT")
 SESSION_DEADLINE = 60.0
