@@ -4,12 +4,14 @@ import os
 import random
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from actors import GatewayActor
 
 from tasks.broker.clock import ask_control
+from tasks.broker.protocol import GatewayUnreachable
 from tasks.crash_points import BOUNDARIES, CrashPlan, CrashPoint, die
 
 HOST = "127.0.0.1"
@@ -68,7 +70,7 @@ class Wreck:
         do = {
             "process": die,
             "torn-commit": self._tear,
-            "gateway": lambda: os.kill(self._gateway.pid, signal.SIGKILL),
+            "gateway": self._kill_gateway,
             "connection": self._cut,
         }[kind]
 
@@ -86,9 +88,18 @@ class Wreck:
             os.truncate(self._wal, min(keep, after - 1))
         die()
 
+    def _kill_gateway(self) -> None:
+        """Kill the one that listens now: it may be another process than at this session's start."""
+        try:
+            hello = ask_control(HOST, self._gateway.control_port, {"op": "hello"})
+        except GatewayUnreachable:
+            return  # it is dead from the crash before
+        os.kill(hello["pid"], signal.SIGKILL)
+
     def _cut(self) -> None:
         port = self._gateway.control_port
-        ask_control(HOST, port, {"op": "fault", "fault": "kill-socket", "params": {}})
+        with suppress(GatewayUnreachable):  # then it is dead, and the connection with it
+            ask_control(HOST, port, {"op": "fault", "fault": "kill-socket", "params": {}})
 
     def _size(self) -> int:
         return self._wal.stat().st_size if self._wal.exists() else 0

@@ -1,5 +1,6 @@
 """Workers forked once everything is imported; each runs universes as they are given to it."""
 
+import gc
 import os
 import pickle
 import select
@@ -121,3 +122,5 @@ def _warm_up() -> None:
     next_session(exchange_date(datetime.now(UTC)))
     with tempfile.TemporaryDirectory(prefix="robo-soak-") as folder:
         OrderLedger(f"sqlite:///{Path(folder) / 'ledger.sqlite'}").close()
+    gc.collect()
+    gc.freeze()  # or every fork's first collection would copy every page
