@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from models.domain.errors import HaltTrading, RoboError
+from models.domain.errors import HaltTrading
 from models.domain.orders import ChildOrder, ChildState, Fill, ParentState, Side
 from models.execution.commands import CancelChild, FinishParent, PlaceChild
 from models.execution.engine import step
@@ -36,7 +36,7 @@ from tasks.broker.codes import (
     is_refusal,
     reaction_to,
 )
-from tasks.broker.pacing import Urgency
+from tasks.broker.pacing import urgency_of
 from tasks.broker.protocol import (
     ENDED_STATUSES,
     BrokerEvent,
@@ -46,6 +46,7 @@ from tasks.broker.protocol import (
     GatewayUnreachable,
     OrderStatus,
 )
+from tasks.broker_halts import halt_for_a_person
 from tasks.crash_points import Boundary, pass_by
 
 if TYPE_CHECKING:
@@ -102,6 +103,9 @@ class OrderDesk:
     _inactive: dict[str, OrderStatus] = field(default_factory=dict)
     _sends: list[datetime] = field(default_factory=list)
     _denied_now: bool = False
+    _leaves: dict[str, tuple[ParentExecution, int]] = field(
+        default_factory=dict[str, "tuple[ParentExecution, int]"]
+    )
 
     def feed(self, parent_id: str, event: Event, now: datetime) -> None:
         """Apply one event to one parent, commit what changed, then carry out its commands."""
@@ -207,40 +211,45 @@ class OrderDesk:
         return all(execution.is_quiet for execution in self.executions.values())
 
     def _place(self, before: ParentExecution, child: ChildOrder, now: datetime) -> None:
-        quote = self.quote(child.symbol)
-        verdicts = check_child(child, quote, self._context(before, child, now), self.limits, now)
-        if not all_passed(verdicts):
-            self.executions[child.parent_id] = before
-            self._deny(child, verdicts, now)
-            return
-        if not self.gateway.room(self._urgency(child)):
-            self.executions[child.parent_id] = before
-            self.is_crowded = True
-            return
+        committed = None
         try:
-            committed = self.ledger.children.commit_intent(
-                child,
-                self.gateway.client_id,
-                self.gateway.account,
-                next_valid_id=self.gateway.next_order_id(),
-                at=now,
-                lease=self.lease,
-            )
-        except RoboError:
-            self.executions[child.parent_id] = before  # no intent, no child
-            raise
-        self.ledger.children.mark_sent(committed.order_ref, now)
+            with self.ledger.transaction():  # what the checks read still holds at the commit
+                committed = self._checked_and_committed(before, child, now)
+        finally:
+            if committed is None:
+                self.executions[child.parent_id] = before  # no intent, no child
+        if committed is None:
+            return
         self.boundary("send-before")
         self.gateway.send(committed)
         self.boundary("send-after")
+        # Behind the socket: an intent without this mark counts as perhaps sent all the same.
+        self.ledger.children.mark_sent(committed.order_ref, now)
         self._sends.append(now)
         self.denied.pop(child.order_ref, None)  # it was refused before, for what has ended since
         self.feed(child.parent_id, ChildSent(committed.order_ref, committed.order_id), now)
 
-    def _urgency(self, child: ChildOrder) -> Urgency:
+    def _checked_and_committed(
+        self, before: ParentExecution, child: ChildOrder, now: datetime
+    ) -> ChildOrder | None:
+        """Return the child with its order id once its intent is stored; None when it may not go."""
+        quote = self.quote(child.symbol)
+        verdicts = check_child(child, quote, self._context(before, child, now), self.limits, now)
+        if not all_passed(verdicts):
+            self._deny(child, verdicts, now)
+            return None
         held = self.book.positions.get(child.symbol, 0)
-        reduces = held * child.side.sign < 0 and child.quantity <= abs(held)
-        return Urgency.REDUCING if reduces else Urgency.NEW
+        if not self.gateway.room(urgency_of(held, child.side.sign * child.quantity)):
+            self.is_crowded = True
+            return None
+        return self.ledger.children.commit_intent(
+            child,
+            self.gateway.client_id,
+            self.gateway.account,
+            next_valid_id=self.gateway.next_order_id(),
+            at=now,
+            lease=self.lease,
+        )
 
     def _deny(self, child: ChildOrder, verdicts: tuple[Verdict, ...], now: datetime) -> None:
         """Keep a denial, once per child that was not sent."""
@@ -276,11 +285,20 @@ class OrderDesk:
         shares: dict[Side, dict[str, int]] = {Side.BUY: {}, Side.SELL: {}}
         others = self.executions | {before.parent.parent_id: before}
         for execution in others.values():
-            if execution.leaves > 0:
+            leaves = self._leaves_of(execution)
+            if leaves > 0:
                 side = shares[execution.parent.side]
                 symbol = execution.parent.symbol
-                side[symbol] = side.get(symbol, 0) + execution.leaves
+                side[symbol] = side.get(symbol, 0) + leaves
         return shares[Side.BUY], shares[Side.SELL]
+
+    def _leaves_of(self, execution: ParentExecution) -> int:
+        """Return its leaves, added up once for each state: most parents stand still meanwhile."""
+        parent_id = execution.parent.parent_id
+        known = self._leaves.get(parent_id)
+        if known is None or known[0] is not execution:
+            known = self._leaves[parent_id] = (execution, execution.leaves)
+        return known[1]
 
     def _mids(self, symbols: Iterable[str]) -> dict[str, float]:
         quotes = {symbol: self.quote(symbol) for symbol in symbols}
@@ -341,7 +359,7 @@ class OrderDesk:
         if not is_known(notice.code):
             logger.warning("a broker code that is not known, and is not guessed at: %r", notice)
         if reaction_to(notice.code) is Reaction.HALT:
-            self._halt(notice, now)
+            halt_for_a_person(self.ledger, notice, self.alert, now)
         if not notice.order_ref:
             logger.debug("broker notice %d: %s", notice.code, notice.text)
             return
@@ -354,16 +372,6 @@ class OrderDesk:
             inactive = self._inactive.pop(notice.order_ref, None)
             if inactive is not None:
                 self._take_status(inactive, now)
-
-    def _halt(self, notice: BrokerNotice, now: datetime) -> None:
-        """Halt for what only a person can put right at the broker."""
-        reason = f"the broker told {notice.code}: {notice.text}"
-        self.ledger.halts.halt(reason, f"broker code {notice.code}", now)
-        self.alert("halted", reason)
-        raise HaltTrading(
-            f"{reason}; nothing more is sent: put it right in TWS or IB Gateway, then "
-            "`robo resume --reason ...`"
-        )
 
     def _parent_of(self, order_ref: str) -> str | None:
         parent_id = order_ref.rsplit(".", 2)[0]

@@ -26,3 +26,9 @@ SHARES = {Urgency.NEW: 25, Urgency.REDUCING: 35, Urgency.CANCEL: A_SECOND}
 def room(used: int, urgency: Urgency) -> int:
     """Return how many messages of an urgency may go now, of which `used` went within a second."""
     return max(0, SHARES[urgency] - used)
+
+
+def urgency_of(held: int, change: int) -> Urgency:
+    """Return the urgency of an order for `change` signed shares, of which `held` are there."""
+    reduces = held * change < 0 and abs(change) <= abs(held)
+    return Urgency.REDUCING if reduces else Urgency.NEW

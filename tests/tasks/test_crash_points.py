@@ -44,7 +44,8 @@ def test_without_a_setting_nothing_happens():
 
 
 def test_death_is_that_of_kill_minus_nine():
-    code = "from tasks.crash_points import boundary_of as b; p = b('2'); n = 'send-after'; p(n); p(n); print(1)"
+    code = "from tasks.crash_points import boundary_of as b; p = b('2')"
+    code += "; p('send-after'); p('send-after'); print(1)"
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
     assert ended.returncode == -signal.SIGKILL
     assert ended.stdout == b""
