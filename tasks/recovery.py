@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from models.domain.errors import HaltTrading
-from models.domain.orders import ChildState
+from models.domain.orders import ChildState, ParentState
 from models.domain.sessions import exchange_date
 from models.execution.engine import restore
 from models.execution.events import (
@@ -129,6 +129,15 @@ def require_own_client(ledger: OrderLedger, evidence: Evidence, client_id: int) 
             f"{client_id} could send them a second time: set ROBO_CLIENT_ID back, run "
             "`robo execute` until they have ended, and change it then"
         )
+
+
+def tell_held(desk: OrderDesk) -> None:
+    """Keep and tell, before anything else, which parents come back held for a person."""
+    for parent_id, execution in desk.executions.items():
+        if execution.state is ParentState.PAUSED:
+            why = execution.quarantine or execution.reason or "paused before this session"
+            desk.ledger.parents.set_state(parent_id, ParentState.PAUSED, why)
+            desk.alert(f"{parent_id} {execution.state}", why)
 
 
 async def recover(desk: OrderDesk, quiet_period: float) -> Evidence:

@@ -32,6 +32,7 @@ from tasks.recovery import (
     recover,
     require_own_client,
     restore_session,
+    tell_held,
 )
 from tasks.session_day import open_book, require_link, require_work, session_to_work
 from tasks.session_lease import SessionLease
@@ -169,6 +170,7 @@ class ExecutionSession:
             alert=self._alert,
             boundary=self._boundary,
         )
+        tell_held(desk)
         desk.remember_sends(self._clock.now())
         for event in told:
             desk.take(event, self._clock.now())

@@ -5,9 +5,9 @@ import logging
 import pytest
 
 from models.domain.errors import HaltTrading
-from models.domain.orders import ChildState
+from models.domain.orders import ChildState, ParentState
 from tasks.broker.protocol import BrokerNotice
-from tasks.recovery import recover, require_own_client
+from tasks.recovery import recover, require_own_client, tell_held
 
 FIRST = "p-KO.1.1"
 
@@ -109,3 +109,15 @@ async def test_a_child_without_room_among_the_messages_waits_and_is_not_lost(
     working.slice_due(minute(0))
     assert not working.is_crowded
     assert [c.order_ref for c in broker.sent] == [FIRST]
+
+
+async def test_a_parent_that_comes_back_held_is_told_at_once(start_desk, make_parent, minute):
+    desk = start_desk(make_parent())
+    desk.ledger.parents.set_state("p-KO", ParentState.WORKING, "")
+    desk.ledger.parents.set_state("p-KO", ParentState.PAUSED, "two orders carry p-KO.1.1")
+    again = start_desk()
+    told = []
+    again.alert = lambda subject, text: told.append((subject, text))
+    tell_held(again)
+    assert [subject for subject, _ in told] == ["p-KO PAUSED"]
+    assert again.ledger.parents.get("p-KO").state is ParentState.PAUSED
