@@ -95,6 +95,7 @@ class ExecutionSession:
     _lease: SessionLease = field(init=False)
     _boundary: Boundary = field(init=False)
     _back_off: float = FIRST_BACK_OFF
+    _read_until: datetime = datetime.min.replace(tzinfo=UTC)  # a quote that comes is no older
 
     async def run(self) -> SessionResult:
         """Run to the end; raise SkipToday, RetryLater, HaltTrading or InvalidInput on the way."""
@@ -149,7 +150,8 @@ class ExecutionSession:
         data = await DataConnection.open(address(settings, Role.DATA), timeout, beat)
         self._data = data
         settings.require_tradable(orders.account)
-        data.stamp_quotes_with(self._clock.now)
+        self._read_until = self._clock.now()
+        data.stamp_quotes_with(lambda: self._read_until)
         executions = restore_session(self.ledger, day.date, self.settings)
         note_schedules(self.ledger, executions, self._clock.now())
         evidence = await orders.collect_evidence()
@@ -280,6 +282,7 @@ class ExecutionSession:
         assert self._orders is not None and self._data is not None
         await self._orders.flush()
         await self._data.flush()
+        self._read_until = self._clock.now()
         desk.pump(self._clock.now())
         if desk.must_reconcile or desk.look_again:
             await recover(desk, self.settings.quiet_period)
