@@ -36,8 +36,8 @@ soak: $(STAMP) ## POINTS random crashes of the order path from SEED on; POINTS=1
 serve: $(STAMP) ## Prefect server, worker, MLflow UI and gateway together
 	@$(BIN)/robo serve
 
-halt: $(STAMP) ## stop trading now: block new orders, cancel working ones
-	@$(BIN)/robo halt --reason "make halt"
+halt: $(STAMP) ## stop trading now: block new orders, cancel working ones; ARGS=--flatten closes positions
+	@$(BIN)/robo halt --reason "make halt" $(ARGS)
 
 lock: ## resolve requirements.lock anew
 	@$(BIN)/uv pip compile --universal --generate-hashes --extra dev --no-header --no-emit-index-url -q --upgrade pyproject.toml -o requirements.lock

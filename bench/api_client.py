@@ -24,6 +24,18 @@ async def api_client(gateway: RunningGateway, client_id: int = 1) -> AsyncGenera
         ib.disconnect()
 
 
+def watched(count: int) -> list[Contract]:
+    """Return a contract of each of the first `count` stocks and funds that are listed."""
+    found: list[Contract] = [
+        Stock(instrument.symbol, "SMART", "USD", conId=instrument.con_id)
+        for instrument in INSTRUMENTS
+        if instrument.sec_type == "STK"
+    ]
+    if len(found) < count:
+        raise RuntimeError(f"the gateway knows {len(found)} stocks, not {count}")
+    return found[:count]
+
+
 def stocks() -> list[Contract]:
     """Return a contract of each of the twenty real stocks, its id included."""
     return [

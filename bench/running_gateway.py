@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,6 +25,12 @@ class RunningGateway:
     port: int
     control_port: int
     folder: Path
+    pid: int
+
+    def processor_seconds(self) -> float:
+        """Return the processor seconds that the gateway's process has used."""
+        words = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
     def control(self, op: str, **fields: Any) -> dict[str, Any]:
         """Ask the control socket one thing and wait for the answer."""
@@ -37,7 +44,9 @@ class RunningGateway:
 
 
 @contextmanager
-def running_gateway(speed: float = FASTEST) -> Generator[RunningGateway, None, None]:
+def running_gateway(
+    speed: float = FASTEST, options: Sequence[str] = ()
+) -> Generator[RunningGateway, None, None]:
     """Start a gateway whose clock stands until it is told otherwise; stop it at the end."""
     with tempfile.TemporaryDirectory(prefix="robo-bench-") as name:
         command = [sys.executable, "-m", "gateway", "run", "--port", "0", "--control-port", "0"]
@@ -47,6 +56,7 @@ def running_gateway(speed: float = FASTEST) -> Generator[RunningGateway, None, N
             "--speed",
             str(speed),
             "--no-pacing",
+            *options,
         ]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             try:
@@ -55,7 +65,8 @@ def running_gateway(speed: float = FASTEST) -> Generator[RunningGateway, None, N
                 if not line.startswith("gateway ready"):
                     raise RuntimeError(f"the gateway did not start: {line!r}; see its errors above")
                 words = line.replace(")", "").replace(",", "").split()
-                yield RunningGateway(int(words[3].split(":")[1]), int(words[5]), Path(name))
+                port, control_port = int(words[3].split(":")[1]), int(words[5])
+                yield RunningGateway(port, control_port, Path(name), process.pid)
             finally:
                 process.terminate()
                 try:

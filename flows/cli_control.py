@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import getpass
-from typing import Annotated
-
 import typer
 
 from flows.cli_exit import FAILED, HALTED, answer, exits
 from flows.cli_flows import AsJson
 
-Reason = Annotated[str, typer.Option(help="Why; it is kept in the ledger.")]
-
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
-    for verb in (status, halt, resume, doctor, serve):
+    for verb in (status, doctor, serve):
         app.command()(verb)
 
 
@@ -52,44 +47,6 @@ def status(as_json: AsJson = False) -> None:
             ),
         ]
         answer(found, False, "\n".join(lines))
-
-
-def halt(reason: Reason = "robo halt", as_json: AsJson = False) -> None:
-    """Stop trading now: block every new order and cancel every working one."""
-    with exits(as_json):
-        from tasks.halting import halt_trading
-        from tasks.settings import load_settings
-        from tasks.stores import open_ledger
-
-        settings = load_settings()
-        done = halt_trading(settings, open_ledger, reason, getpass.getuser())
-        text = f"{done.cancelled} working orders cancelled, {done.still_working} left"
-        if done.trouble:
-            text = f"halt incomplete: {done.trouble}; {text}"
-        else:
-            text = f"halted: {reason}. New orders are blocked until `robo resume`; {text}"
-        answer(done, as_json, text)
-        if done.trouble or done.still_working:
-            raise typer.Exit(FAILED)
-
-
-def resume(
-    reason: Annotated[str, typer.Option(help="Why it is safe again; kept in the ledger.")],
-    as_json: AsJson = False,
-) -> None:
-    """Lift a halt, and let parent orders that were paused work again."""
-    with exits(as_json):
-        from tasks.halting import resume_trading
-        from tasks.settings import load_settings
-        from tasks.stores import open_ledger
-
-        with open_ledger(load_settings()) as ledger:
-            session = ledger.parents.latest_session()
-            parents = ledger.parents.of_session(session) if session else ()
-            ids = [record.order.parent_id for record in parents]
-            changed = resume_trading(ledger, reason, getpass.getuser(), ids)
-        text = "resumed" if changed else "nothing was halted or paused"
-        answer({"resumed": changed}, as_json, text)
 
 
 def doctor(as_json: AsJson = False) -> None:

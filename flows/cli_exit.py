@@ -12,6 +12,7 @@ from typing import Any
 import typer
 
 from models.domain.errors import HaltTrading, InvalidInput, RoboError, SkipToday
+from tasks.redaction import redact_error
 
 DONE, FAILED, WRONG_INPUT, HALTED = 0, 1, 2, 3
 
@@ -32,6 +33,7 @@ def exits(as_json: bool) -> Iterator[None]:
         yield
     except RoboError as error:
         code = exit_code(error)
+        redact_error(error)
         if as_json:
             answer({"error": str(error), "kind": type(error).__name__, "exit_code": code}, True)
         else:

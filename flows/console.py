@@ -7,6 +7,8 @@ import sys
 from contextlib import suppress
 from typing import TextIO
 
+from tasks.redaction import redact
+
 ON_TERMINAL_ALREADY = ("prefect.flow_runs", "robo.alerts")
 
 _terminal: list[TextIO] = []
@@ -25,7 +27,7 @@ def say(text: str) -> None:
     with suppress(MissingContextError):
         get_run_logger().info(text)
     for stream in _terminal:
-        stream.write(f"    {text}\n")
+        stream.write(f"    {redact(text)}\n")
         stream.flush()
 
 

@@ -6,6 +6,8 @@ repeated. The session itself is safe to repeat, since it starts from what the br
 
 from __future__ import annotations
 
+import getpass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from prefect import flow
@@ -17,11 +19,12 @@ from prefect.artifacts import (
 from prefect.client.schemas.objects import State
 
 from flows.console import say
-from flows.hooks import alert
+from flows.hooks import alert, end_orders
 from flows.outcomes import Outcome, finish, run_name
 from flows.parameters import ExecuteParameters
 from flows.tables import day_rows, day_summary
 from models.domain.errors import HaltTrading, RetryLater
+from models.domain.halts import HaltCode
 from models.domain.orders import ParentState
 
 if TYPE_CHECKING:
@@ -39,8 +42,8 @@ if TYPE_CHECKING:
     retries=0,
     persist_result=False,
     on_failure=[alert],
-    on_crashed=[alert],
-    on_cancellation=[alert],
+    on_crashed=[alert, end_orders],
+    on_cancellation=[alert, end_orders],
 )
 def execute(parameters: ExecuteParameters = ExecuteParameters()) -> State[Any]:
     """Work the parents of one session until each has ended; safe to run again at any moment."""
@@ -70,20 +73,25 @@ def _execute(parameters: ExecuteParameters) -> Outcome:
 def _run_session(
     settings: Settings, ledger: OrderLedger, parameters: ExecuteParameters
 ) -> SessionResult:
-    from tasks.limits import load_limits
+    from tasks.limits import LimitsWatch, adopt_limits
     from tasks.sessions import ExecutionSession
     from tasks.supervision import SupervisedSession
 
-    limits = load_limits(settings.limits_path)
+    user, now = getpass.getuser(), datetime.now(UTC)
+    active = adopt_limits(settings.limits_path, ledger, user, now)
+    version = active.version
+    say(f"risk limits version {version.version} ({version.content_hash[:12]}, by {version.by})")
+    watch = LimitsWatch(settings.limits_path, active.limits, version.version)
     supervised: SupervisedSession[SessionResult, SessionProgress] = SupervisedSession(
         lambda report, stop: ExecutionSession(
             settings=settings,
             ledger=ledger,
-            limits=limits,
+            limits=active.limits,
             session=parameters.session,
             longest_wait=parameters.longest_wait_minutes * 60,
             on_progress=report,
             stop=stop,
+            limits_watch=watch,
         ).run()
     )
     bar = _progress_bar()
@@ -97,7 +105,15 @@ def _run_session(
             f"{progress.all_shares:,} shares filled ({share:.0f} %)"
         )
 
-    return supervised.run(show)
+    return supervised.run(show, on_halt=lambda: _halt_by_signal(settings))
+
+
+def _halt_by_signal(settings: Settings) -> None:
+    from tasks.halting import HaltOrder, halt_trading
+    from tasks.halting_report import report_halt
+
+    order = HaltOrder("SIGUSR1 to the session's process", "a signal", HaltCode.SIGNAL)
+    report_halt(settings, halt_trading(settings, order))
 
 
 def _progress_bar() -> UUID | None:

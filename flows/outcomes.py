@@ -12,6 +12,7 @@ from prefect.states import Completed
 
 from flows.console import say
 from models.domain.errors import SkipToday
+from tasks.redaction import redact, redact_error
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,10 @@ def finish(work: Callable[[], Outcome], *, announce: bool = True) -> State[Any]:
         outcome = work()
     except SkipToday as reason:
         outcome = Outcome(str(reason), skipped=True)
+    except Exception as error:
+        redact_error(error)  # its text becomes the run's state, which the UI shows
+        raise
     if announce:
         say(outcome.message)
     name = "Skipped" if outcome.skipped else "Completed"
-    return Completed(name=name, message=outcome.message, data=outcome)
+    return Completed(name=name, message=redact(outcome.message), data=outcome)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class FlowParameters(BaseModel):
@@ -73,6 +73,49 @@ class ReconcileParameters(FlowParameters):
         default="now",
         title="Moment",
         description="'open' and 'close' are skipped on a day without a session; 'now' never is.",
+    )
+
+
+class HaltParameters(FlowParameters):
+    """What to stop, and whether to close positions as well."""
+
+    reason: str = Field(
+        min_length=3, title="Reason", description="Why; it is kept in the ledger and shown."
+    )
+    symbol: str = Field(
+        default="", title="Symbol", description="One symbol; empty stops everything."
+    )
+    flatten: bool = Field(
+        default=False,
+        title="Flatten",
+        description="Also close this system's positions, by reducing orders only.",
+    )
+    everything: bool = Field(
+        default=False,
+        title="Flatten what was traded by hand too",
+        description="With Flatten: close every position of the account.",
+    )
+    confirm: str = Field(
+        default="",
+        title="Confirmation",
+        description="To flatten, type FLATTEN here; positions are then sold or bought back.",
+    )
+
+    @model_validator(mode="after")
+    def _check_confirmation(self) -> Self:
+        if self.flatten and self.confirm != "FLATTEN":
+            raise ValueError("to flatten, type FLATTEN as the confirmation; nothing was done")
+        return self
+
+
+class ResumeParameters(FlowParameters):
+    """Why trading is safe again."""
+
+    reason: str = Field(
+        min_length=3, title="Reason", description="Why it is safe again; kept in the ledger."
+    )
+    symbol: str = Field(
+        default="", title="Symbol", description="Lift the halt of one symbol; empty lifts all."
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+import getpass
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from prefect import flow
@@ -18,8 +19,11 @@ from models.domain.sessions import TradingSession, exchange_date, next_session, 
 
 if TYPE_CHECKING:
     from models.domain.orders import ParentOrder
+    from tasks.champion import LoadedModel
     from tasks.portfolio import RebalancePlan
+    from tasks.settings import Settings
     from warehouse.ledger import OrderLedger
+    from warehouse.market import MarketWarehouse
 
 
 @flow(name="rebalance", flow_run_name=run_name, on_failure=[alert], on_crashed=[alert])
@@ -42,13 +46,9 @@ def session_to_plan(day: date | None, now: datetime) -> TradingSession:
 
 
 def _rebalance(parameters: RebalanceParameters) -> Outcome:
-    from tasks.account import require_agreement
-    from tasks.account_snapshot import read_account
     from tasks.broker.clock import market_now
     from tasks.champion import load_champion
-    from tasks.limits import load_limits
-    from tasks.portfolio import STRATEGY, plan_rebalance, record_plan
-    from tasks.recovery import adopt
+    from tasks.portfolio import STRATEGY, record_plan
     from tasks.session_lease import SessionLease
     from tasks.settings import load_settings
     from tasks.stores import open_ledger, open_warehouse
@@ -63,28 +63,59 @@ def _rebalance(parameters: RebalanceParameters) -> Outcome:
             ledger.parents.require_not_started(session.date, STRATEGY)
             model = load_champion(open_tracker(settings), ledger)
             say(f"champion {model.version.label}, its files checked against the ledger's hashes")
-            evidence = read_account(settings)
-            adopt(ledger, evidence)
-            require_agreement(ledger, evidence)
             warehouse = open_warehouse(settings)
-            plan = plan_rebalance(
-                warehouse,
-                model,
-                positions=evidence.positions,
-                equity=evidence.net_liquidation,
-                session=session,
-                limits=load_limits(settings.limits_path),
-                settings=settings,
-                now=now,
-                recent=_decided_lately(ledger, now, session),
-            )
+            plan, version = _decide(settings, ledger, warehouse, model, session=session, now=now)
             record_plan(warehouse, plan)  # first: a plan in the ledger is one that will be traded
             lease.confirm()
-            ledger.parents.replace_plan(session.date, STRATEGY, plan.parents, plan.verdicts)
+            with ledger.transaction():
+                ledger.facts.note(session.date, plan.facts, now)
+                ledger.parents.replace_plan(
+                    session.date, STRATEGY, plan.parents, plan.verdicts, version
+                )
         finally:
             lease.release()
     _publish(plan)
     return Outcome(_summary(plan), plan)
+
+
+def _decide(
+    settings: Settings,
+    ledger: OrderLedger,
+    warehouse: MarketWarehouse,
+    model: LoadedModel,
+    *,
+    session: TradingSession,
+    now: datetime,
+) -> tuple[RebalancePlan, int]:
+    """Return the checked plan and the version of the limits that it was checked by."""
+    from tasks.account import require_agreement
+    from tasks.account_snapshot import read_account
+    from tasks.borrowing import read_shortable
+    from tasks.limits import adopt_limits
+    from tasks.margin import with_margin
+    from tasks.plan_facts import account_standing
+    from tasks.portfolio import plan_rebalance
+    from tasks.recovery import adopt
+
+    evidence = read_account(settings)
+    adopt(ledger, evidence)
+    require_agreement(ledger, evidence)
+    active = adopt_limits(settings.limits_path, ledger, getpass.getuser(), datetime.now(UTC))
+    limits = active.limits
+    borrowable = read_shortable(settings, settings.universe) if limits.allow_short else {}
+    plan = plan_rebalance(
+        warehouse,
+        model,
+        positions=evidence.positions,
+        equity=evidence.net_liquidation,
+        session=session,
+        limits=limits,
+        settings=settings,
+        now=now,
+        recent=_decided_lately(ledger, now, session),
+        standing=account_standing(ledger, evidence, session.date, limits, borrowable),
+    )
+    return with_margin(plan, limits, settings), active.version.version
 
 
 def _decided_lately(

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from models.domain.errors import HaltTrading
+from models.domain.errors import AutomaticHalt
+from models.domain.halts import HaltCode
 
 if TYPE_CHECKING:
     from models.domain.orders import Fill, Quote
@@ -98,15 +99,17 @@ def position_differences(
 
 
 def require_agreement(ledger: OrderLedger, evidence: Evidence) -> None:
-    """Raise HaltTrading that lists every position in which ledger and broker differ."""
+    """Raise AutomaticHalt that lists every position in which ledger and broker differ."""
     differences = position_differences(
         ledger.executions.positions(evidence.account), evidence.positions
     )
     if differences:
-        raise HaltTrading(
+        raise AutomaticHalt(
+            HaltCode.RECONCILIATION,
             "positions differ between ledger and broker: "
             + _listed(differences)
-            + "; nothing was sent: find the cause (a trade by hand?) with `robo reconcile`"
+            + "; nothing was sent: find the cause (a trade by hand?) with `robo reconcile`, then "
+            "`robo resume --reason ...`",
         )
 
 

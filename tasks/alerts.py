@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
+
+from tasks.redaction import redact
 
 logger = logging.getLogger("robo.alerts")
 
@@ -24,6 +26,7 @@ class Alert:
 
 def raise_alert(path: Path, alert: Alert) -> None:
     """Append the alert to `path` in one write, and log it; an unwritable file is logged too."""
+    alert = replace(alert, subject=redact(alert.subject), text=redact(alert.text))
     logger.error("%s: %s", alert.subject, alert.text)
     line = json.dumps(asdict(alert) | {"at": alert.at.isoformat()}, ensure_ascii=False) + "\n"
     try:

@@ -55,6 +55,8 @@ def check_up() -> list[Finding]:
         ("gateway", _gateway),
         ("Prefect API", _prefect),
     )
+    if settings.mode == "live":
+        checks = (*checks, ("live approval", _live_approval))
     for subject, check in checks:
         try:
             findings.append(check(settings))
@@ -185,6 +187,16 @@ def _gateway(settings: Settings) -> Finding:
     found = asyncio.run(account())
     settings.require_tradable(found)
     return Finding("gateway", Health.OK, f"account {mask_account(found)} answers")
+
+
+def _live_approval(settings: Settings) -> Finding:
+    from tasks.live_config import live_fingerprint
+
+    present = live_fingerprint(settings)
+    if settings.live_config == present:
+        return Finding("live approval", Health.OK, f"{present}, as in ROBO_LIVE_CONFIG")
+    mend = f"judge every limit and setting; then, if all is meant, ROBO_LIVE_CONFIG={present}"
+    return Finding("live approval", Health.BROKEN, "this configuration is not approved", mend)
 
 
 def _prefect(settings: Settings) -> Finding:

@@ -98,13 +98,14 @@ def day_report(ledger: OrderLedger, account: str, session: date) -> DayReport:
     )
     return DayReport(
         session=session,
-        parents=tuple(_parent_report(ledger, record) for record in records),
+        parents=tuple(parent_report(ledger, record) for record in records),
         equity_before=_equity(ledger, account, f"{session} before"),
         equity_after=_equity(ledger, account, f"{session} after"),
     )
 
 
-def _parent_report(ledger: OrderLedger, record: ParentRecord) -> ParentReport:
+def parent_report(ledger: OrderLedger, record: ParentRecord) -> ParentReport:
+    """Return the outcome and cost of one parent as far as they are known."""
     order = record.order
     fills = [fill for fill in ledger.executions.fills_of(order.parent_id) if fill.quantity]
     arrival = ledger.worked.mid(order.parent_id, "arrival")

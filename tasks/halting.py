@@ -1,89 +1,195 @@
-"""The kill switch: a halt that every session reads before each send, and the end of what works."""
+"""The kill switch: a halt that every session reads before each send, and the end of what works.
+
+The order of acts is: the halt row, the account checked against the mode, the cancels, and only
+then a look at what became of them. None waits for Prefect, for a session or for the warehouse.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from threading import Thread
 from typing import TYPE_CHECKING
 
 from models.domain.errors import RoboError
-from models.domain.orders import ParentState
+from models.domain.halts import HaltCode
+from tasks.broker.protocol import GatewayUnreachable
 from tasks.broker.roles import Role, address
 from tasks.interlock import Interlock, check_interlock
+from warehouse.quick_halt import quick_halt
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from tasks.broker.protocol import Evidence
+    from tasks.broker.ibkr import OrderConnection
+    from tasks.broker.protocol import Evidence, OrderStatus
     from tasks.settings import Settings
-    from warehouse.ledger import OrderLedger
 
+RECORD_PATIENCE = 0.5  # a ledger that is locked or broken must not hold the cancels up
 CANCEL_DEADLINE = 10.0
 LOOK_EVERY = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class HaltOutcome:
-    """What a halt did: orders cancelled, orders still working, and why that is unknown if it is."""
+class HaltOrder:
+    """What is asked: stop everything, or `symbol` alone; `by` is who asks."""
 
     reason: str
+    by: str
+    code: HaltCode = HaltCode.OPERATOR
+    symbol: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HaltOutcome:
+    """What a halt did: orders cancelled, orders still working, and why that is unknown if it is.
+
+    `blocked_after` and `cancelled_after` are the seconds from the command's beginning until the
+    halt was in the ledger, and until the cancels were on the socket; None: it did not happen.
+    """
+
+    reason: str
+    symbol: str
     cancelled: int
     still_working: int
+    blocked_after: float | None
+    cancelled_after: float | None
     trouble: str
 
 
-def halt_trading(
-    settings: Settings, open_ledger: Callable[[Settings], OrderLedger], reason: str, by: str
-) -> HaltOutcome:
-    """Record the halt, then ask the broker to cancel every working order of the account.
+@dataclass(slots=True)
+class _Progress:
+    """What has been done so far, by two threads that do not wait for each other."""
+
+    started: float
+    blocked_after: float | None = None
+    cancelled_after: float | None = None
+    not_recorded: str = ""
+    cancelled: int = 0
+    still_working: int = 0
+
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+
+def halt_trading(settings: Settings, order: HaltOrder) -> HaltOutcome:
+    """Record the halt, then ask the broker to cancel every working order (of the symbol).
 
     Each of the two is tried whatever becomes of the other; `trouble` says which of them failed.
     """
+    progress = _Progress(time.monotonic())
+    recording = Thread(target=_record, args=(settings, order, progress), name="halt", daemon=True)
+    recording.start()
+    recording.join(RECORD_PATIENCE)
     trouble: list[str] = []
     try:
-        with open_ledger(settings) as ledger:
-            ledger.halts.halt(reason, by, datetime.now(UTC))
-    except Exception as error:  # whatever it is, the orders at the broker must still end
-        trouble.append(f"the halt could NOT be recorded: {error}")
-    cancelled = left = 0
-    try:
-        cancelled, left, unread = asyncio.run(_cancel_everything(settings))
+        unread = asyncio.run(_end_orders(settings, order.symbol, progress))
         trouble += [unread] if unread else []
     except (RoboError, OSError) as error:
         trouble.append(f"working orders could NOT be cancelled: {error}")
-    return HaltOutcome(reason, cancelled, left, "; ".join(trouble))
+    recording.join(settings.lock_deadline + 5.0)
+    if progress.blocked_after is None:
+        why = progress.not_recorded or "the ledger did not answer"
+        trouble.insert(0, f"the halt could NOT be recorded: {why}")
+    return HaltOutcome(
+        order.reason,
+        order.symbol,
+        progress.cancelled,
+        progress.still_working,
+        progress.blocked_after,
+        progress.cancelled_after,
+        "; ".join(trouble),
+    )
 
 
-def resume_trading(ledger: OrderLedger, reason: str, by: str, session_parents: list[str]) -> bool:
-    """Lift every halt and let paused parents work again; say whether anything changed."""
-    lifted = ledger.halts.resume(reason, by, datetime.now(UTC))
-    woken = [
-        parent_id
-        for parent_id in session_parents
-        if ledger.parents.get(parent_id).state is ParentState.PAUSED
-        and ledger.parents.set_state(parent_id, ParentState.WORKING, f"resumed by {by}: {reason}")
-    ]
-    return lifted or bool(woken)
+def _record(settings: Settings, order: HaltOrder, progress: _Progress) -> None:
+    try:
+        _write_row(settings, order)
+        progress.blocked_after = progress.seconds()
+    except Exception as error:  # whatever it is, the orders at the broker must still end
+        progress.not_recorded = str(error)
 
 
-async def _cancel_everything(settings: Settings) -> tuple[int, int, str]:
-    """Return the orders cancelled, those still working, and why both are unknown if they are."""
+def _write_row(settings: Settings, order: HaltOrder) -> None:
+    now = datetime.now(UTC)
+    is_written = quick_halt(
+        settings.ledger_url.get_secret_value(),
+        order.reason,
+        order.by,
+        now,
+        code=order.code,
+        symbol=order.symbol,
+        deadline=settings.lock_deadline,
+    )
+    if is_written:
+        return
+    from tasks.stores import open_ledger
+
+    with open_ledger(settings) as ledger:
+        ledger.halts.halt(order.reason, order.by, now, code=order.code, symbol=order.symbol)
+
+
+async def _end_orders(settings: Settings, symbol: str, progress: _Progress) -> str:
+    """Cancel, count, and return why the outcome is unknown if it is."""
     from tasks.broker.ibkr import OrderConnection
 
-    connection = await OrderConnection.open(address(settings, Role.HALT), settings.broker_timeout)
+    if symbol:
+        return await _end_orders_of(settings, symbol, progress)
+    timeout = settings.broker_timeout
+    connection = await OrderConnection.open(address(settings, Role.HALT), timeout)
     try:
         require_right_account(settings, connection.account)
         asked = connection.cancel_everything()
+        progress.cancelled_after = progress.seconds()
         try:
             working = await asked
-            left = await _wait_for_the_end(connection.collect_evidence)
+            left = await _wait_for_the_end(connection.collect_evidence, lambda _order: True)
         except RoboError as error:
             sent = "every working order was asked to end, but what became of them is unread"
-            return 0, 0, f"{sent}: {error}"
-        return max(working - left, 0), left, ""
+            return f"{sent}: {error}"
+        progress.cancelled, progress.still_working = max(working - left, 0), left
+        return ""
     finally:
         await connection.close()
+
+
+async def _end_orders_of(settings: Settings, symbol: str, progress: _Progress) -> str:
+    """Cancel this system's orders of one symbol; a session at work has read the row and does it.
+
+    Only the client that placed an order can cancel it alone, and its id may be in use.
+    """
+    connection, is_owner = await _owner_or_witness(settings)
+
+    def is_meant(order: OrderStatus) -> bool:
+        return order.symbol == symbol and order.client_id == settings.client_id
+
+    try:
+        require_right_account(settings, connection.account)
+        evidence = await connection.collect_evidence()
+        found = [order for order in evidence.open_orders if is_meant(order)]
+        if is_owner:
+            for order in found:
+                connection.cancel(order.order_id)
+        progress.cancelled_after = progress.seconds()
+        left = await _wait_for_the_end(connection.collect_evidence, is_meant)
+        progress.cancelled, progress.still_working = max(len(found) - left, 0), left
+        return ""
+    finally:
+        await connection.close()
+
+
+async def _owner_or_witness(settings: Settings) -> tuple[OrderConnection, bool]:
+    from tasks.broker.ibkr import OrderConnection
+
+    timeout = settings.broker_timeout
+    try:
+        return await OrderConnection.open(address(settings, Role.ORDERS), timeout), True
+    except GatewayUnreachable:
+        raise
+    except RoboError:  # its client id is in use
+        return await OrderConnection.open(address(settings, Role.HALT), timeout), False
 
 
 def require_right_account(settings: Settings, account: str) -> None:
@@ -97,11 +203,14 @@ def require_right_account(settings: Settings, account: str) -> None:
     check_interlock(account, declared, now)
 
 
-async def _wait_for_the_end(collect: Callable[[], Awaitable[Evidence]]) -> int:
+async def _wait_for_the_end(
+    collect: Callable[[], Awaitable[Evidence]], is_meant: Callable[[OrderStatus], bool]
+) -> int:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + CANCEL_DEADLINE
     while True:
         evidence = await collect()
-        if not evidence.open_orders or loop.time() > deadline:
-            return len(evidence.open_orders)
+        left = sum(is_meant(order) for order in evidence.open_orders)
+        if not left or loop.time() > deadline:
+            return left
         await asyncio.sleep(LOOK_EVERY)

@@ -7,13 +7,13 @@ before anything follows from it, and each intent before it is sent.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from models.domain.errors import HaltTrading
-from models.domain.orders import ChildOrder, ChildState, Fill, ParentState, Side
+from models.domain.errors import HaltTrading, RoboError
+from models.domain.orders import ChildOrder, ChildState, Fill, ParentState
 from models.execution.commands import CancelChild, FinishParent, PlaceChild
 from models.execution.engine import step
 from models.execution.events import (
@@ -23,19 +23,13 @@ from models.execution.events import (
     ChildRejected,
     ChildSent,
     ConnectionLost,
+    SessionClosed,
     SliceDue,
 )
+from models.execution.exposure import working_shares
 from models.risk.context import SendContext
 from models.risk.gate import check_child
 from models.risk.verdict import all_passed, denials
-from tasks.broker.codes import (
-    CONNECTIVITY_LOST,
-    CONNECTIVITY_RESTORED,
-    Reaction,
-    is_known,
-    is_refusal,
-    reaction_to,
-)
 from tasks.broker.pacing import urgency_of
 from tasks.broker.protocol import (
     ENDED_STATUSES,
@@ -46,8 +40,10 @@ from tasks.broker.protocol import (
     GatewayUnreachable,
     OrderStatus,
 )
-from tasks.broker_halts import halt_for_a_person
+from tasks.broker_notices import take_notice
+from tasks.check_record import keep_checks
 from tasks.crash_points import Boundary, pass_by
+from tasks.send_guard import SendGuard, nothing_told
 
 if TYPE_CHECKING:
     from models.domain.orders import Quote
@@ -58,10 +54,13 @@ if TYPE_CHECKING:
     from models.risk.verdict import Verdict
     from tasks.account import AccountBook
     from tasks.broker.protocol import OrderGateway
+    from tasks.guard import SessionGuard
     from warehouse.ledger import OrderLedger
     from warehouse.ledger.leases import Lease
 
 logger = logging.getLogger("robo.orders")
+
+Check = Callable[..., "tuple[Verdict, ...]"]  # check_child, or a gate of the same arguments
 
 LIVE_STATUSES = frozenset({"PreSubmitted", "Submitted", "PendingCancel", "Filled"})
 RATE_WINDOW = timedelta(minutes=2)  # of sends remembered for the limit of orders a minute
@@ -77,11 +76,13 @@ class OrderDesk:
     """The working parents of one session and the one way their state changes.
 
     `quote` returns the latest quote of a symbol; `lease` is what makes this process the only one
-    that may send; `alert` tells a person at once, by subject and text. `is_cut` says that the
-    gateway has lost Interactive Brokers: nothing is sent and nothing it shows proves an absence;
-    `must_reconcile` that the link is back and unread; `look_again` that a
-    message left an order's outcome open; `is_crowded` that children wait for room among the
-    messages of a second.
+    that may send; `alert` tells a person at once, by subject and text; `breaker` counts what may
+    halt trading; `check` is the gate of every send and `reduce_only` the ledger's. `is_cut` says
+    that the gateway has lost Interactive Brokers: nothing is sent and nothing it shows proves an
+    absence; `must_reconcile` that the link is back and unread. `resting` holds the exit orders,
+    which have no schedule and outlive the session; `guard` remembers for the send-time checks.
+    `look_again` says that a message left an order's outcome open, `is_crowded` that children wait
+    for room among the messages of a second.
     """
 
     ledger: OrderLedger
@@ -94,24 +95,34 @@ class OrderDesk:
     executions: dict[str, ParentExecution] = field(default_factory=dict)
     denied: dict[str, str] = field(default_factory=dict)
     alert: Callable[[str, str], None] = log_alert
+    breaker: SessionGuard | None = None
+    check: Check = check_child
+    reduce_only: bool = False
     is_cut: bool = False
     must_reconcile: bool = False
     look_again: bool = False
     is_crowded: bool = False
     boundary: Boundary = pass_by
-    _rejections: dict[str, str] = field(default_factory=dict)
-    _inactive: dict[str, OrderStatus] = field(default_factory=dict)
+    limits_version: int | None = None
+    shortable: Callable[[str], int | None] = nothing_told
+    resting: dict[str, ParentExecution] = field(default_factory=dict)
+    guard: SendGuard = field(init=False)
+    rejections: dict[str, str] = field(default_factory=dict)
+    inactive: dict[str, OrderStatus] = field(default_factory=dict)
     _sends: list[datetime] = field(default_factory=list)
     _denied_now: bool = False
-    _leaves: dict[str, tuple[ParentExecution, int]] = field(
-        default_factory=dict[str, "tuple[ParentExecution, int]"]
-    )
+
+    def __post_init__(self) -> None:
+        self.guard = SendGuard(
+            self.ledger, self.book, self.limits, self.session, self.limits_version, self.shortable
+        )
 
     def feed(self, parent_id: str, event: Event, now: datetime) -> None:
         """Apply one event to one parent, commit what changed, then carry out its commands."""
-        before = self.executions[parent_id]
+        parents = self.resting if parent_id in self.resting else self.executions
+        before = parents[parent_id]
         after, commands = step(before, event)
-        self.executions[parent_id] = after
+        parents[parent_id] = after
         self._commit(before, after)
         for command in commands:
             match command:
@@ -124,9 +135,18 @@ class OrderDesk:
                     logger.info("%s %s: %s", parent_id, state, reason)
 
     def feed_all(self, event: Event, now: datetime) -> None:
-        """Apply one event to every parent: sells first, so that they pay for the buys."""
-        for parent_id in self.order_of_work():
+        """Apply one event to every parent: sells first, so that they pay for the buys.
+
+        Exits hear of everything but the close: they rest on.
+        """
+        exits = () if isinstance(event, SessionClosed) else tuple(self.resting)
+        for parent_id in (*exits, *self.order_of_work()):
             self.feed(parent_id, event, now)
+
+    @property
+    def everything(self) -> dict[str, ParentExecution]:
+        """The scheduled parents and the exits, by id."""
+        return self.executions | self.resting
 
     def slice_due(self, now: datetime) -> bool:
         """Ask every parent for the child that its schedule wants at `now`.
@@ -134,6 +154,7 @@ class OrderDesk:
         Return whether a check denied one: it may go once what works has ended.
         """
         self._denied_now = self.is_crowded = False
+        self.guard.refresh()
         for parent_id in self.order_of_work():
             execution = self.executions[parent_id]
             if not execution.state.is_terminal:
@@ -162,9 +183,9 @@ class OrderDesk:
                 )
                 self.book.add_commission(event)
             case OrderStatus():
-                self._take_status(event, now)
+                self.take_status(event, now)
             case BrokerNotice():
-                self._take_notice(event, now)
+                take_notice(self, event, now)
             case ConnectionDown(reason):
                 raise GatewayUnreachable(f"{reason} in the middle of the session")
 
@@ -186,14 +207,22 @@ class OrderDesk:
 
     def rejection_of(self, order_ref: str) -> str:
         """Return the code and text with which the broker refused an order, or nothing."""
-        return self._rejections.get(order_ref, "")
+        return self.rejections.get(order_ref, "")
 
-    def cancel_working(self) -> None:
-        """Ask for the end of every child that the broker has shown and that may still fill."""
-        for execution in self.executions.values():
-            for child in execution.children.values():
-                if child.leaves and child.perm_id is not None:
-                    self._cancel(child)
+    def cancel_working(self, symbol: str = "") -> None:
+        """Ask for the end of every working child, or of those of one symbol."""
+        for child in self.working_children():
+            if symbol in ("", child.symbol):
+                self._cancel(child)
+
+    def working_children(self) -> list[ChildOrder]:
+        """Return every child that the broker has shown and that may still fill."""
+        return [
+            child
+            for execution in self.executions.values()
+            for child in execution.children.values()
+            if child.leaves and child.perm_id is not None
+        ]
 
     @property
     def is_blind(self) -> bool:
@@ -211,15 +240,47 @@ class OrderDesk:
         return all(execution.is_quiet for execution in self.executions.values())
 
     def _place(self, before: ParentExecution, child: ChildOrder, now: datetime) -> None:
-        committed = None
-        try:
-            with self.ledger.transaction():  # what the checks read still holds at the commit
-                committed = self._checked_and_committed(before, child, now)
-        finally:
-            if committed is None:
-                self.executions[child.parent_id] = before  # no intent, no child
-        if committed is None:
+        held = self.book.positions.get(child.symbol, 0)
+        if not self.gateway.room(urgency_of(held, child.side.sign * child.quantity)):
+            self.executions[child.parent_id] = before
+            self.is_crowded = True
             return
+        if self.breaker is not None:
+            self.breaker.attempted(now)
+        quote = self.quote(child.symbol)
+        context = self.context(before, child.symbol, now)
+        context = self.guard.complete(context, child, quote, self.executions)
+        verdicts = self.check(child, quote, context, self.limits, now)
+        if not all_passed(verdicts):
+            self.executions[child.parent_id] = before
+            self._deny(child, verdicts, now)
+            return
+        self.commit_and_send(child, before, verdicts, now)
+
+    def commit_and_send(
+        self,
+        child: ChildOrder,
+        before: ParentExecution,
+        verdicts: Sequence[Verdict],
+        now: datetime,
+    ) -> None:
+        """Commit an intent and what let it pass, then send it; uncommitted, all is as `before`."""
+        parents = self.resting if child.parent_id in self.resting else self.executions
+        try:
+            with self.ledger.transaction():
+                committed = self.ledger.children.commit_intent(
+                    child,
+                    self.gateway.client_id,
+                    self.gateway.account,
+                    next_valid_id=self.gateway.next_order_id(),
+                    at=now,
+                    lease=self.lease,
+                    reduce_only=self.reduce_only,
+                )
+                keep_checks(self.ledger, child.order_ref, verdicts, now)
+        except RoboError:
+            parents[child.parent_id] = before  # no intent, no child
+            raise
         self.boundary("send-before")
         self.gateway.send(committed)
         self.boundary("send-after")
@@ -229,40 +290,25 @@ class OrderDesk:
         self.denied.pop(child.order_ref, None)  # it was refused before, for what has ended since
         self.feed(child.parent_id, ChildSent(committed.order_ref, committed.order_id), now)
 
-    def _checked_and_committed(
-        self, before: ParentExecution, child: ChildOrder, now: datetime
-    ) -> ChildOrder | None:
-        """Return the child with its order id once its intent is stored; None when it may not go."""
-        quote = self.quote(child.symbol)
-        verdicts = check_child(child, quote, self._context(before, child, now), self.limits, now)
-        if not all_passed(verdicts):
-            self._deny(child, verdicts, now)
-            return None
-        held = self.book.positions.get(child.symbol, 0)
-        if not self.gateway.room(urgency_of(held, child.side.sign * child.quantity)):
-            self.is_crowded = True
-            return None
-        return self.ledger.children.commit_intent(
-            child,
-            self.gateway.client_id,
-            self.gateway.account,
-            next_valid_id=self.gateway.next_order_id(),
-            at=now,
-            lease=self.lease,
-        )
-
     def _deny(self, child: ChildOrder, verdicts: tuple[Verdict, ...], now: datetime) -> None:
         """Keep a denial, once per child that was not sent."""
         self._denied_now = True
         if child.order_ref not in self.denied:
-            self.ledger.parents.record_verdicts(child.parent_id, verdicts, now)
+            version, ref = self.limits_version, child.order_ref
+            self.ledger.parents.record_verdicts(child.parent_id, verdicts, now, version, ref)
+            strategy = self.executions[child.parent_id].parent.strategy
+            alarm = self.guard.after_denial(child, strategy, verdicts)
+            if alarm is not None:
+                self.alert(*alarm)
             logger.warning("not sent: %s: %s", child.order_ref, denials(verdicts))
         self.denied[child.order_ref] = denials(verdicts)
 
-    def _context(self, before: ParentExecution, child: ChildOrder, now: datetime) -> SendContext:
-        halt = self.ledger.halts.current()
+    def context(self, before: ParentExecution, symbol: str, now: datetime) -> SendContext:
+        """Return account and session now, for `symbol`; `before` stands for its parent."""
+        halt = self.ledger.halts.current(symbol)
         self._sends = [moment for moment in self._sends if now - moment < RATE_WINDOW]
-        buying, selling = self._working(before)
+        others = self.everything | {before.parent.parent_id: before}
+        buying, selling = working_shares(others.values())
         return SendContext(
             halt_reason=None if halt is None else halt.reason,
             session=self.session,
@@ -276,29 +322,6 @@ class OrderDesk:
             selling=selling,
             mids=self._mids({*self.book.positions, *buying, *selling}),
         )
-
-    def _working(self, before: ParentExecution) -> tuple[dict[str, int], dict[str, int]]:
-        """Return the shares, bought and sold by symbol, that children sent so far may still fill.
-
-        `before` stands for its parent as it was before the child that is being judged.
-        """
-        shares: dict[Side, dict[str, int]] = {Side.BUY: {}, Side.SELL: {}}
-        others = self.executions | {before.parent.parent_id: before}
-        for execution in others.values():
-            leaves = self._leaves_of(execution)
-            if leaves > 0:
-                side = shares[execution.parent.side]
-                symbol = execution.parent.symbol
-                side[symbol] = side.get(symbol, 0) + leaves
-        return shares[Side.BUY], shares[Side.SELL]
-
-    def _leaves_of(self, execution: ParentExecution) -> int:
-        """Return its leaves, added up once for each state: most parents stand still meanwhile."""
-        parent_id = execution.parent.parent_id
-        known = self._leaves.get(parent_id)
-        if known is None or known[0] is not execution:
-            known = self._leaves[parent_id] = (execution, execution.leaves)
-        return known[1]
 
     def _mids(self, symbols: Iterable[str]) -> dict[str, float]:
         quotes = {symbol: self.quote(symbol) for symbol in symbols}
@@ -326,7 +349,8 @@ class OrderDesk:
                 fill.symbol,
             )
 
-    def _take_status(self, status: OrderStatus, now: datetime) -> None:
+    def take_status(self, status: OrderStatus, now: datetime) -> None:
+        """Record an order status and let it act on its parent, if that is worked here."""
         parent_id = self._parent_of(status.order_ref)
         if parent_id is None:
             return
@@ -342,40 +366,14 @@ class OrderDesk:
         if status.status in ENDED_STATUSES:
             return ChildCancelled(ref, filled, status.perm_id)
         if status.status == "Inactive":
-            if ref in self._rejections:
-                return ChildRejected(ref, self._rejections[ref], filled)
-            self._inactive[ref] = status  # alone it may be a hold; its code may still come
+            if ref in self.rejections:
+                return ChildRejected(ref, self.rejections[ref], filled)
+            self.inactive[ref] = status  # alone it may be a hold; its code may still come
         return None  # PendingSubmit and ApiPending prove nothing
-
-    def _take_notice(self, notice: BrokerNotice, now: datetime) -> None:
-        if notice.code in CONNECTIVITY_LOST:
-            logger.error("the gateway lost Interactive Brokers: %s", notice.text)
-            self.is_cut = True
-            self.lose_connection(now)
-        elif notice.code in CONNECTIVITY_RESTORED:
-            logger.warning("the gateway has Interactive Brokers again: %s", notice.text)
-            self.is_cut, self.must_reconcile = False, True
-            self.lose_connection(now)  # the loss itself may have gone untold
-        if not is_known(notice.code):
-            logger.warning("a broker code that is not known, and is not guessed at: %r", notice)
-        if reaction_to(notice.code) is Reaction.HALT:
-            halt_for_a_person(self.ledger, notice, self.alert, now)
-        if not notice.order_ref:
-            logger.debug("broker notice %d: %s", notice.code, notice.text)
-            return
-        self.ledger.events.append("notice", notice.order_ref, asdict(notice), now)
-        if reaction_to(notice.code) is Reaction.UNKNOWN:
-            self.look_again = True
-        if is_refusal(notice.code):
-            self._rejections[notice.order_ref] = f"{notice.code} {notice.text}"
-            logger.warning("%s rejected: %d %s", notice.order_ref, notice.code, notice.text)
-            inactive = self._inactive.pop(notice.order_ref, None)
-            if inactive is not None:
-                self._take_status(inactive, now)
 
     def _parent_of(self, order_ref: str) -> str | None:
         parent_id = order_ref.rsplit(".", 2)[0]
-        return parent_id if parent_id in self.executions else None
+        return parent_id if parent_id in self.everything else None
 
     def _commit(self, before: ParentExecution, after: ParentExecution) -> None:
         parent_id = after.parent.parent_id

@@ -17,6 +17,7 @@ from models.risk.limits import RiskLimits
 from models.risk.verdict import Verdict, all_passed
 from tasks.champion import LoadedModel
 from tasks.features import load_recent
+from tasks.plan_facts import AccountStanding, symbol_facts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,12 +25,12 @@ if TYPE_CHECKING:
     from models.portfolio.allocators import Allocator
     from tasks.features import Dataset
     from tasks.settings import Settings
+    from warehouse.ledger.symbol_facts import SymbolFacts
     from warehouse.market import MarketWarehouse
 
 STRATEGY = "ml-daily-ranker"
 ALGO = "TWAP"
 EDGE = timedelta(minutes=5)  # kept off the open and the close, where auctions set the price
-ADV_SESSIONS = 20
 VOLATILITY_SESSIONS = 63
 
 
@@ -59,7 +60,8 @@ class RebalancePlan:
     `signals` and `weights` (fractions of equity) are by symbol, `targets` whole shares to hold,
     `prices` the closes in USD. `parents` are all orders, sells first; `verdicts` their pre-trade
     checks by parent id: one that failed a check is kept, and becomes REJECTED in the ledger.
-    `notes` says what was left alone and why.
+    `facts` is what the session's checks and exits must know of each symbol. `notes`
+    says what was left alone and why.
     """
 
     session: date
@@ -73,6 +75,7 @@ class RebalancePlan:
     parents: tuple[ParentOrder, ...]
     verdicts: Mapping[str, tuple[Verdict, ...]]
     notes: tuple[str, ...]
+    facts: tuple[SymbolFacts, ...] = ()
 
     @property
     def accepted(self) -> tuple[ParentOrder, ...]:
@@ -97,14 +100,15 @@ def plan_rebalance(
     now: datetime,
     rules: RebalanceRules | None = None,
     recent: Sequence[ParentOrder] = (),
+    standing: AccountStanding | None = None,
 ) -> RebalancePlan:
     """Decide what to trade in `session` from the closes before it; sends and stores nothing.
 
     `positions` are signed shares by symbol, `equity` USD, `now` market time (UTC); `recent` holds
-    parents decided lately, for the duplicate check. Positions outside the universe are left alone
-    and their value is not invested again. Raises RetryLater when bars of the session before are
-    missing, SkipToday when the trading window is over, InvalidInput when the model or a position
-    cannot be used.
+    parents decided lately, for the duplicate check; `standing` is how the account stands. Positions
+    outside the universe are left alone and their value is not invested again. Raises RetryLater
+    when bars of the session before are missing, SkipToday when the trading window is over,
+    InvalidInput when the model or a position cannot be used.
     """
     rules = rules or RebalanceRules()
     as_of = previous_session(session.date).date
@@ -123,12 +127,21 @@ def plan_rebalance(
     targets, deltas = _book(weights, investable, positions, prices, rules)
     template = _Template(session.date, start, end, now, model.version.label)
     parents = tuple(template.parent(s, n, prices[s]) for s, n in deltas.items())
+    standing = standing or AccountStanding()
+    facts = symbol_facts(warehouse, settings.universe, as_of, limits.exits.unit_sessions)
     base = PlanContext(
         equity=float(equity),
         positions={symbol: shares for symbol, shares in positions.items() if shares},
         prices={symbol: float(price) for symbol, price in prices.items()},
-        adv=_average_volumes(warehouse, settings.universe, as_of),
+        adv={one.symbol: one.adv for one in facts if one.adv is not None},
         recent=tuple(recent),
+        session=session,
+        closes={one.symbol: float(one.close) for one in facts},
+        day_start_equity=standing.day_start_equity,
+        peak_equity=standing.peak_equity,
+        day_trades=standing.day_trades,
+        disabled=standing.disabled,
+        shortable=standing.shortable,
     )
     return RebalancePlan(
         session=session.date,
@@ -142,6 +155,7 @@ def plan_rebalance(
         parents=parents,
         verdicts=_judge(parents, base, limits),
         notes=_notes(foreign, settings.universe, signals),
+        facts=facts,
     )
 
 
@@ -252,15 +266,6 @@ def _prices(
 
 def _by_symbol(closes: pd.Series) -> dict[str, Decimal]:
     return {str(s): Decimal(repr(round(float(price), 6))) for s, price in closes.items()}
-
-
-def _average_volumes(
-    warehouse: MarketWarehouse, universe: Sequence[str], as_of: date
-) -> dict[str, float]:
-    first = as_of - timedelta(days=3 * ADV_SESSIONS)
-    bars = warehouse.bars.daily(symbols=list(universe), first=first, last=as_of)
-    recent = bars.groupby("symbol").tail(ADV_SESSIONS)
-    return {str(s): float(v) for s, v in recent.groupby("symbol")["volume"].mean().items()}
 
 
 def _book(

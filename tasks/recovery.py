@@ -179,7 +179,7 @@ async def _reconcile_once(desk: OrderDesk, gateway: OrderGateway) -> Evidence:
     desk.pump(evidence.at)
     if desk.is_blind:
         return evidence
-    children = {ref: child for e in desk.executions.values() for ref, child in e.children.items()}
+    children = {ref: child for e in desk.everything.values() for ref, child in e.children.items()}
     orders = tuple(
         _child_evidence(order, children.get(order.order_ref))
         for order in evidence.orders
@@ -208,7 +208,7 @@ def _settle_absence(desk: OrderDesk, order_ref: str, at: datetime) -> None:
     The broker shows the present New York day only: of an earlier one absence proves nothing.
     """
     parent_id = order_ref.rsplit(".", 2)[0]
-    if desk.executions[parent_id].parent.session != exchange_date(at):
+    if desk.everything[parent_id].parent.session != exchange_date(at):
         logger.error("%s is of an earlier day; look for it in the account's statement", order_ref)
         return
     refusal = desk.rejection_of(order_ref)
@@ -219,7 +219,7 @@ def _settle_absence(desk: OrderDesk, order_ref: str, at: datetime) -> None:
 def _unknown_children(desk: OrderDesk) -> set[str]:
     return {
         ref
-        for execution in desk.executions.values()
+        for execution in desk.everything.values()
         for ref, child in execution.children.items()
         if child.state is ChildState.UNKNOWN
     }

@@ -67,6 +67,8 @@ class Stack:
                 lambda: find_gateway(settings) is not None, GATEWAY_DEADLINE
             )
             self.say(f"Gateway      {settings.host}:{settings.port} (simulated)")
+        self._add(self._start_watchdog())
+        self.say("Watchdog     ends the orders of a session that is gone without a word")
 
     def watch(self) -> None:
         """Return never; raise RetryLater, with the end of its log, when a service ends."""
@@ -120,6 +122,10 @@ class Stack:
         )
         log = self.settings.prefect_home / "worker.log"
         return Service.start("Prefect worker", command, log, self.prefect_environment())
+
+    def _start_watchdog(self) -> Service:
+        command = module_command("flows.cli", "watch")
+        return Service.start("watchdog", command, self.settings.state_dir / "watchdog.log", {})
 
     def _prefect(self, *arguments: str) -> None:
         """Run one command of Prefect's own command line against the served API."""

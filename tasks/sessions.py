@@ -16,7 +16,7 @@ from datetime import UTC, date, datetime, timedelta
 from threading import Event as ThreadEvent
 from typing import TYPE_CHECKING
 
-from models.domain.errors import HaltTrading, RetryLater
+from models.domain.errors import AutomaticHalt, HaltTrading, RetryLater
 from models.execution.events import SessionClosed
 from models.execution.planning import asking_times
 from tasks.alerts import Alert, raise_alert
@@ -25,7 +25,12 @@ from tasks.broker.protocol import GatewayUnreachable
 from tasks.broker.roles import Role, address
 from tasks.crash_points import Boundary, boundary_of
 from tasks.execution_report import note_mids
+from tasks.exit_watch import ExitWatch, settle_vanished
+from tasks.exits import ExitKeeper
+from tasks.guard import SessionGuard, breach, keep_halt
+from tasks.leaving import leave_working
 from tasks.orders import OrderDesk
+from tasks.program_version import require_version, working_version
 from tasks.recovery import (
     adopt,
     note_schedules,
@@ -36,12 +41,14 @@ from tasks.recovery import (
 )
 from tasks.session_day import open_book, require_link, require_work, session_to_work
 from tasks.session_lease import SessionLease
+from tasks.session_result import SessionProgress, SessionResult
 
 if TYPE_CHECKING:
     from models.domain.sessions import TradingSession
     from models.risk.limits import RiskLimits
     from tasks.broker.ibkr import OrderConnection
     from tasks.broker.market_data import DataConnection
+    from tasks.limits import LimitsWatch
     from tasks.settings import Settings
     from warehouse.ledger import OrderLedger
 
@@ -50,31 +57,11 @@ logger = logging.getLogger("robo.session")
 LEAD = timedelta(seconds=1)  # quotes that arrive in this last stretch are at most that old
 SETTLE = timedelta(seconds=2)  # market time given to an immediate-or-cancel child to end
 LAST_EVIDENCE = timedelta(seconds=10)  # and to the last commissions
-RECONNECT_DEADLINE = 60.0
+RECONNECT_DEADLINE = 180.0  # beyond the limit of a lost heartbeat, which halts
 FIRST_BACK_OFF, LONGEST_BACK_OFF = 0.1, 5.0  # wall seconds between two attempts to connect
 WATCH_EVERY = 1.0
+BEGINNING = datetime.min.replace(tzinfo=UTC)
 CROWDED_WAIT = 0.25  # wall seconds until room among the messages of a second is looked for again
-
-
-@dataclass(frozen=True, slots=True)
-class SessionProgress:
-    """How far the session is: shares filled of shares ordered, and the market time (UTC)."""
-
-    at: datetime
-    done_shares: int
-    all_shares: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class SessionResult:
-    """What a session leaves behind besides the ledger; `denied` maps orderRef to a risk reason."""
-
-    session: date
-    account: str
-    ended_at: datetime
-    is_resumed: bool
-    denied: dict[str, str]
 
 
 @dataclass(slots=True)
@@ -89,25 +76,35 @@ class ExecutionSession:
     on_progress: Callable[[SessionProgress], None]
     stop: ThreadEvent
     crash_plan: Boundary | None = None
+    limits_watch: LimitsWatch | None = None
     _clock: WallClock | GatewayClock = field(default_factory=WallClock)
     _orders: OrderConnection | None = None
     _data: DataConnection | None = None
     _lease: SessionLease = field(init=False)
     _boundary: Boundary = field(init=False)
     _back_off: float = FIRST_BACK_OFF
-    _read_until: datetime = datetime.min.replace(tzinfo=UTC)  # a quote that comes is no older
+    _read_until: datetime = BEGINNING  # a quote that comes is no older
+    _guard: SessionGuard = field(init=False)
+    _exits: ExitKeeper = field(init=False)
+    _watcher: ExitWatch = field(init=False)
 
     async def run(self) -> SessionResult:
         """Run to the end; raise SkipToday, RetryLater, HaltTrading or InvalidInput on the way."""
         self._boundary = self.crash_plan or boundary_of(self.settings.crash_at)
         self.ledger.watch_commits(self._boundary)
         self._lease = SessionLease.take(self.ledger, self.settings)
+        self._guard = SessionGuard(self.limits)
         try:
             await self._open_clock()
             day = session_to_work(self.ledger, self.session, self._clock.now())
             executions = restore_session(self.ledger, day.date, self.settings)
             require_work(self.ledger, day, executions, self._clock, self.longest_wait)
+            version = working_version(self.limits)
+            require_version(self.ledger, day.date, version, self._clock.now())
             return await self._run_day(day)
+        except AutomaticHalt as halt:
+            self._keep_halt(halt)
+            raise
         finally:
             await self._disconnect()
             await self._clock.close()
@@ -127,6 +124,8 @@ class ExecutionSession:
                 )
             except GatewayUnreachable as error:
                 now = datetime.now(UTC)
+                if desk is not None:
+                    self._guard.disconnected(now)
                 give_up_at = give_up_at or now + timedelta(seconds=RECONNECT_DEADLINE)
                 if desk is not None:
                     self._back_off = FIRST_BACK_OFF
@@ -143,12 +142,10 @@ class ExecutionSession:
         await self._disconnect()
         if isinstance(self._clock, GatewayClock) and not self._clock.is_open:
             await self._open_clock()
-        timeout = settings.broker_timeout
-        beat = settings.heartbeat
-        orders = await OrderConnection.open(address(settings, Role.ORDERS), timeout, beat)
-        self._orders = orders
-        data = await DataConnection.open(address(settings, Role.DATA), timeout, beat)
-        self._data = data
+        timeout, beat = settings.broker_timeout, settings.heartbeat
+        where, data_where = address(settings, Role.ORDERS), address(settings, Role.DATA)
+        orders = self._orders = await OrderConnection.open(where, timeout, beat)
+        data = self._data = await DataConnection.open(data_where, timeout, beat)
         settings.require_tradable(orders.account)
         self._read_until = self._clock.now()
         data.stamp_quotes_with(lambda: self._read_until)
@@ -171,21 +168,31 @@ class ExecutionSession:
             executions,
             alert=self._alert,
             boundary=self._boundary,
+            breaker=self._guard,
+            limits_version=self.limits_watch.version if self.limits_watch else None,
+            shortable=data.shortable,
         )
         tell_held(desk)
+        self._guard.connected()
         desk.remember_sends(self._clock.now())
         for event in told:
             desk.take(event, self._clock.now())
-        symbols = {e.parent.symbol for e in executions.values()} | evidence.positions.keys()
-        await orders.qualify(sorted({e.parent.symbol for e in executions.values()}))
-        await recover(desk, settings.quiet_period)
-        await data.subscribe(sorted(symbols))
+        self._exits = ExitKeeper(desk)
+        self._exits.load()
+        self._watcher = ExitWatch(self._exits)
+        symbols = {e.parent.symbol for e in desk.everything.values()} | evidence.positions.keys()
+        known = {e.parent.symbol for e in desk.everything.values()} | desk.guard.facts.keys()
+        await orders.qualify(sorted(symbols & known))
+        settle = await recover(desk, settings.quiet_period)
+        await settle_vanished(desk, settle, settings.quiet_period)
+        await data.subscribe(sorted(symbols), with_shortable=self.limits.allow_short)
         return desk
 
     async def _work(self, day: TradingSession, desk: OrderDesk) -> None:
         """Go through the schedule: at each moment read everything, then let every parent act."""
         schedule = sorted({due for e in desk.executions.values() for due in asking_times(e)})
         last = max((e.curve.end for e in desk.executions.values()), default=day.close)
+        await self._protect(desk)
         for number, due in enumerate(schedule, 1):
             upcoming = schedule[number] if number < len(schedule) else last
             if upcoming <= self._clock.now() or desk.is_done:
@@ -198,6 +205,7 @@ class ExecutionSession:
             if await self._settle(desk) or denied:
                 await self._slice(desk)
                 await self._settle(desk)
+            await self._protect(desk)
             self._report(desk, f"step {number} of {len(schedule)}")
         if not desk.is_done:
             await self._advance(min(last, day.close), desk)
@@ -222,6 +230,7 @@ class ExecutionSession:
 
     async def _finish(self, day: TradingSession, desk: OrderDesk) -> None:
         """Wait for the last commissions, then keep what the broker says of the account."""
+        await self._protect(desk)
         await self._advance(self._clock.now() + LAST_EVIDENCE, desk)
         note_mids(self.ledger, desk, "end", self._clock.now())
         evidence = await recover(desk, self.settings.quiet_period)
@@ -240,6 +249,17 @@ class ExecutionSession:
             f"{day.date} after",
         )
         self._report(desk, "session over")
+
+    async def _protect(self, desk: OrderDesk) -> None:
+        """Keep stops and targets in step with the positions, which sales and fills change."""
+        if self._exits.is_idle:
+            return
+        self._exits.keep(self._clock.now())
+        await self._read_everything(desk)
+        if self._exits.is_settling:
+            await self._advance(self._clock.now() + SETTLE, desk)
+            self._exits.keep(self._clock.now())
+            await self._read_everything(desk)
 
     async def _settle(self, desk: OrderDesk) -> bool:
         """Give what was just sent time to end; reconcile what has not, and say whether so.
@@ -286,28 +306,38 @@ class ExecutionSession:
         desk.pump(self._clock.now())
         if desk.must_reconcile or desk.look_again:
             await recover(desk, self.settings.quiet_period)
+        self._watcher.look(self._clock.now())
 
     async def _watch(self, desk: OrderDesk) -> None:
         """Stop on a halt, a stop request or an expired arming, once what works is cancelled.
 
         Keep the lease otherwise.
         """
+        changed = self.limits_watch.notice() if self.limits_watch else ""
+        if changed:
+            self._alert("the risk limits were changed", changed)
         reason = self._reason_to_stop(desk)
         if reason is None:
             desk.lease = self._lease.renew()
             return
+        if isinstance(reason, AutomaticHalt):
+            self._keep_halt(reason)
+        if isinstance(reason, RetryLater) and self.settings.on_stop == "leave":
+            leave_working(desk, self._clock.now())
+            raise reason
         desk.cancel_working()
         await self._clock.sleep_until(self._clock.now() + SETTLE)
         await self._read_everything(desk)
         raise reason
 
     def _reason_to_stop(self, desk: OrderDesk) -> HaltTrading | RetryLater | None:
-        halt = self.ledger.halts.current()
-        if halt is not None:
-            return HaltTrading(
-                f"trading was halted by {halt.by} at {halt.at.isoformat()}: {halt.reason}; "
-                "`robo resume --reason ...` lifts it, then `robo execute` goes on"
-            )
+        for halt in self.ledger.halts.in_force():
+            if not halt.symbol:
+                return HaltTrading(
+                    f"trading was halted by {halt.by} at {halt.at.isoformat()}: {halt.reason}; "
+                    "`robo resume --reason ...` lifts it, then `robo execute` goes on"
+                )
+            desk.cancel_working(halt.symbol)
         if self.stop.is_set():
             return RetryLater(
                 "stopped before the schedule was done; nothing is lost: run `robo execute` again "
@@ -318,7 +348,10 @@ class ExecutionSession:
                 self.settings.require_tradable(desk.book.account)
             except HaltTrading as expired:
                 return expired
-        return None
+        return breach(self._guard, desk, self._clock.now())
+
+    def _keep_halt(self, halt: AutomaticHalt) -> None:
+        keep_halt(self.ledger, halt, self._alert)
 
     async def _open_clock(self) -> None:
         settings = self.settings
@@ -327,7 +360,11 @@ class ExecutionSession:
         )
 
     async def _await_gateway(self, deadline: datetime, error: GatewayUnreachable) -> None:
-        """Wait a little for the gateway to come back; RetryLater once the deadline has passed."""
+        """Wait a little for the gateway to come back; RetryLater once the deadline has passed.
+
+        AutomaticHalt when a working session has been without it for longer than its limit.
+        """
+        self._guard.require_heartbeat(datetime.now(UTC))
         if self.stop.is_set() or datetime.now(UTC) >= deadline:
             raise RetryLater(
                 f"{error}. The schedule is kept in the ledger: start the gateway and run "

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import (
     AwareDatetime,
@@ -23,9 +22,11 @@ from models.domain.errors import InvalidInput
 from tasks.crash_points import CrashPoint
 from tasks.dotenv_file import read_dotenv, refuse_unknown
 from tasks.interlock import Interlock, check_interlock
+from tasks.live_config import live_fingerprint
+from tasks.masking import MASK, mask_account, mask_password
+from tasks.redaction import guard_logging, keep_secret, mask_accounts, secrets_of
 
 PREFIX = "ROBO_"
-MASK = "********"
 SAMPLE_UNIVERSE = "AAPL,AMD,BAC,BBY,CVX,GE,HD,JNJ,JPM,KO,LLY,MRK,MSFT,PEP,PFE,PG,RRC,UNH,WMT,XOM"
 # Seconds of wall time that an order may be under way before it shows at the broker.
 QUIET_FLOORS = {"simulated": 0.2, "paper": 10.0, "live": 10.0}
@@ -104,6 +105,9 @@ class Settings(BaseSettings):
     )
     heartbeat: float = Field(5.0, ge=0.1, le=60, description="seconds, 0.1-60")
     lease_ttl: float = Field(30.0, ge=1, le=3600, description="seconds, 1-3600")
+    on_stop: Literal["cancel", "leave"] = Field(
+        "cancel", description="cancel or leave: working orders when a session is stopped"
+    )
     lock_deadline: float = Field(20.0, ge=0, le=600, description="seconds, 0-600")
     prefect_port: int = Field(4200, ge=1, le=65535, description="TCP port 1-65535")
     mlflow_port: int = Field(5001, ge=1, le=65535, description="TCP port 1-65535")
@@ -113,6 +117,10 @@ class Settings(BaseSettings):
     )
     live_armed_until: AwareDatetime | None = Field(
         None, description="a moment with an offset, at most a day ahead: 2027-01-04T21:00:00Z"
+    )
+
+    live_config: str = Field(
+        "", description="the approval that `robo doctor` shows in mode live, or empty"
     )
 
     @field_validator("universe", mode="before")
@@ -154,6 +162,11 @@ class Settings(BaseSettings):
             )
         if self.mode == "simulated" and self.port == self.control_port:
             raise ValueError(f"ROBO_PORT and ROBO_CONTROL_PORT are both {self.port}; change one")
+        if self.mode != "simulated" and self.clock != "wall":
+            raise ValueError(
+                f"ROBO_CLOCK is {self.clock} in mode {self.mode}: a simulated clock is for mode "
+                "simulated; unset it, or set it to wall"
+            )
         return self
 
     @model_validator(mode="after")
@@ -229,11 +242,16 @@ class Settings(BaseSettings):
         `now` (UTC) defaults to the wall clock, which the arming of a live account is measured by.
         Raises HaltTrading that names all that disagrees.
         """
-        check_interlock(
-            account,
-            Interlock(self.mode, self.account, self.allow_live_account, self.live_armed_until),
-            now if now is not None else datetime.now(UTC),
+        declared = Interlock(
+            self.mode,
+            self.account,
+            self.allow_live_account,
+            self.live_armed_until,
+            port=self.port,
+            approved=self.live_config,
+            present=live_fingerprint(self) if self.mode == "live" else self.live_config,
         )
+        check_interlock(account, declared, now if now is not None else datetime.now(UTC))
 
     def describe(self) -> dict[str, str]:
         """Return every setting and derived path as text, passwords and account ids masked."""
@@ -269,9 +287,22 @@ def load_settings(**overrides: Any) -> Settings:
         if value and name not in set_outside
     }
     try:
-        return Settings(**(values | overrides))
+        settings = Settings(**(values | overrides))
     except ValidationError as error:
         raise InvalidInput(_explain(error)) from None
+    _protect(settings)
+    return settings
+
+
+def _protect(settings: Settings) -> None:
+    """See to it that nothing this process writes shows a secret of the settings."""
+    guard_logging()
+    keep_secret(*secrets_of(settings.ledger_url.get_secret_value()))
+    for name in ("PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_KEY"):
+        credential = os.environ.get(name, "")
+        keep_secret(credential, credential.partition(":")[2])
+    if settings.mode != "simulated":
+        mask_accounts()
 
 
 def _dotenv_path() -> Path:
@@ -296,21 +327,6 @@ def _explain(error: ValidationError) -> str:
             f"allowed: {info.description}"
         )
     return "\n".join([*lines, "correct it in the environment or in .env and run again"])
-
-
-def mask_password(url: str) -> str:
-    """Return a database URL with its password replaced."""
-    parts = urlsplit(url)
-    if parts.password is None and "password=" not in parts.query:
-        return url
-    user, _, host = parts.netloc.rpartition("@")
-    netloc = f"{user.partition(':')[0]}:{MASK}@{host}" if user else host
-    return urlunsplit((parts.scheme, netloc, parts.path, "", ""))
-
-
-def mask_account(account: str) -> str:
-    """Return an account id with all but its prefix and last two characters hidden."""
-    return account if len(account) < 6 else f"{account[:2]}{'*' * (len(account) - 4)}{account[-2:]}"
 
 
 TELEMETRY_OFF: Mapping[str, str] = {

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from tasks.alerts import Alert, recent_alerts
+from tasks.masking import mask_account
 
 if TYPE_CHECKING:
     from tasks.settings import Settings
@@ -32,6 +33,11 @@ class Status:
     alerts: tuple[Alert, ...]
 
 
+def shown_account(settings: Settings, account: str) -> str:
+    """Return an account id as it may be shown: masked unless it is a simulated one."""
+    return account if settings.mode == "simulated" else mask_account(account)
+
+
 def read_status(settings: Settings, ledger: OrderLedger) -> Status:
     """Return the present state of the mode that the settings name."""
     account = ledger.accounts.latest_account()
@@ -43,7 +49,7 @@ def read_status(settings: Settings, ledger: OrderLedger) -> Status:
     newest = snapshots[-1] if snapshots else None
     return Status(
         mode=settings.mode,
-        account=account or "",
+        account=shown_account(settings, account or ""),
         halt=f"by {halt.by} at {halt.at:%Y-%m-%d %H:%M} UTC: {halt.reason}" if halt else "",
         session_at_work=", ".join(f"{lease.name} (pid {lease.pid})" for lease in held),
         last_session=session,

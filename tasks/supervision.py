@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import queue
+import signal
+import threading
 from collections.abc import Callable, Coroutine
 from contextvars import copy_context
 from threading import Event, Thread
+from types import FrameType
 from typing import Any, Generic, TypeVar
 
 Result = TypeVar("Result")
@@ -17,6 +20,23 @@ logger = logging.getLogger("robo.supervision")
 
 STOP_DEADLINE = 60.0
 LOOK_EVERY = 0.2
+
+
+def _on_signal(act: Callable[[], None] | None) -> Callable[[], None]:
+    """Let SIGUSR1 start `act`; return what puts the former handling back."""
+    if act is None or threading.current_thread() is not threading.main_thread():
+        return lambda: None
+
+    def start(_number: int, _frame: FrameType | None) -> None:
+        logger.error("SIGUSR1: halting")
+        Thread(target=act, name="halt", daemon=True).start()
+
+    before = signal.signal(signal.SIGUSR1, start)
+    return lambda: _put_back(before)
+
+
+def _put_back(handler: Any) -> None:
+    signal.signal(signal.SIGUSR1, signal.SIG_DFL if handler is None else handler)
 
 
 class SupervisedSession(Generic[Result, Progress]):
@@ -35,15 +55,21 @@ class SupervisedSession(Generic[Result, Progress]):
         self._result: list[Result] = []
         self._error: list[BaseException] = []
 
-    def run(self, on_progress: Callable[[Progress], None]) -> Result:
+    def run(
+        self,
+        on_progress: Callable[[Progress], None],
+        on_halt: Callable[[], None] | None = None,
+    ) -> Result:
         """Return the session's result, or raise what it raised.
 
+        SIGUSR1 calls `on_halt` at once, on a thread of its own: a hanging session is no obstacle.
         A signal that arrives meanwhile (Ctrl-C, Prefect's cancellation) asks the session to stop,
         waits until it has left everything in order, and is then raised again. A progress report
         that fails (Prefect's server is away) is logged and never ends the session.
         """
         context = copy_context()  # so that its log lines belong to the caller's flow run
         thread = Thread(target=context.run, args=(self._work,), name="session", daemon=True)
+        restore = _on_signal(on_halt)
         thread.start()
         try:
             while thread.is_alive():
@@ -54,6 +80,8 @@ class SupervisedSession(Generic[Result, Progress]):
             self._stop.set()
             thread.join(STOP_DEADLINE)
             raise
+        finally:
+            restore()
         if self._error:
             raise self._error[0]
         return self._result[0]

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
-from ib_async import Stock
-
-from bench.api_client import api_client
+from bench.api_client import api_client, watched
 from bench.figures import Figure, at_most
 from bench.running_gateway import RunningGateway, running_gateway
-from gateway.market.universe import INSTRUMENTS
 from tasks.broker.clock import GatewayClock
 
 WATCHED = 100
@@ -33,31 +28,17 @@ def measure() -> Iterator[Figure]:
 
 
 async def _run(gateway: RunningGateway) -> float:
-    pid = int(gateway.control("hello")["pid"])
-    contracts = [
-        Stock(instrument.symbol, "SMART", "USD", conId=instrument.con_id)
-        for instrument in INSTRUMENTS
-        if instrument.sec_type == "STK"
-    ][:WATCHED]
-    if len(contracts) < WATCHED:
-        raise RuntimeError(f"the gateway knows {len(contracts)} stocks, not {WATCHED}")
     clock = await GatewayClock("127.0.0.1", gateway.control_port, "bench").open()
     async with api_client(gateway) as ib:
-        for contract in contracts:
+        for contract in watched(WATCHED):
             ib.reqMktData(contract)
             ib.reqMktDepth(contract, 10)
         await ib.reqCurrentTimeAsync()
         moment = clock.now()
         await clock.sleep_until(moment + timedelta(seconds=2))
-        used, started = _cpu(pid), time.perf_counter()
+        used, started = gateway.processor_seconds(), time.perf_counter()
         await clock.sleep_until(moment + timedelta(seconds=2 + SECONDS))
         await ib.reqCurrentTimeAsync()
-        share = (_cpu(pid) - used) / (time.perf_counter() - started)
+        share = (gateway.processor_seconds() - used) / (time.perf_counter() - started)
     await clock.close()
     return share
-
-
-def _cpu(pid: int) -> float:
-    """Return the processor seconds that a process has used."""
-    words = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")

@@ -18,6 +18,7 @@ from bench.timing import quantile
 
 ORDERS = 400
 WARM_UPS = 40
+TARGETS = {0.5: 2.0, 0.99: 10.0}  # ms to the acknowledgement, by share of the orders
 PLACED = {
     OrderStatus.PendingSubmit,
     OrderStatus.ApiPending,
@@ -54,6 +55,10 @@ def measure() -> Iterator[Figure]:
         yield Figure(
             f"gateway.order_{name}_p99", worst, "ms", f"{rival}, p99", floor_99 * 1e3, at_most(10.0)
         )
+    for share, target in TARGETS.items():
+        taken_ms = quantile(times.ack, share) * 1e3
+        title = f"gateway.order_ack_target_p{share * 100:g}"
+        yield Figure(title, taken_ms, "ms", "the target", target, at_most(1.0))
 
 
 async def _run(gateway: RunningGateway) -> Times:

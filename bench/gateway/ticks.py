@@ -1,76 +1,132 @@
-"""How many ticks a second reach ib_async."""
+"""How many ticks a second reach one ib_async client."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from ib_async import IB
+from ib_async import IB, Contract
 
-from bench.api_client import api_client, stocks
+from bench.api_client import api_client, watched
 from bench.figures import Figure, at_least
 from bench.running_gateway import RunningGateway, running_gateway
+from gateway.cli import HOST
 from gateway.codec.framing import FrameReader
-from tasks.broker.clock import GatewayClock
 
 ROUNDS = 5
-STEPS = 150  # advances of the clock in one round
-STEP = timedelta(seconds=1)
-TICKS = (b"1", b"2", b"45", b"46")  # price, size, generic, text: the first field of their messages
+TARGET = 60_000.0
+QUOTED, TAPED = 100, 20  # instruments: 100 is what Interactive Brokers allows by default
+TICKS = (b"1", b"2", b"45", b"46", b"99")  # price, size, generic, text, tick by tick
+
+
+@dataclass(slots=True)
+class Rates:
+    """Ticks a second of each round: as they came, and decoded again from memory.
+
+    `ticks` over `work` is ticks a second of the gateway's own processor time, which other processes
+    on the machine disturb less than they disturb wall time.
+    """
+
+    delivered: list[float] = field(default_factory=list[float])
+    decoded: list[float] = field(default_factory=list[float])
+    ticks: int = 0
+    work: float = 0.0
 
 
 def measure() -> Iterator[Figure]:
-    """Advance market time second by second, as fast as it goes, with 20 symbols subscribed.
+    """Run market time as fast as it can be worked (`--clock step`), ib_async subscribed to it.
 
-    At every step the gateway sends what has changed of each symbol, so this is its whole path:
-    control socket, order books, encoding, TCP, and ib_async's decoding. The rival is ib_async
-    alone: the same client is fed, from memory, the very bytes of the round before.
+    `ticks` is top of book of 100 stocks: market time goes on by steps of one second, and at each
+    the gateway sends of each stock what has changed since the last. `tick_by_tick` is every trade
+    and every quote of 20 stocks, in steps of five seconds. The steps of a round are asked for at
+    once, so that the gateway works the next while the client still decodes the last. It is the
+    whole path: control socket, order books, encoding, TCP, ib_async's decoding. The rival is
+    ib_async alone: the same client is fed, from memory, the very chunks of bytes of that round.
     """
-    with running_gateway() as gateway:
-        moment = gateway.open_market()
-        delivered, decoded = asyncio.run(_run(gateway, moment))
-    yield Figure(
-        "gateway.ticks",
-        delivered,
-        "ticks/s",
-        "ib_async decoding the same bytes from memory",
-        decoded,
-        at_least(0.3),
-    )
+    for name, tape, step, steps in (
+        ("gateway.ticks", False, timedelta(seconds=1), 60),
+        ("gateway.tick_by_tick", True, timedelta(seconds=5), 60),
+    ):
+        with running_gateway(options=("--clock", "step")) as gateway:
+            moments = _moments(gateway.open_market(), step, steps * (ROUNDS + 1))
+            rates = asyncio.run(_run(gateway, moments, steps, tape))
+        delivered = statistics.median(rates.delivered)
+        rival = "ib_async decoding the same bytes from memory"
+        decoded = statistics.median(rates.decoded)
+        yield Figure(name, delivered, "ticks/s", rival, decoded, at_least(0.3))
+        yield Figure(f"{name}_target", delivered, "ticks/s", "the target", TARGET, at_least(1.0))
+        unit = "ticks/s of the gateway's processor time"
+        worked = rates.ticks / rates.work
+        yield Figure(f"{name}_work", worked, unit, "the target", TARGET, at_least(1.0))
 
 
-async def _run(gateway: RunningGateway, moment: datetime) -> tuple[float, float]:
-    delivered: list[float] = []
-    decoded: list[float] = []
-    chunks: list[bytes] = []
+def _moments(first: datetime, step: timedelta, count: int) -> list[datetime]:
+    return [first + step * number for number in range(1, count + 1)]
+
+
+async def _run(gateway: RunningGateway, moments: list[datetime], steps: int, tape: bool) -> Rates:
+    rates, chunks = Rates(), list[bytes]()
 
     def record(chunk: bytes) -> None:
         chunks.append(chunk)
 
-    clock = await GatewayClock("127.0.0.1", gateway.control_port, "bench").open()
-    async with api_client(gateway) as ib:
-        for contract in stocks():
-            ib.reqMktData(contract)
-        for number in range(ROUNDS + 1):
+    async with api_client(gateway) as ib, held_clock(gateway) as advance:
+        _subscribe(ib, tape)
+        await ib.reqCurrentTimeAsync()
+        for first in range(0, len(moments), steps):
             ib.client.conn.hasData += record
-            started = time.perf_counter()
-            for _ in range(STEPS):
-                moment += STEP
-                await clock.sleep_until(moment)
+            used, started = gateway.processor_seconds(), time.perf_counter()
+            await advance(moments[first : first + steps])
             await ib.reqCurrentTimeAsync()  # all that was sent before it has been decoded
             took = time.perf_counter() - started
+            used = gateway.processor_seconds() - used
             ib.client.conn.hasData -= record
             ticks = _ticks(chunks)
             again = _decode(ib, chunks)
             chunks.clear()
-            if number:
-                delivered.append(ticks / took)
-                decoded.append(ticks / again)
-    await clock.close()
-    return statistics.median(delivered), statistics.median(decoded)
+            if first:  # the first round warms up
+                rates.ticks, rates.work = rates.ticks + ticks, rates.work + used
+                rates.delivered.append(ticks / took)
+                rates.decoded.append(ticks / again)
+    return rates
+
+
+def _subscribe(ib: IB, tape: bool) -> None:
+    contracts: list[Contract] = watched(TAPED if tape else QUOTED)
+    for contract in contracts:
+        if tape:
+            ib.reqTickByTickData(contract, "AllLast")
+            ib.reqTickByTickData(contract, "BidAsk")
+        else:
+            ib.reqMktData(contract)
+
+
+Advance = Callable[[list[datetime]], Awaitable[None]]
+
+
+@asynccontextmanager
+async def held_clock(gateway: RunningGateway) -> AsyncGenerator[Advance, None]:
+    """Hold the market clock; give what lets it run to some moments, all asked for at once."""
+    reader, writer = await asyncio.open_connection(HOST, gateway.control_port)
+
+    async def ask(requests: list[dict[str, str]]) -> None:
+        writer.write(b"".join(json.dumps(request).encode() + b"\n" for request in requests))
+        for _ in requests:
+            answer = json.loads(await reader.readline())
+            if not answer["ok"]:
+                raise RuntimeError(answer["error"])
+
+    try:
+        await ask([{"op": "hold", "name": "bench"}])
+        yield lambda moments: ask([{"op": "advance", "to": to.isoformat()} for to in moments])
+    finally:
+        writer.close()
 
 
 def _decode(ib: IB, chunks: list[bytes]) -> float:

@@ -6,6 +6,7 @@ import struct
 
 MOST_BYTES = 1 << 20
 _LENGTH = struct.Struct(">I")
+_SHORT = tuple(_LENGTH.pack(size) for size in range(256))  # nearly all messages are this short
 
 
 class FrameError(Exception):
@@ -38,7 +39,8 @@ class FrameReader:
 
 def frame(payload: bytes) -> bytes:
     """Put the length before a payload."""
-    return _LENGTH.pack(len(payload)) + payload
+    size = len(payload)
+    return (_SHORT[size] if size < 256 else _LENGTH.pack(size)) + payload
 
 
 def tokens_of(payload: bytes) -> list[str]:

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from math import exp, floor
 from typing import NamedTuple
 
-from gateway.market.flow import Flow, Resting, mixed, moments, split
+from gateway.market.flow import Flow, Resting
+from gateway.market.prints import Prints
 from gateway.market.seconds import SecondPath
 from gateway.timeline import SECOND, Span
 
@@ -55,8 +56,7 @@ class Disturbance:
         self.at = at
 
 
-@dataclass(frozen=True, slots=True)
-class Top:
+class Top(NamedTuple):
     """The touch: prices in cents, sizes in shares."""
 
     bid: int
@@ -74,8 +74,7 @@ class Trade(NamedTuple):
     buy: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Day:
+class Day(NamedTuple):
     """The session so far: prices in cents, volume in shares."""
 
     open: int
@@ -107,13 +106,30 @@ class Book:
         self._day_volume = max(int(path.traded[-1]), 1)
         self._minute_volume = max(self._day_volume / span.minutes, 1.0)
         self._flow = Flow(path.flow_key, path.typical)
+        self._prints = Prints(path)
+        self._open, self._seconds = span.open, span.seconds
+        # A memoryview gives Python's own numbers, several times as fast as an array's scalars.
+        self._mids, self._spreads = path.mid.data, path.spread.data
+        self._highs, self._lows = path.high.data, path.low.data
+        self._traded = path.traded.data
+        self._looked: tuple[int, int, float, float] | None = None
+        self._touch = (0, 0, 0.0)
+
+    def _second(self, at: int) -> int:
+        """Return `span.second(at)`, without its two calls."""
+        second = (at - self._open) // SECOND
+        if second < 0:
+            return 0
+        return second if second < self._seconds else self._seconds
 
     def mid(self, at: int) -> float:
         """Return the mid in USD, impact included."""
-        second = self.span.second(at)
-        elapsed = max(at - self.state.at, 0) / SECOND
-        flow = self.state.flow * exp(-elapsed / FLOW_SECONDS)
-        return float(self.path.mid[second]) * exp(self.state.permanent + self._temporary(flow))
+        mid, state = self._mids[self._second(at)], self.state
+        if not state.flow:
+            return mid * exp(state.permanent) if state.permanent else mid
+        elapsed = max(at - state.at, 0) / SECOND
+        flow = state.flow * exp(-elapsed / FLOW_SECONDS)
+        return mid * exp(state.permanent + self._temporary(flow))
 
     def _temporary(self, flow: float) -> float:
         if not flow:
@@ -122,11 +138,22 @@ class Book:
         return size if flow > 0 else -size
 
     def _outer(self, at: int) -> tuple[int, int, float]:
-        """Return the touch, and in [0, 1) how near the mid is to lifting it by one tick."""
-        spread = int(self.path.spread[self.span.second(at)])
-        exact = self.mid(at) * self.units - spread / 2 + 0.5
-        bid = max(floor(exact), 1)
-        return bid, bid + spread, min(max(exact - bid, 0.0), 1.0)
+        """Return the touch, and in [0, 1) how near the mid is to lifting it by one tick.
+
+        The last answer is kept: both sides, the trades and the depth of a moment ask for it.
+        """
+        state = self.state
+        asked = at, state.at, state.permanent, state.flow
+        if asked != self._looked:
+            spread = self._spreads[self._second(at)]
+            exact = self.mid(at) * self.units - spread / 2 + 0.5
+            bid = floor(exact)
+            if bid >= 1:
+                self._touch = bid, bid + spread, exact - bid
+            else:
+                self._touch = 1, 1 + spread, 0.0
+            self._looked = asked
+        return self._touch
 
     def touch(self, at: int) -> tuple[int, int]:
         """Return the background's best bid and ask in cents, holes by client trades aside."""
@@ -146,11 +173,14 @@ class Book:
         gone = self._gone(at, buy)
         levels: list[tuple[int, int]] = []
         price, step = (ask, 1) if buy else (bid, -1)
+        shares, since = self._flow.shares, at - self._open
         for place in range(LEVELS):
             if price < 1:
                 break
-            orders = self._resting(at, not buy, price, None if place else near)
-            size = sum(order.size for order in orders)
+            if place:
+                size = shares(not buy, price, since)
+            else:
+                size = sum([order.size for order in self._resting(at, not buy, price, near)])
             left, gone = max(size - gone, 0), max(gone - size, 0)
             if left:
                 levels.append((price, left))
@@ -169,7 +199,11 @@ class Book:
 
     def top(self, at: int) -> Top:
         """Return the best bid and offer, clients' shown orders included."""
-        (bid, bid_size), (ask, ask_size) = self.depth(at, True, 1)[0], self.depth(at, False, 1)[0]
+        if self.own:
+            bids, asks = self.depth(at, True, 1), self.depth(at, False, 1)
+        else:
+            bids, asks = self._levels(at, False, 1), self._levels(at, True, 1)
+        (bid, bid_size), (ask, ask_size) = bids[0], asks[0]
         return Top(bid, ask, bid_size, ask_size)
 
     def depth(self, at: int, buy_side: bool, rows: int) -> list[tuple[int, int]]:
@@ -216,31 +250,37 @@ class Book:
         ]
 
     def _second_trades(self, second: int) -> list[Trade]:
-        volume, sold = int(self.path.volume[second + 1]), int(self.path.sold[second + 1])
-        if volume <= 0:
+        prints = self._prints.second(second)
+        if not prints:
             return []
-        start = self.span.open + second * SECOND
+        start = self._open + second * SECOND
         bid, ask = self.touch(start)
-        bits = mixed(self.path.flow_key, second, 77)
-        parts = [(bid, size, False) for size in split(sold, bits)]
-        parts += [(ask, size, True) for size in split(volume - sold, bits >> 24)]
-        if bits >> 60 & 1:
-            parts.reverse()
         return [
-            Trade(start + offset, price, size, buy)
-            for offset, (price, size, buy) in zip(moments(len(parts), bits), parts, strict=True)
+            Trade(start + offset, ask if buy else bid, size, buy) for offset, size, buy in prints
         ]
 
     def last(self, at: int) -> tuple[int, int]:
         """Return the price in cents and the shares of the last background trade."""
-        second = self.span.second(at)
-        if second == self.span.seconds:
+        second = self._second(at)
+        if second == self._seconds:
             return max(round(self.mid(at) * self.units), 1), 100
         for earlier in range(second, max(second - LOOK_BACK, -1), -1):
-            found = [trade for trade in self._second_trades(earlier) if trade.at <= at]
-            if found:
-                return found[-1].price, found[-1].size
+            if (found := self._last_in(earlier, at)) is not None:
+                return found
         return self.touch(at)[0], 100
+
+    def _last_in(self, second: int, at: int) -> tuple[int, int] | None:
+        """Return the price and shares of the last trade of a second that is not after `at`."""
+        start = self._open + second * SECOND
+        found = None
+        for one in self._prints.second(second):
+            if start + one.offset > at:
+                break
+            found = one
+        if found is None:
+            return None
+        bid, ask = self.touch(start)
+        return (ask if found.buy else bid), found.size
 
     def traded_range(self, second: int) -> tuple[int, int] | None:
         """Return the lowest and highest trade (cents) of the second that ends at `second`."""
@@ -252,13 +292,13 @@ class Book:
 
     def day(self, at: int) -> Day:
         """Return the session's open, high, low and volume so far, at the present impact."""
-        second = self.span.second(at)
+        second = self._second(at)
         scale = exp(self.state.permanent) * self.units
         return Day(
-            open=max(round(float(self.path.mid[0]) * scale), 1),
-            high=max(round(float(self.path.high[second]) * scale), 1),
-            low=max(round(float(self.path.low[second]) * scale), 1),
-            volume=int(self.path.traded[second]),
+            max(round(self._mids[0] * scale), 1),
+            max(round(self._highs[second] * scale), 1),
+            max(round(self._lows[second] * scale), 1),
+            self._traded[second],
         )
 
     def walk(self, at: int, buy: bool, shares: int, limit: int | None) -> list[tuple[int, int]]:

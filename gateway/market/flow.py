@@ -17,6 +17,7 @@ from gateway.timeline import SECOND
 LIVES = (2, 6, 15, 40, 110, 300)  # seconds that a turn of each slot lasts
 MOST_LEVELS = 4096  # prices of one instrument that are kept
 STANDING = 25  # seconds of a turn of the slot that is never empty
+_LIVES = (*LIVES, STANDING)
 _MASK = (1 << 64) - 1
 _WORD = 1 << 16
 _LOT_TABLE = tuple(exp(-0.5 * 0.8**2 + 0.8 * z) for z in (-2, -1.4, -1, -0.6, -0.3, 0, 0.3, 0.6))
@@ -40,11 +41,16 @@ def mixed(key: int, *parts: int) -> int:
     """Return 64 well-mixed bits of a key and some whole numbers (after Steele et al., 2014)."""
     state = key & _MASK
     for part in parts:
-        state = (state + (part + 1) * 0x9E3779B97F4A7C15) & _MASK
-        state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
-        state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & _MASK
-        state ^= state >> 31
+        state = _stirred(state, part)
     return state
+
+
+def _stirred(state: int, part: int) -> int:
+    """Return 64 bits into which one more number is mixed; the step that `mixed` repeats."""
+    state = (state + (part + 1) * 0x9E3779B97F4A7C15) & _MASK
+    state = ((state ^ (state >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+    state = ((state ^ (state >> 27)) * 0x94D049BB133111EB) & _MASK
+    return state ^ (state >> 31)
 
 
 class _Slot:
@@ -62,40 +68,48 @@ class _Slot:
 
     def turn(self, at: int, typical: float) -> None:
         """Draw who is here at a moment, and for how long that holds."""
-        number, place = divmod(at + self.phase, self.life)
-        bits = mixed(self.stem, number)
+        life = self.life
+        number, place = divmod(at + self.phase, life)
+        # `_stirred(self.stem, number)`, written out: this is the hottest line of the gateway
+        bits = (self.stem + (number + 1) * 0x9E3779B97F4A7C15) & _MASK
+        bits = ((bits ^ (bits >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
+        bits = ((bits ^ (bits >> 27)) * 0x94D049BB133111EB) & _MASK
+        bits ^= bits >> 31
         started = at - place
         if self.standing:
-            came, goes, shy = started, started + self.life, 0.0
+            came, goes, shy = started, started + life, 0.0
         else:
-            came = started + (self.life * (bits & 0xFFFF) * 9 // 20 >> 16)
-            goes = started + (self.life * (_WORD + (bits >> 16 & 0xFFFF)) >> 17)
+            came = started + (life * (bits & 0xFFFF) * 9 // 20 >> 16)
+            if at < came:
+                self.since, self.until, self.order = started, came, None
+                return
+            goes = started + (life * (_WORD + (bits >> 16 & 0xFFFF)) >> 17)
+            if at >= goes:
+                self.since, self.until, self.order = goes, started + life, None
+                return
             shy = (bits >> 48) / _WORD
-        if at < came:
-            self.since, self.until, self.order = started, came, None
-        elif at >= goes:
-            self.since, self.until, self.order = goes, started + self.life, None
-        else:
-            size = typical * _SIZES[bits >> 32 & 31] * (0.85 + (bits >> 37 & 255) / 850)
-            self.since, self.until = came, goes
-            self.order = Resting(came, goes, max(round(size / 100.0), 1) * 100, shy)
+        size = typical * _SIZES[bits >> 32 & 31] * (0.85 + (bits >> 37 & 255) / 850)
+        lots = round(size / 100.0)
+        self.since, self.until = came, goes
+        self.order = Resting(came, goes, lots * 100 if lots > 1 else 100, shy)
 
 
 class _Level:
     """One price of one side."""
 
-    __slots__ = ("orders", "since", "slots", "until")
+    __slots__ = ("orders", "shares", "since", "slots", "until")
 
     def __init__(self, key: int, name: int) -> None:
-        lives = enumerate((*LIVES, STANDING))
-        self.slots = [_Slot(mixed(key, name, place), seconds) for place, seconds in lives]
-        self.since = self.until = 0
+        stem = mixed(key, name)
+        self.slots = [_Slot(_stirred(stem, place), seconds) for place, seconds in enumerate(_LIVES)]
+        self.since = self.until = self.shares = 0
         self.orders: list[Resting] = []
 
     def look(self, at: int, typical: float) -> None:
         """Bring the slots whose time has come to a moment, and line up who rests."""
         since, until = -(1 << 62), 1 << 62
         orders: list[Resting] = []
+        shares = 0
         for slot in self.slots:
             if not slot.since <= at < slot.until:
                 slot.turn(at, typical)
@@ -105,8 +119,9 @@ class _Level:
                 until = slot.until
             if slot.order is not None:
                 orders.append(slot.order)
+                shares += slot.order.size
         orders.sort()
-        self.since, self.until, self.orders = since, until, orders
+        self.since, self.until, self.orders, self.shares = since, until, orders, shares
 
 
 class Flow:
@@ -122,6 +137,13 @@ class Flow:
 
     def queue(self, bid: bool, price: int, at: int) -> list[Resting]:
         """Return who rests at a price at `at` (microseconds since the open), oldest first."""
+        return self._level(bid, price, at).orders
+
+    def shares(self, bid: bool, price: int, at: int) -> int:
+        """Return how many shares rest at a price at `at` (microseconds since the open)."""
+        return self._level(bid, price, at).shares
+
+    def _level(self, bid: bool, price: int, at: int) -> _Level:
         name = price * 2 + bid
         level = self._levels.get(name)
         if level is None:
@@ -130,7 +152,7 @@ class Flow:
             level = self._levels[name] = _Level(self._key, name)
         if not level.since <= at < level.until:
             level.look(at, self._typical)
-        return level.orders
+        return level
 
 
 def split(total: int, bits: int) -> list[int]:
@@ -151,7 +173,7 @@ def split(total: int, bits: int) -> list[int]:
 
 def moments(count: int, bits: int) -> list[int]:
     """Return `count` rising moments inside one second, in microseconds."""
-    drawn = sorted((mixed(bits, place) % SECOND) for place in range(count))
+    drawn = sorted([_stirred(bits, place) % SECOND for place in range(count)])
     return [moment + place for place, moment in enumerate(drawn)]
 
 

@@ -229,6 +229,10 @@ class LobsterBook(Book):
                 found.append(Trade(at, price + self._moved(at, price), size, buy))
         return found
 
+    def _last_in(self, second: int, at: int) -> tuple[int, int] | None:
+        found = [trade for trade in self._second_trades(second) if trade.at <= at]
+        return (found[-1].price, found[-1].size) if found else None
+
 
 class LobsterReplay(Replay):
     """One recorded day of one stock; later sessions are simulated on from its close."""

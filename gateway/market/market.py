@@ -18,6 +18,7 @@ from gateway.market.intraday import MinuteMatrix
 from gateway.market.randomness import key_of
 from gateway.market.seconds import SecondPath, second_path
 from gateway.market.source import DailyBars, Simulated, Source, joined
+from gateway.market.ticks import Tape
 from gateway.market.universe import INSTRUMENTS
 from gateway.timeline import Span, current_span, forex_span, new_york, span_on
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 BLOCK = 32  # sessions that are made together
 KEPT_PATHS = 128
+KEPT_TAPES = 256
 
 
 @dataclass(slots=True)
@@ -47,7 +49,8 @@ class Market:
     """Prices of the universe: past bars, and the book of the running session.
 
     All of it is a function of the source, the time and the disturbances that client trades have
-    left. Bars, paths and new books may be asked for from any thread; kept books are the loop's.
+    left. Bars, paths and new books may be asked for from any thread; kept books and tapes are the
+    loop's.
     """
 
     def __init__(
@@ -63,6 +66,7 @@ class Market:
         self._daily: dict[tuple[int, int], DailyBars] = {}
         self._paths: OrderedDict[tuple[int, int], SecondPath] = OrderedDict()
         self._books: dict[int, Book] = {}
+        self._tapes: OrderedDict[tuple[int, Span], Tape] = OrderedDict()
         self._lock = threading.Lock()
 
     def span(self, ordinal: int) -> Span:
@@ -102,6 +106,17 @@ class Market:
             book = self.new_book(column, span, self.disturbance[column])
             self._books[column] = book
         return book
+
+    def tape(self, column: int, span: Span) -> Tape:
+        """Return the tape of a session, kept for all who follow it while it is asked for."""
+        tape = self._tapes.get((column, span))
+        if tape is None:
+            tape = self._tapes[column, span] = Tape(self, column, span)
+            if len(self._tapes) > KEPT_TAPES:
+                self._tapes.popitem(last=False)
+        else:
+            self._tapes.move_to_end((column, span))
+        return tape
 
     def new_book(self, column: int, span: Span, state: Disturbance) -> Book:
         """Return a book of any session, disturbed by `state` alone."""

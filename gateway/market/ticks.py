@@ -7,8 +7,7 @@ they made. Quotes are looked at once a second.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gateway.market.book import Book, Disturbance
 from gateway.market.universe import INSTRUMENTS
@@ -21,8 +20,7 @@ if TYPE_CHECKING:
 FOREX_SIZE = 10_000  # units of currency for each share of a stock's displayed size
 
 
-@dataclass(frozen=True, slots=True)
-class TradeTick:
+class TradeTick(NamedTuple):
     """One print: seconds since 1970, price in 10**-digits, shares."""
 
     at: int
@@ -30,8 +28,7 @@ class TradeTick:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class BidAsk:
+class BidAsk(NamedTuple):
     """One quote: seconds since 1970, prices in 10**-digits, sizes in shares."""
 
     at: int
@@ -42,7 +39,10 @@ class BidAsk:
 
 
 class Tape:
-    """One instrument's session as ticks; moments are microseconds."""
+    """One instrument's session as ticks; moments are microseconds.
+
+    What it finds it keeps for a while, in no way that another thread could share.
+    """
 
     def __init__(self, market: Market, column: int, span: Span) -> None:
         instrument = INSTRUMENTS[column]
@@ -52,13 +52,23 @@ class Tape:
         self._sizes = FOREX_SIZE if instrument.sec_type == "CASH" else 1
         self._impact = market.impact[column]
         self._book = market.new_book(column, span, Disturbance())
+        self._quoted: tuple[int, int, BidAsk] | None = None
 
     def _seen_at(self, at: int) -> Book:
-        self._book.state.permanent = self._impact.offset_at(at)
+        if self._impact.at:
+            self._book.state.permanent = self._impact.offset_at(at)
         return self._book
 
     def quote(self, at: int) -> BidAsk:
         """Return the quote at a moment."""
+        steps = len(self._impact.at)
+        if self._quoted is not None and self._quoted[:2] == (at, steps):
+            return self._quoted[2]
+        quote = self._quote(at)
+        self._quoted = at, steps, quote
+        return quote
+
+    def _quote(self, at: int) -> BidAsk:
         top = self._seen_at(at).top(at)
         return BidAsk(
             at // SECOND,
@@ -71,11 +81,11 @@ class Tape:
     def trades(self, since: int, until: int) -> list[TradeTick]:
         """Return the prints after `since` and up to `until`, in order."""
         found: list[TradeTick] = []
-        start = since
+        start, step = since, self._step
         while start < until:
             end = min(start - (start - self.span.open) % SECOND + SECOND, until)
-            for trade in self._seen_at(start).trades(start, end):
-                found.append(TradeTick(trade.at // SECOND, trade.price * self._step, trade.size))
+            for at, price, size, _ in self._seen_at(start).trades(start, end):
+                found.append(TradeTick(at // SECOND, price * step, size))
             start = end
         return found
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
-from gateway.market.ticks import Tape
 from gateway.market.universe import INSTRUMENTS
 from gateway.timeline import Span, forex_span, new_york, running_span, running_stretch, span_on
 
@@ -13,8 +12,7 @@ if TYPE_CHECKING:
     from gateway.market.market import Market
 
 
-@dataclass(frozen=True, slots=True)
-class Quote:
+class Quote(NamedTuple):
     """Prices as whole units of 10**-digits, sizes in shares; None where there is no such thing.
 
     Open, high and low are the session's, None before it; volume counts after-market trades too.
@@ -40,8 +38,12 @@ class Quote:
         return (self.bid + self.ask) // 2
 
 
+@lru_cache(maxsize=1 << 16)
 def price_text(value: int, digits: int) -> str:
-    """Write a whole number of 10**-digits as a decimal, exactly."""
+    """Write a whole number of 10**-digits as a decimal, exactly.
+
+    Kept, because prices come back: the same tick for every client, the same level all day.
+    """
     sign, value = ("-", -value) if value < 0 else ("", value)
     scale = 10**digits
     return f"{sign}{value // scale}.{value % scale:0{digits}d}"
@@ -94,16 +96,17 @@ def _ends(
         return opened, max(high, last), min(low, last), volume
     if span.open < regular.open:
         return None, None, None, volume
-    opened, high, low, traded = Tape(market, column, regular).extremes(regular.close)
+    opened, high, low, traded = market.tape(column, regular).extremes(regular.close)
     return opened, high, low, traded + volume
 
 
 def past_quote(market: Market, column: int, span: Span, at: int) -> Quote:
     """Return what was quoted at any moment of any session; no bid for an index, no last for forex.
 
-    Client trades count by the price move that they left, not by the holes that they made.
+    Client trades count by the price move that they left, not by the holes that they made. To be
+    called on the event loop, whose tapes it reads.
     """
-    tape, kind = Tape(market, column, span), INSTRUMENTS[column].sec_type
+    tape, kind = market.tape(column, span), INSTRUMENTS[column].sec_type
     opened, high, low, volume = tape.extremes(at)
     if kind == "IND":
         last = tape.level(at)

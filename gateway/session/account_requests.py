@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Values = dict[str, Any]
 Row = tuple[str, str, str]
+UPDATES = "updates"  # who is told: account updates, or a request by its number
 DAY_TRADER_EQUITY = 2_500_000  # cents; four times the available funds may be bought above it
 LEDGER_TAGS = frozenset(
     (
@@ -104,13 +105,14 @@ def account_updates(hub: Hub, connection: Connection, values: Values) -> None:
     if values["account"] not in {"", ACCOUNT}:
         raise Refused(321, "Error validating request.-'bG' : cause - Invalid account code")
     connection.subscriptions.account = values["subscribe"]
+    _forget(connection, UPDATES)
     if values["subscribe"]:
         _send_account(hub, connection)
         connection.send(message(Out.ACCOUNT_DOWNLOAD_END, 1, ACCOUNT))
 
 
 def _send_account(hub: Hub, connection: Connection) -> None:
-    for tag, value, currency in account_rows(hub):
+    for tag, value, currency in _changed(connection, UPDATES, account_rows(hub)):
         connection.send(message(Out.ACCOUNT_VALUE, 2, tag, value, currency, ACCOUNT))
     for column in sorted(hub.exchange.account.positions):
         _send_portfolio(hub, connection, column)
@@ -121,6 +123,9 @@ def _send_portfolio(hub: Hub, connection: Connection, column: int) -> None:
     position = hub.exchange.account.positions[column]
     mark = hub.exchange.mark(column)
     instrument = INSTRUMENTS[column]
+    shown = f"{mark} {position.shares} {position.basis} {position.realized}"
+    if not _changed(connection, UPDATES, [(instrument.local_symbol, shown, "")]):
+        return
     fields = stock(instrument, instrument.primary) | {"right": "0"}
     connection.send(
         message(
@@ -132,8 +137,28 @@ def _send_portfolio(hub: Hub, connection: Connection, column: int) -> None:
     )
 
 
+def _changed(connection: Connection, told: str, rows: list[Row]) -> list[Row]:
+    """Return the rows whose values a request has not been told yet, and note them as told."""
+    sent = connection.subscriptions.account_sent
+    changed: list[Row] = []
+    for row in rows:
+        tag, value, currency = row
+        key = told, tag, currency
+        if sent.get(key) != value:
+            sent[key] = value
+            changed.append(row)
+    return changed
+
+
+def _forget(connection: Connection, told: str) -> None:
+    """Forget what a request was told: it starts anew, or has ended."""
+    sent = connection.subscriptions.account_sent
+    for key in [key for key in sent if key[0] == told]:
+        del sent[key]
+
+
 def tell_account(hub: Hub, connection: Connection) -> None:
-    """Send the account again to those who follow it."""
+    """Send what has changed of the account to those who follow it."""
     subscriptions = connection.subscriptions
     if subscriptions.account:
         _send_account(hub, connection)
@@ -150,6 +175,7 @@ def account_multi(hub: Hub, connection: Connection, values: Values) -> None:
         raise Refused(321, "Error validating request.-'bG' : cause - Invalid account code")
     request_id, ledger_only = values["reqId"], values["ledgerAndNLV"]
     connection.subscriptions.account_multi[request_id] = ledger_only
+    _forget(connection, f"multi {request_id}")
     _send_multi(connection, request_id, account_rows(hub), ledger_only)
     connection.send(message(Out.ACCOUNT_UPDATE_MULTI_END, 1, request_id))
 
@@ -157,10 +183,14 @@ def account_multi(hub: Hub, connection: Connection, values: Values) -> None:
 def _send_multi(
     connection: Connection, request_id: int, rows: list[Row], ledger_only: bool
 ) -> None:
-    for tag, value, currency in rows:
-        if not ledger_only or tag == "NetLiquidation" or tag in LEDGER_TAGS:
-            fields = (1, request_id, ACCOUNT, "", tag, value, currency)
-            connection.send(message(Out.ACCOUNT_UPDATE_MULTI, *fields))
+    wanted = [
+        row
+        for row in rows
+        if not ledger_only or row[0] == "NetLiquidation" or row[0] in LEDGER_TAGS
+    ]
+    for tag, value, currency in _changed(connection, f"multi {request_id}", wanted):
+        fields = (1, request_id, ACCOUNT, "", tag, value, currency)
+        connection.send(message(Out.ACCOUNT_UPDATE_MULTI, *fields))
 
 
 def cancel_account_multi(hub: Hub, connection: Connection, values: Values) -> None:
@@ -180,6 +210,7 @@ def account_summary(hub: Hub, connection: Connection, values: Values) -> None:
             "Maximum number of account summary requests exceeded",
         )
     connection.subscriptions.summaries[values["reqId"]] = tags
+    _forget(connection, f"summary {values['reqId']}")
     _send_summary(connection, values["reqId"], account_rows(hub), tags)
     connection.send(message(Out.ACCOUNT_SUMMARY_END, 1, values["reqId"]))
 
@@ -188,10 +219,10 @@ def _send_summary(
     connection: Connection, request_id: int, rows: list[Row], tags: tuple[str, ...]
 ) -> None:
     ledger = any(tag.startswith("$LEDGER") for tag in tags)
-    for tag, value, currency in rows:
-        if tag in tags or (ledger and tag in LEDGER_TAGS):
-            fields = (1, request_id, ACCOUNT, tag, value, currency)
-            connection.send(message(Out.ACCOUNT_SUMMARY, *fields))
+    wanted = [row for row in rows if row[0] in tags or (ledger and row[0] in LEDGER_TAGS)]
+    for tag, value, currency in _changed(connection, f"summary {request_id}", wanted):
+        fields = (1, request_id, ACCOUNT, tag, value, currency)
+        connection.send(message(Out.ACCOUNT_SUMMARY, *fields))
 
 
 def cancel_account_summary(hub: Hub, connection: Connection, values: Values) -> None:

@@ -138,6 +138,8 @@ class Connection(asyncio.Protocol):
         """Send one or more framed messages, as far as the faults at work let them pass."""
         if self.filter is not None and self.version:
             self.filter(self, data)
+        elif self._out and not self.deaf:  # the short way of all but the first in a turn
+            self._out.append(data)
         else:
             self.put(data)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.codec.messages import Out, cents, message
+from gateway.codec.messages import depth_l2, depth_row
 from gateway.engine.refusal import Refused
 from gateway.market.book import LEVELS
 from gateway.market.universe import INSTRUMENTS
+from gateway.market.view import price_text
 from gateway.session.connection import Connection
 from gateway.session.contracts import EXCHANGES, one_column
 from gateway.session.refusals import NO_DEPTH
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from gateway.session.hub import Hub
 
 Values = dict[str, Any]
+Levels = dict[tuple[int, int, int], list[Row]]  # by column, side and number of rows
 INSERT, UPDATE, DELETE = 0, 1, 2
 BY_MARKET_MAKER = frozenset({"SMART", "NASDAQ", "ISLAND"})
 MARKET_MAKERS = ("SIMA", "SIMB", "SIMC", "SIMD", "SIME", "SIMF", "NSDQ")  # but for one, ours
@@ -43,7 +45,7 @@ def market_depth(hub: Hub, connection: Connection, values: Values) -> None:
         named=values["smart"] or values["exchange"].upper() in BY_MARKET_MAKER,
     )
     connection.subscriptions.depth[request_id] = depth
-    _send_changes(hub, connection, depth)
+    _send_changes(hub, connection, depth, {})
 
 
 def cancel_depth(hub: Hub, connection: Connection, values: Values) -> None:
@@ -54,14 +56,19 @@ def cancel_depth(hub: Hub, connection: Connection, values: Values) -> None:
         )
 
 
-def tell_depth(hub: Hub, connection: Connection, columns: set[int] | None = None) -> None:
-    """Send what has changed of every book that the client follows; `columns` names some."""
+def tell_depth(
+    hub: Hub, connection: Connection, seen: Levels, columns: set[int] | None = None
+) -> None:
+    """Send what has changed of every book that the client follows; `columns` names some.
+
+    `seen` holds the levels of this moment that were looked up for another client.
+    """
     for depth in connection.subscriptions.depth.values():
         if columns is None or depth.column in columns:
-            _send_changes(hub, connection, depth)
+            _send_changes(hub, connection, depth, seen)
 
 
-def _send_changes(hub: Hub, connection: Connection, depth: DepthRows) -> None:
+def _send_changes(hub: Hub, connection: Connection, depth: DepthRows, seen: Levels) -> None:
     exchange = hub.exchange
     live = exchange.hours.live
     if live is None or depth.column in exchange.halted:
@@ -72,7 +79,10 @@ def _send_changes(hub: Hub, connection: Connection, depth: DepthRows) -> None:
     depth.span = live
     book = exchange.book_in(depth.column, live)
     for side, before in ((1, depth.bids), (0, depth.asks)):
-        now = book.depth(hub.now, side == 1, depth.rows)
+        key = depth.column, side, depth.rows
+        now = seen.get(key)
+        if now is None:
+            now = seen[key] = book.depth(hub.now, side == 1, depth.rows)
         for told in changed_rows(before, now):
             _send_row(connection, depth, side, told)
         before[:] = now
@@ -106,13 +116,12 @@ def _send_row(
     connection: Connection, depth: DepthRows, side: int, told: tuple[int, int, Row]
 ) -> None:
     place, operation, (price, size) = told
-    figures = (operation, side, cents(price), size)
+    figures = operation, side, price_text(price, 2), size
     if depth.named:
         maker = maker_of(depth, side, price)
-        fields = (1, depth.request_id, place, maker, *figures, depth.smart)
-        connection.send(message(Out.MARKET_DEPTH_L2, *fields))
+        connection.send(depth_l2(depth.request_id, place, maker, figures, depth.smart))
     else:
-        connection.send(message(Out.MARKET_DEPTH, 1, depth.request_id, place, *figures))
+        connection.send(depth_row(depth.request_id, place, figures))
 
 
 HANDLERS = {"reqMktDepth": market_depth, "cancelMktDepth": cancel_depth}

@@ -49,7 +49,7 @@ IN_USE = "Unable to connect as the client id is already in use. Retry with a uni
 ACCOUNT_PARTS = frozenset(
     (
         *("data_type", "account", "positions", "positions_multi", "account_multi", "summaries"),
-        *("profit", "profit_single", "auto_bind"),
+        *("profit", "profit_single", "auto_bind", "account_sent"),
     )
 )
 
@@ -249,17 +249,20 @@ class Hub:
                 columns |= self._tell(told, by_client)
         if not self.clock_runs():
             shown = {event.order.column for event in events if isinstance(event, OrderChanged)}
+            seen: quote_requests.Seen = {}
+            levels: depth_requests.Levels = {}
             for connection in self.clients:
-                quote_requests.tell_quotes(self, connection, shown - columns)
-                depth_requests.tell_depth(self, connection, shown)
+                quote_requests.tell_quotes(self, connection, seen, shown - columns)
+                depth_requests.tell_depth(self, connection, levels, shown)
         if columns:
+            traded: quote_requests.Seen = {}
             self._account_dirty = True
             if not self.clock_runs():
                 asyncio.get_running_loop().call_soon(self._tell_account)
             for connection in self.clients:
                 account_requests.tell_positions(self, connection, columns)
                 if not self.clock_runs():
-                    quote_requests.tell_quotes(self, connection, columns)
+                    quote_requests.tell_quotes(self, connection, traded, columns)
 
     def _tell(self, event: Event, by_client: dict[int | None, Connection]) -> set[int]:
         match event:
@@ -314,11 +317,13 @@ class Hub:
         now = time.monotonic()
         slow = final or now - self._slow_at >= SLOW_WALL
         stale = self._account_dirty or self.now - self._account_at >= ACCOUNT_EVERY
+        seen: quote_requests.Seen = {}
+        levels: depth_requests.Levels = {}
         for connection in self.clients:
             if connection.is_slow and not final:
                 continue
-            quote_requests.tell_quotes(self, connection, force=final)
-            depth_requests.tell_depth(self, connection)
+            quote_requests.tell_quotes(self, connection, seen, force=final)
+            depth_requests.tell_depth(self, connection, levels)
             history_requests.tell_bars(self, connection)
             tick_requests.tell_ticks(self, connection)
             if slow:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.codec.messages import Out, message
+from gateway.codec.messages import Out, message, tick_price, tick_size, tick_string
 from gateway.engine.refusal import Refused
 from gateway.market.universe import INSTRUMENTS
 from gateway.market.view import (
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gateway.session.hub import Hub
 
 Values = dict[str, Any]
+Seen = dict[tuple[int, bool], Quote]  # by column, and whether it is live
 BID_SIZE, BID, ASK, ASK_SIZE, LAST, LAST_SIZE = 0, 1, 2, 3, 4, 5
 HIGH, LOW, VOLUME, CLOSE, OPEN, LAST_TIMESTAMP, HALTED = 6, 7, 8, 9, 14, 45, 49
 DELAYED = {
@@ -60,7 +61,7 @@ def market_data(hub: Hub, connection: Connection, values: Values) -> None:
     connection.send(message(Out.TICK_REQ_PARAMS, request_id, instrument.tick, SNAPSHOT_EXCHANGE, 3))
     connection.send(message(Out.MARKET_DATA_TYPE, 1, request_id, quotes.kind))
     _send_static(hub, connection, quotes)
-    _send_changes(hub, connection, quotes)
+    _send_changes(hub, connection, quotes, {})
     if snapshot:
         connection.send(message(Out.TICK_SNAPSHOT_END, 1, request_id))
         return
@@ -97,11 +98,16 @@ def market_data_type(hub: Hub, connection: Connection, values: Values) -> None:
 
 
 def tell_quotes(
-    hub: Hub, connection: Connection, columns: set[int] | None = None, force: bool = False
+    hub: Hub,
+    connection: Connection,
+    seen: Seen,
+    columns: set[int] | None = None,
+    force: bool = False,
 ) -> None:
     """Send what has changed of every instrument that the client follows.
 
-    `columns` names instruments that just traded, which are told at once; `force` tells all.
+    `columns` names instruments that just traded, which are told at once; `force` tells all. `seen`
+    holds the quotes of this moment that were looked up for another client.
     """
     for quotes in connection.subscriptions.quotes.values():
         if columns is not None:
@@ -109,7 +115,7 @@ def tell_quotes(
         else:
             due = force or quotes.sent_at < 0 or hub.now - quotes.sent_at >= SAMPLE
         if due:
-            _send_changes(hub, connection, quotes)
+            _send_changes(hub, connection, quotes, seen)
 
 
 def previous_close(hub: Hub, column: int, at: int) -> str:
@@ -129,7 +135,7 @@ def _send_static(hub: Hub, connection: Connection, quotes: Quotes) -> None:
     _price(connection, quotes, CLOSE, close)
 
 
-def _send_changes(hub: Hub, connection: Connection, quotes: Quotes) -> None:
+def _send_changes(hub: Hub, connection: Connection, quotes: Quotes, seen: Seen) -> None:
     market, column = hub.exchange.market, quotes.column
     at = hub.now - DELAY if quotes.kind >= 3 else hub.now
     span = trading_span(market, column, at)
@@ -147,7 +153,10 @@ def _send_changes(hub: Hub, connection: Connection, quotes: Quotes) -> None:
         connection.send(message(Out.MARKET_DATA_TYPE, 1, quotes.request_id, quotes.kind))
     quotes.sent_at, quotes.open = hub.now, True
     live = quotes.kind == 1
-    quote = quote_at(market, column, span, at) if live else past_quote(market, column, span, at)
+    quote = seen.get((column, live))
+    if quote is None:
+        look = quote_at if live else past_quote
+        quote = seen[column, live] = look(market, column, span, at)
     _send_halted(hub, connection, quotes)
     _send_quote(connection, quotes, quote, at)
     if quotes.generic:
@@ -205,7 +214,7 @@ def _send_trades(connection: Connection, quotes: Quotes, quote: Quote, at: int) 
         sent[VOLUME] = quote.volume
         kind = DELAYED[LAST_TIMESTAMP] if quotes.kind >= 3 else LAST_TIMESTAMP
         stamp = str(at // SECOND)
-        connection.send(message(Out.TICK_STRING, 6, quotes.request_id, kind, stamp))
+        connection.send(tick_string(quotes.request_id, kind, stamp))
         _size(connection, quotes, VOLUME, quote.volume)
     for kind, value in ((HIGH, quote.high), (LOW, quote.low), (OPEN, quote.open)):
         if value is not None and sent.get(kind) != value:
@@ -217,12 +226,12 @@ def _price(connection: Connection, quotes: Quotes, kind: int, text: str, size: i
     """Send a price; the mask of a bid or an offer says that orders can be filled at it."""
     mask = 1 if size and kind in {BID, ASK} else 0
     kind = DELAYED[kind] if quotes.kind >= 3 else kind
-    connection.send(message(Out.TICK_PRICE, 6, quotes.request_id, kind, text, size, mask))
+    connection.send(tick_price(quotes.request_id, kind, text, size, mask))
 
 
 def _size(connection: Connection, quotes: Quotes, kind: int, size: int) -> None:
     kind = DELAYED[kind] if quotes.kind >= 3 else kind
-    connection.send(message(Out.TICK_SIZE, 6, quotes.request_id, kind, size))
+    connection.send(tick_size(quotes.request_id, kind, size))
 
 
 HANDLERS = {

@@ -84,12 +84,17 @@ class LiveBars:
 
 @dataclass(slots=True)
 class Subscriptions:
-    """The subscriptions of one connection."""
+    """The subscriptions of one connection.
+
+    `account_sent` are the account's values that were told last, by who was told, tag and currency;
+    a position's tag is its symbol.
+    """
 
     data_type: int = 1
     auto_bind: bool = False
     quotes: dict[int, Quotes] = field(default_factory=dict)
     account: bool = False
+    account_sent: dict[tuple[str, str, str], str] = field(default_factory=dict)
     positions: bool = False
     positions_multi: dict[int, str] = field(default_factory=dict)
     account_multi: dict[int, bool] = field(default_factory=dict)

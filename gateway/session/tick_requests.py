@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gateway.codec.messages import Out, message
+from gateway.codec.messages import Out, message, tick_quote, tick_trade
 from gateway.engine.refusal import Refused
 from gateway.market.bars import Bar, second_bar
-from gateway.market.ticks import BidAsk, Tape, TradeTick
+from gateway.market.ticks import BidAsk
 from gateway.market.universe import INSTRUMENTS
 from gateway.market.view import price_text, trading_span
 from gateway.session.connection import Connection
@@ -93,11 +93,12 @@ def _send_ticks(
     hub: Hub, connection: Connection, stream: TickStream, span: Span, until: int
 ) -> None:
     if stream.tape is None or stream.tape.span != span:
-        stream.tape = Tape(hub.exchange.market, stream.column, span)
+        stream.tape = hub.exchange.market.tape(stream.column, span)
     tape, kind, request_id = stream.tape, KINDS[stream.kind], stream.request_id
     if kind <= 2:
-        for trade in tape.trades(stream.told, until):
-            _send_trade(connection, request_id, kind, trade, tape.digits)
+        for at, price, size in tape.trades(stream.told, until):
+            text = price_text(price, tape.digits)
+            connection.send(tick_trade(request_id, kind, at, text, size))
         return
     for second in range(span.second(stream.told) + 1, span.second(until) + 1):
         quote = tape.quote(span.open + second * SECOND)
@@ -115,19 +116,15 @@ def _shown(quote: BidAsk, stream: TickStream) -> tuple[int, ...]:
     return quote.bid, quote.ask, quote.bid_size, quote.ask_size
 
 
-def _send_trade(
-    connection: Connection, request_id: int, kind: int, trade: TradeTick, digits: int
-) -> None:
-    price = price_text(trade.price, digits)
-    cells = (trade.at, price, trade.size, 0, "NASDAQ", "")
-    connection.send(message(Out.TICK_BY_TICK, request_id, kind, *cells))
-
-
 def _send_quote(
     connection: Connection, request_id: int, kind: int, quote: BidAsk, digits: int
 ) -> None:
-    cells = fields_of(quote, digits, mid=kind == 4)
-    connection.send(message(Out.TICK_BY_TICK, request_id, kind, quote.at, *cells))
+    if kind == 4:
+        mid = fields_of(quote, digits, mid=True)
+        connection.send(message(Out.TICK_BY_TICK, request_id, kind, quote.at, *mid))
+        return
+    prices = price_text(quote.bid, digits), price_text(quote.ask, digits)
+    connection.send(tick_quote(request_id, quote.at, prices, (quote.bid_size, quote.ask_size)))
 
 
 def real_time_bars(hub: Hub, connection: Connection, values: Values) -> None:

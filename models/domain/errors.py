@@ -1,5 +1,9 @@
 """One exception tree, named by the reaction that an error needs."""
 
+from __future__ import annotations
+
+from models.domain.halts import HaltCode
+
 
 class RoboError(Exception):
     """Root of every error that this system raises on purpose; its text says what to do next."""
@@ -7,6 +11,14 @@ class RoboError(Exception):
 
 class HaltTrading(RoboError):
     """Stop sending orders now: a risk limit, a mismatch or an operator's halt demands a person."""
+
+
+class AutomaticHalt(HaltTrading):
+    """A limit of the system itself was hit: the session keeps a halt under `code` and ends."""
+
+    def __init__(self, code: HaltCode, text: str) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class RetryLater(RoboError):

@@ -24,6 +24,13 @@ class Side(StrEnum):
         return 1 if self is Side.BUY else -1
 
 
+class OrderKind(StrEnum):
+    """How a child trades: at its limit, or as a market order once its stop price is reached."""
+
+    LIMIT = "LMT"
+    STOP = "STP"
+
+
 class ParentState(StrEnum):
     """Life of a parent order: NEW -> WORKING <-> PAUSED -> CANCELLING -> a terminal state."""
 
@@ -97,7 +104,10 @@ class ParentOrder:
 
 @dataclass(frozen=True, slots=True)
 class ChildOrder:
-    """One slice of a parent, as committed before anything is sent."""
+    """One slice of a parent, as committed before anything is sent.
+
+    Of the children of one `oca_group` (one cancels all) only one can fill.
+    """
 
     parent_id: str
     slice_no: int
@@ -111,6 +121,9 @@ class ChildOrder:
     filled: int = 0
     order_id: int | None = None
     perm_id: int | None = None
+    kind: OrderKind = OrderKind.LIMIT
+    stop_price: Decimal | None = None
+    oca_group: str = ""
 
     @property
     def order_ref(self) -> str:

@@ -83,7 +83,8 @@ def _twap(parent: ParentOrder, slices: int) -> TargetCurve:
     return TwapCurve(parent.quantity, parent.start, parent.end, slices)
 
 
-CURVES: dict[str, Callable[[ParentOrder, int], TargetCurve]] = {"TWAP": _twap}
+# An EXIT order has no schedule; its curve spans its life, and is never asked for a slice.
+CURVES: dict[str, Callable[[ParentOrder, int], TargetCurve]] = {"TWAP": _twap, "EXIT": _twap}
 
 
 def curve_for(parent: ParentOrder, slices: int) -> TargetCurve:

@@ -165,19 +165,23 @@ def _slice(
     child = next_child(execution, event.now, event.quote)
     if child is None:
         return execution, None
-    return _placed(execution, child), child
+    return placed(execution, child), child
 
 
-def _placed(execution: ParentExecution, child: ChildOrder) -> ParentExecution:
-    """Add a new intent: the one place where exposure is committed, and so the one guard."""
-    after = execution.exposure + child.quantity
+def placed(execution: ParentExecution, child: ChildOrder) -> ParentExecution:
+    """Add a new intent: the one place where exposure is committed, and so the one guard.
+
+    Raises HaltTrading when the parent's worst case would exceed its quantity.
+    """
+    grown = replace(execution, children={**execution.children, child.order_ref: child})
+    after = grown.exposure
     if child.quantity < 1 or after > execution.parent.quantity:
         raise HaltTrading(
             f"child {child.order_ref} for {child.quantity} shares would bring its parent's worst "
             f"case to {after} of {execution.parent.quantity} shares; "
             "nothing was sent: halt, reconcile, and report this defect"
         )
-    return replace(execution, children={**execution.children, child.order_ref: child})
+    return grown
 
 
 def _sent(execution: ParentExecution, event: ChildSent) -> ParentExecution:

@@ -87,8 +87,16 @@ class ParentExecution:
 
     @property
     def exposure(self) -> int:
-        """Worst-case shares: filled plus the leaves of every child that is not proven dead."""
-        return sum(child.filled + child.leaves for child in self.children.values())
+        """Worst-case shares: filled plus the leaves of every child that is not proven dead.
+
+        A one-cancels-all group counts once: its largest living child, or what it has filled.
+        """
+        alone = sum(c.filled + c.leaves for c in self.children.values() if not c.oca_group)
+        groups: dict[str, list[ChildOrder]] = {}
+        for child in self.children.values():
+            if child.oca_group:
+                groups.setdefault(child.oca_group, []).append(child)
+        return alone + sum(_group_exposure(group) for group in groups.values())
 
     @property
     def unallocated(self) -> int:
@@ -109,3 +117,8 @@ class ParentExecution:
     def is_settled(self) -> bool:
         """Say whether an execution has come for every share that a status reported as filled."""
         return all(self.gross_of(order_ref) >= count for order_ref, count in self.reported.items())
+
+
+def _group_exposure(group: list[ChildOrder]) -> int:
+    alive = max((c.quantity for c in group if not c.state.is_terminal), default=0)
+    return max(alive, sum(c.filled for c in group))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from math import isfinite
 from typing import cast
 
 from models.domain.errors import InvalidInput
+from models.risk.exits import ExitRules
+from models.risk.halt_limits import HaltLimits
 
 _RANGES: dict[str, tuple[float, float]] = {
     "max_order_quantity": (1, 10_000_000),
@@ -22,8 +24,22 @@ _RANGES: dict[str, tuple[float, float]] = {
     "max_daily_loss": (0.0001, 0.5),
     "max_drawdown": (0.001, 0.9),
     "max_quote_age": (0.1, 3_600),
+    "max_price_gap": (0.01, 1),
+    "quote_jump_sigmas": (3, 100),
+    "quote_volatility": (0.001, 0.5),
+    "quote_confirm": (1, 3_600),
+    "max_attempts": (1, 100),
+    "max_rejects": (1, 100),
+    "max_day_trades": (0, 1_000),
+    "day_trade_equity": (0, 1e9),
+    "max_initial_margin": (0.01, 1),
 }
-_WHOLE = frozenset({"max_order_quantity", "max_orders_per_minute"})
+_WHOLE = frozenset(
+    {
+        *("max_order_quantity", "max_orders_per_minute"),
+        *("max_attempts", "max_rejects", "max_day_trades"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +61,20 @@ class RiskLimits:
     max_drawdown: loss from the highest equity; the same.
     restricted: symbols that are never traded, in either direction.
     max_quote_age: seconds; a marketable price from an older quote is a guess.
-    allow_short: whether a sell may exceed the shares held.
+    allow_short: whether a sell may exceed the shares held (and then what may be borrowed).
+    max_price_gap: decision price from the last close, and the day's first quote from the decision
+        price; 0.3 lets an earnings gap pass and a slipped decimal or a split not.
+    quote_jump_sigmas, quote_volatility, quote_confirm: a quote further from the last good one than
+        so many standard deviations of the time between them (at a daily volatility of
+        quote_volatility) is used only once the new level has lasted quote_confirm seconds.
+    max_attempts, max_rejects: automatic attempts at one slice, and refusals by the broker in one
+        symbol and day (three times that for a strategy), after which a person must enable it again.
+    max_day_trades, day_trade_equity: day trades in five sessions while equity is below so many USD
+        (FINRA Rule 4210(f)(8)); an equity of 0 turns the check off.
+    margin_account, max_initial_margin: ask the broker what each parent would need (what-if), and
+        deny beyond this share of equity with loan value. Asked as well when shorting is allowed.
+    halts: what else halts trading until a person resumes it.
+    exits: stops and targets, see ExitRules.
 
     Raises InvalidInput naming the field, the value and the allowed range.
     """
@@ -64,12 +93,32 @@ class RiskLimits:
     restricted: frozenset[str] = frozenset()
     max_quote_age: float = 5.0
     allow_short: bool = False
+    halts: HaltLimits = field(default_factory=HaltLimits)
+    max_price_gap: float = 0.3
+    quote_jump_sigmas: float = 10.0
+    quote_volatility: float = 0.03
+    quote_confirm: float = 30.0
+    max_attempts: int = 8
+    max_rejects: int = 5
+    max_day_trades: int = 3
+    day_trade_equity: float = 25_000.0
+    margin_account: bool = False
+    max_initial_margin: float = 0.9
+    exits: ExitRules = field(default_factory=ExitRules)
 
     def __post_init__(self) -> None:
         for name, (low, high) in _RANGES.items():
             _check_number(name, getattr(self, name), low, high)
         _check_kind("restricted", self.restricted, frozenset, "a set of symbols")
         _check_kind("allow_short", self.allow_short, bool, "true or false")
+        _check_kind("halts", self.halts, HaltLimits, "a table of halt limits")
+        _check_kind("margin_account", self.margin_account, bool, "true or false")
+        _check_kind("exits", self.exits, ExitRules, "a table [exits]")
+
+    @property
+    def asks_for_margin(self) -> bool:
+        """Say whether the broker is asked what an order would need before it is accepted."""
+        return self.margin_account or self.allow_short
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, object]) -> RiskLimits:
@@ -78,7 +127,7 @@ class RiskLimits:
         `restricted` may be any list of symbols. Raises InvalidInput on an unknown name or a value
         that is out of range or of the wrong kind (numbers are not read out of text).
         """
-        known = [field.name for field in fields(cls)]
+        known = [one.name for one in fields(cls)]
         unknown = sorted(set(values) - set(known))
         if unknown:
             raise InvalidInput(
@@ -87,6 +136,10 @@ class RiskLimits:
         given = dict(values)
         if "restricted" in given:
             given["restricted"] = _symbols(given["restricted"])
+        if "halts" in given:
+            given["halts"] = HaltLimits.from_table(given["halts"])
+        if "exits" in given and not isinstance(given["exits"], ExitRules):
+            given["exits"] = ExitRules.from_mapping(given["exits"])
         return cls(**given)  # pyright: ignore[reportArgumentType] -- __post_init__ checks each
 
 

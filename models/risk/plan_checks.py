@@ -5,6 +5,7 @@ from __future__ import annotations
 from models.domain.orders import ParentOrder, Side
 from models.risk.context import PlanContext
 from models.risk.limits import RiskLimits
+from models.risk.short_checks import compare_borrow
 from models.risk.verdict import Verdict, compare, not_finite
 
 
@@ -103,12 +104,22 @@ def check_duplicate(order: ParentOrder, context: PlanContext, limits: RiskLimits
 
 
 def check_short(order: ParentOrder, context: PlanContext, limits: RiskLimits) -> Verdict:
-    """Deny a sale of more shares than are held; pending purchases are not yet held."""
-    if order.side is Side.BUY or limits.allow_short:
-        return Verdict("short", True, "the order cannot open a forbidden short position")
+    """Deny a sale of more shares than are held; pending purchases are not yet held.
+
+    With shorting allowed the excess must be borrowed: deny more than the broker says there are. It
+    may not say before the open; each send asks again, and is denied then.
+    """
+    if order.side is Side.BUY:
+        return Verdict("short", True, "a purchase opens no short position")
     pending = min(0, context.pending.get(order.symbol, 0))
     held = context.positions.get(order.symbol, 0) + pending
-    return compare("short", order.quantity, max(held, 0), "sale of", "shares held")
+    if order.quantity <= max(held, 0) or not limits.allow_short:
+        return compare("short", order.quantity, max(held, 0), "sale of", "shares held")
+    borrowed, shortable = order.quantity - max(held, 0), context.shortable.get(order.symbol)
+    if shortable is None:
+        text = f"{borrowed:,} shares are to be borrowed; each send asks how many there are"
+        return Verdict("short", True, text)
+    return compare_borrow(borrowed, shortable)
 
 
 def _bad_price(check: str, order: ParentOrder) -> Verdict | None:

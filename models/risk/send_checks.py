@@ -8,6 +8,7 @@ from decimal import Decimal
 from models.domain.orders import ChildOrder, Quote, Side
 from models.risk.context import SendContext
 from models.risk.limits import RiskLimits
+from models.risk.quotes import is_usable
 from models.risk.verdict import Number, Verdict, compare, not_finite
 
 BPS = Decimal(10_000)
@@ -41,8 +42,9 @@ def check_quote(
     """Deny without a sane quote of the symbol that is recent (a quote from the future is not)."""
     if quote is None or quote.symbol != child.symbol:
         return Verdict("quote", False, f"there is no quote for {child.symbol}")
-    if not quote.is_sane:
-        return Verdict("quote", False, f"bid {quote.bid} and ask {quote.ask} make no sane quote")
+    if not is_usable(quote):
+        kind = "a locked market" if quote.is_sane else "no sane quote"
+        return Verdict("quote", False, f"bid {quote.bid} and ask {quote.ask} make {kind}")
     age = abs((now - quote.at).total_seconds())
     return compare("quote", age, limits.max_quote_age, "quote age", "s")
 
@@ -67,6 +69,24 @@ def check_remaining(child: ChildOrder, context: SendContext) -> Verdict:
         return Verdict("remaining", False, f"{child.quantity} shares is not an order")
     left = context.parent_remaining
     return compare("remaining", child.quantity, left, "child of", "shares left of its parent")
+
+
+def check_child_quantity(child: ChildOrder, limits: RiskLimits) -> Verdict:
+    """Deny a child of more shares than a whole order may have."""
+    limit = limits.max_order_quantity
+    return compare("quantity", child.quantity, limit, "child of", "shares")
+
+
+def check_child_adv(child: ChildOrder, context: SendContext, limits: RiskLimits) -> Verdict:
+    """Deny a child above its parent's share of the average daily volume that the plan noted."""
+    adv = context.adv.get(child.symbol)
+    if adv is None:
+        return Verdict("adv", True, f"no volume of {child.symbol} was noted; its parent was judged")
+    bad = not_finite("adv", {"adv": adv})
+    if bad is not None:
+        return bad
+    unit = f"shares ({limits.max_adv_share:.3g} of the average daily volume)"
+    return compare("adv", child.quantity, limits.max_adv_share * adv, "child of", unit)
 
 
 def check_rate(context: SendContext, limits: RiskLimits, now: datetime) -> Verdict:

@@ -10,8 +10,9 @@ from datetime import UTC
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from models.domain.errors import HaltTrading
-from models.domain.orders import Fill, Quote, Side
+from models.domain.errors import HaltTrading, InvalidInput, RetryLater
+from models.domain.orders import ChildOrder, Fill, OrderKind, Quote, Side
+from models.risk.margin import MarginImpact
 from tasks.broker.protocol import Commission, OrderStatus
 
 if TYPE_CHECKING:
@@ -19,9 +20,19 @@ if TYPE_CHECKING:
     from datetime import date, datetime
 
     import pandas as pd
-    from ib_async import BarData, CommissionReport, Contract, Execution, Order, Ticker
+    from ib_async import (
+        AccountValue,
+        BarData,
+        CommissionReport,
+        Contract,
+        Execution,
+        Order,
+        OrderState,
+        Ticker,
+    )
 
 UNSET_DOUBLE = 1.7976931348623157e308
+CANCEL_OTHERS = 1  # OCA type: the others end at the first fill, and one at a time is at an exchange
 
 
 def exact(value: float | Decimal | str) -> Decimal:
@@ -130,6 +141,62 @@ def quote_of(symbol: str, ticker: Ticker, at: datetime) -> Quote | None:
         return None
     sizes = [int(size) if math.isfinite(size) else 0 for size in (ticker.bidSize, ticker.askSize)]
     return Quote(symbol, exact(ticker.bid), exact(ticker.ask), sizes[0], sizes[1], at)
+
+
+def order_of(order: Order, child: ChildOrder, account: str) -> Order:
+    """Fill in a blank client order from a child: a limit, a market or a stop order.
+
+    Raises InvalidInput for a stop without a stop price.
+    """
+    order.action, order.totalQuantity = child.side.value, float(child.quantity)
+    if child.kind is OrderKind.STOP:
+        if child.stop_price is None:
+            raise InvalidInput(f"{child.order_ref} is a stop without a price; give its stop_price")
+        order.orderType, order.auxPrice = "STP", float(child.stop_price)
+    elif child.limit_price is None:
+        order.orderType = "MKT"
+    else:
+        order.orderType, order.lmtPrice = "LMT", float(child.limit_price)
+    order.orderId = child.order_id or 0
+    order.orderRef = child.order_ref
+    order.account = account
+    order.tif = child.tif
+    if child.oca_group:
+        order.ocaGroup, order.ocaType = child.oca_group, CANCEL_OTHERS
+    return order
+
+
+def summary_of(values: Iterable[AccountValue], account: str, wanted: str) -> dict[str, Decimal]:
+    """Return the amounts (USD) of an account summary by tag; `wanted` is a comma separated list.
+
+    Raises RetryLater when one of them was not told.
+    """
+    told = {v.tag: exact(v.value) for v in values if v.account == account}
+    missing = [tag for tag in wanted.split(",") if tag not in told]
+    if missing:
+        raise RetryLater(
+            f"the broker's account summary lacks {', '.join(missing)}; try again once the "
+            "gateway has logged in completely"
+        )
+    return told
+
+
+def shortable_of(ticker: Ticker) -> int | None:
+    """Return the shares that may be borrowed (tick 89), or None when that was not told."""
+    shares = ticker.shortableShares
+    return int(shares) if math.isfinite(shares) and shares >= 0 else None
+
+
+def margin_of(state: OrderState, what: str) -> MarginImpact:
+    """Return the answer to a what-if in USD; raise RetryLater when it tells no amounts."""
+    told = (state.initMarginBefore, state.initMarginChange, state.equityWithLoanBefore)
+    try:
+        before, change, equity = (float(value) for value in told)
+    except (TypeError, ValueError):
+        before = change = equity = UNSET_DOUBLE
+    if not all(_is_told(value) for value in (before, change, equity)):
+        raise RetryLater(f"the broker answered the request for {what} without amounts; try again")
+    return MarginImpact(before, change, equity)
 
 
 def bars_frame(symbol: str, bars: Iterable[BarData]) -> pd.DataFrame:

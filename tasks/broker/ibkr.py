@@ -13,7 +13,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from ib_async import IB, Contract, LimitOrder, MarketOrder, Order, RequestError, StartupFetch, Stock
+from ib_async import (
+    IB,
+    Contract,
+    Order,
+    RequestError,
+    StartupFetch,
+    Stock,
+)
 from ib_async.client import Client
 from ib_async.wrapper import Wrapper
 
@@ -30,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from models.domain.orders import ChildOrder
+    from models.risk.margin import MarginImpact
 
 CLIENT_ID_IN_USE = 326
 CLIENT_ID_ATTEMPTS = 4
@@ -245,6 +253,19 @@ class OrderConnection(Connection):
             commissions=tuple(ib.log.commissions.values()),
         )
 
+    async def what_if(self, child: ChildOrder) -> MarginImpact:
+        """Ask what an order would do to the account's margin; nothing is placed.
+
+        Raises RetryLater when the answer tells no amounts.
+        """
+        what = f"the margin of {child.side} {child.quantity} {child.symbol}"
+        contract, order = (
+            self._contracts[child.symbol],
+            conversion.order_of(Order(), child, self.account),
+        )
+        state = await self._call(lambda: self._ib.whatIfOrderAsync(contract, order), what)
+        return conversion.margin_of(state, what)
+
     def send(self, child: ChildOrder) -> None:
         """Write one committed child to the socket; its outcome comes as events."""
         if child.order_id is None:
@@ -253,7 +274,7 @@ class OrderConnection(Connection):
         self._ib.log.name_order(self.client_id, child.order_id, child.order_ref, child.symbol)
         client.updateReqId(child.order_id + 1)
         with self._connected():
-            order = _order_of(child, self.account)
+            order = conversion.order_of(Order(), child, self.account)
             # Not IB.placeOrder: it takes the second use of an id for a change of the first order.
             client.placeOrder(child.order_id, self._contracts[child.symbol], order)
 
@@ -311,14 +332,7 @@ class OrderConnection(Connection):
         with self._connected():
             ib.client.cancelAccountSummary(request_id)
         values = ib.wrapper.acctSummary.values()
-        told = {v.tag: conversion.exact(v.value) for v in values if v.account == account}
-        missing = [tag for tag in SUMMARY_TAGS.split(",") if tag not in told]
-        if missing:
-            raise RetryLater(
-                f"the broker's account summary lacks {', '.join(missing)}; try again once the "
-                "gateway has logged in completely"
-            )
-        return told
+        return conversion.summary_of(values, account, SUMMARY_TAGS)
 
 
 class _ClientIdInUse(Exception):  # noqa: N818
@@ -356,17 +370,3 @@ async def _connect(ib: EvidenceIB, address: ApiAddress, timeout: float) -> None:
         for task in (connecting, refused):
             task.cancel()
         await asyncio.gather(connecting, refused, return_exceptions=True)
-
-
-def _order_of(child: ChildOrder, account: str) -> Order:
-    quantity = float(child.quantity)
-    order: Order
-    if child.limit_price is None:
-        order = MarketOrder(child.side.value, quantity)
-    else:
-        order = LimitOrder(child.side.value, quantity, float(child.limit_price))
-    order.orderId = child.order_id or 0
-    order.orderRef = child.order_ref
-    order.account = account
-    order.tif = child.tif
-    return order

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from models.domain.orders import Quote
 
+SHORTABLE = "236"  # the generic tick that tells how many shares may be borrowed
+
 
 class DataConnection(Connection):
     """The connection that carries market data and history and no orders."""
@@ -28,23 +30,24 @@ class DataConnection(Connection):
         super().__init__(ib, where, timeout, heartbeat)
         self._now: Callable[[], datetime] = lambda: datetime.now(UTC)
         self._stamps: dict[str, datetime] = {}
-        self._subscribed: list[str] = []
+        self._subscribed: dict[str, str] = {}  # and what else was asked for
         ib.errorEvent += self._saw_notice
 
     def stamp_quotes_with(self, now: Callable[[], datetime]) -> None:
         """Stamp arriving quotes with `now()`: the market time at which they cannot be older."""
         self._now = now
 
-    async def subscribe(self, symbols: Sequence[str]) -> None:
-        """Stream the top of book of every symbol."""
+    async def subscribe(self, symbols: Sequence[str], *, with_shortable: bool = False) -> None:
+        """Stream the top of book of every symbol, and on request what may be borrowed."""
         await self.qualify(symbols)
+        wanted = SHORTABLE if with_shortable else ""
         for symbol in symbols:
-            self._stream(symbol)
-            self._subscribed.append(symbol)
+            self._stream(symbol, wanted)
+            self._subscribed[symbol] = wanted
 
-    def _stream(self, symbol: str) -> None:
+    def _stream(self, symbol: str, wanted: str) -> None:
         with self._connected():
-            ticker = self._ib.reqMktData(self._contracts[symbol], "", False, False)
+            ticker = self._ib.reqMktData(self._contracts[symbol], wanted, False, False)
         if self._stamp not in ticker.updateEvent:
             ticker.updateEvent.connect(self._stamp)
 
@@ -55,14 +58,14 @@ class DataConnection(Connection):
         """
         if code == DATA_LOST:
             self._stamps.clear()
-            for symbol in self._subscribed:
+            for symbol, wanted in self._subscribed.items():
                 contract = self._contracts[symbol]
                 with self._connected():
                     self._ib.cancelMktData(contract)
                 ticker = self._ib.ticker(contract)
                 if ticker is not None:  # it is used again, and would pair a new bid with an old ask
                     ticker.bid = ticker.ask = math.nan
-                self._stream(symbol)
+                self._stream(symbol, wanted)
 
     def quote(self, symbol: str) -> Quote | None:
         """Return the latest quote, or None before both sides were seen in real time."""
@@ -71,6 +74,12 @@ class DataConnection(Connection):
         if ticker is None or symbol not in self._stamps:
             return None
         return conversion.quote_of(symbol, ticker, self._stamps[symbol])
+
+    def shortable(self, symbol: str) -> int | None:
+        """Return the shares that may be borrowed, or None before the broker has said."""
+        contract = self._contracts.get(symbol)
+        ticker = None if contract is None else self._ib.ticker(contract)
+        return None if ticker is None else conversion.shortable_of(ticker)
 
     async def daily_bars(self, symbol: str, first: date | None, end: date) -> pd.DataFrame:
         """Return the Bars frame of `symbol` from `first` (None: 33 years) to `end`, inclusive."""

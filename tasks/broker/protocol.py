@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from models.risk.margin import MarginImpact
     from tasks.broker.pacing import Urgency
 
 
@@ -133,6 +134,10 @@ class OrderGateway(Protocol):
         """Ask for open and completed orders, executions, positions and cash."""
         ...
 
+    async def what_if(self, child: ChildOrder) -> MarginImpact:
+        """Ask what an order would do to the account's margin; nothing is placed."""
+        ...
+
     def send(self, child: ChildOrder) -> None:
         """Write one committed child to the socket; its outcome comes as events."""
         ...
@@ -161,12 +166,16 @@ class OrderGateway(Protocol):
 class QuoteSource(Protocol):
     """A connection that carries market data and nothing else."""
 
-    async def subscribe(self, symbols: Sequence[str]) -> None:
-        """Stream the top of book of every symbol."""
+    async def subscribe(self, symbols: Sequence[str], *, with_shortable: bool = False) -> None:
+        """Stream the top of book of every symbol, and on request what may be borrowed."""
         ...
 
     def quote(self, symbol: str) -> Quote | None:
         """Return the latest quote, or None before both sides were seen."""
+        ...
+
+    def shortable(self, symbol: str) -> int | None:
+        """Return the shares that may be borrowed, or None before the broker has said."""
         ...
 
 

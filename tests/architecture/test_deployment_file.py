@@ -17,6 +17,8 @@ SCHEDULES = {
     "reconcile-close": "30 16 * * 1-5",
 }
 WRITERS = {"ingest-daily", "retrain-weekly"}  # they wait for one another; sessions are refused
+NEEDED = {"resume": {"parameters": {"reason": "a reason is asked for"}}}  # a form left empty fails
+BY_HAND = {"halt", "resume"}
 DOTTED = re.compile(r"^[a-z_]+(\.[a-z_]+)+$")
 
 LOAD = """
@@ -53,17 +55,28 @@ def deployments(root):
 @pytest.fixture(scope="module")
 def loaded(deployments, in_fresh_process):
     """What each entrypoint is, seen from a process outside the checkout."""
-    wanted = {n: (d["entrypoint"], d.get("parameters", {})) for n, d in deployments.items()}
+    wanted = {
+        n: (d["entrypoint"], d.get("parameters", NEEDED.get(n, {}))) for n, d in deployments.items()
+    }
     return in_fresh_process(LOAD % wanted)
 
 
 def test_the_deployments_and_their_hours(deployments):
-    hours = {name: d["schedules"][0]["cron"] for name, d in deployments.items()}
-    assert hours == SCHEDULES
+    scheduled = {n: d for n, d in deployments.items() if n not in BY_HAND}
+    assert {n: d["schedules"][0]["cron"] for n, d in scheduled.items()} == SCHEDULES
+    assert all("schedules" not in deployments[n] for n in BY_HAND)
+
+
+def test_a_session_whose_engine_was_killed_is_run_again(deployments):
+    [trigger] = deployments["execute-intraday"]["triggers"]
+    assert trigger["expect"] == ["prefect.flow-run.Crashed"]
+    assert trigger["match_related"]["prefect.resource.name"] == "execute-intraday"
+    assert (trigger["threshold"], trigger["within"], trigger["posture"]) == (1, 0, "Reactive")
+    assert [n for n, d in deployments.items() if "triggers" in d] == ["execute-intraday"]
 
 
 def test_every_schedule_is_in_new_york(deployments):
-    schedules = [schedule for d in deployments.values() for schedule in d["schedules"]]
+    schedules = [schedule for d in deployments.values() for schedule in d.get("schedules", [])]
     assert len(schedules) == len(SCHEDULES)
     assert {schedule.get("timezone") for schedule in schedules} == {NEW_YORK}
 

@@ -26,7 +26,7 @@ print(json.dumps({"modules": sorted(sys.modules), "help": shown.output}))
 """
 VERBS = [
     *("demo", "gateway", "ingest", "retrain", "rebalance", "execute", "reconcile"),
-    *("status", "halt", "resume", "doctor", "serve"),
+    *("status", "halt", "resume", "watch", "doctor", "serve", "limits", "orders"),
 ]
 
 

@@ -12,6 +12,7 @@ from models.domain.orders import ChildState, ParentState, Side
 from models.domain.sessions import exchange_date, next_session, session_on
 from models.risk.limits import RiskLimits
 from tasks.execution_report import day_report
+from tasks.live_config import live_fingerprint
 from tasks.reconciliation import reconcile
 
 pytestmark = pytest.mark.journey
@@ -192,6 +193,7 @@ def test_an_arming_that_expires_stops_a_live_session(
             "live_armed_until": until,
         }
     )
+    live = live.model_copy(update={"live_config": live_fingerprint(live)})
     monkeypatch.setattr("tasks.interlock.SIMULATED_PREFIX", "NONE")
     span = make_span(gateway)
     parent = make_parent(span, "KO", quantity=60)

@@ -39,6 +39,29 @@ def test_the_flow_is_the_same_in_any_order_of_asking():
     assert Flow(98, 200.0).queue(True, 10_000, moments[0]) != forwards[0]
 
 
+def test_the_shares_at_a_price_are_those_of_who_rests_there():
+    flow, other = Flow(7, 200.0), Flow(7, 200.0)
+    for at in range(0, 300 * SECOND, 700_001):
+        assert flow.shares(True, 9_999, at) == sum(o.size for o in other.queue(True, 9_999, at))
+
+
+def test_what_is_kept_of_one_moment_is_not_told_of_another(market):
+    ordinal = market.closes.ordinal(date(2022, 12, 29))
+    path, state = market.path(APPLE, ordinal), Disturbance()
+    kept = Book(market.span(ordinal), path, 0.02, state)
+    moments = [kept.span.open + second * SECOND for second in (600, 601, 600, 5_000, 601)]
+    for shares in (0, 50_000, -80_000, 0):
+        kept.press(moments[0], shares)
+        for at in moments:
+            fresh = Book(kept.span, path, 0.02, state)
+            assert (kept.top(at), kept.last(at)) == (fresh.top(at), fresh.last(at))
+            assert (kept.day(at), kept.depth(at, True, 10)) == (
+                fresh.day(at),
+                fresh.depth(at, True, 10),
+            )
+            assert kept.trades(at - SECOND, at) == fresh.trades(at - SECOND, at)
+
+
 def test_a_queue_is_oldest_first_and_orders_come_and_go_once():
     flow, seen = Flow(5, 200.0), {}
     for at in range(0, 600 * SECOND, SECOND // 4):

@@ -10,11 +10,40 @@ from ib_async.order import OrderComboLeg, PercentChangeCondition, PriceCondition
 
 from gateway.codec.fields import CodecError
 from gateway.codec.framing import FrameError, FrameReader, frame, tokens_of
+from gateway.codec.messages import (
+    Out,
+    depth_l2,
+    depth_row,
+    message,
+    tick_price,
+    tick_quote,
+    tick_size,
+    tick_string,
+    tick_trade,
+)
 from gateway.codec.requests import REQUESTS, read_request
 from gateway.engine.orders import FILLED, SUBMITTED
 from gateway.engine.orders import Order as EngineOrder
 from gateway.session.order_echo import completed_order, open_order
 
+TICKS = [  # the messages with a format of their own, and how they are written field by field
+    (tick_price(7, 1, "127.18", 200, 1), (Out.TICK_PRICE, 6, 7, 1, "127.18", 200, 1)),
+    (tick_size(7, 8, 123456), (Out.TICK_SIZE, 6, 7, 8, 123456)),
+    (tick_string(7, 45, "1672324500"), (Out.TICK_STRING, 6, 7, 45, "1672324500")),
+    (
+        tick_trade(7, 2, 1672324500, "9.01", 30),
+        (Out.TICK_BY_TICK, 7, 2, 1672324500, "9.01", 30, 0, "NASDAQ", ""),
+    ),
+    (
+        tick_quote(7, 1672324500, ("9.01", "9.02"), (100, 300)),
+        (Out.TICK_BY_TICK, 7, 3, 1672324500, "9.01", "9.02", 100, 300, 0),
+    ),
+    (depth_row(7, 2, (1, 0, "9.01", 300)), (Out.MARKET_DEPTH, 1, 7, 2, 1, 0, "9.01", 300)),
+    (
+        depth_l2(7, 2, "NSDQ", (1, 0, "9.01", 300), True),
+        (Out.MARKET_DEPTH_L2, 1, 7, 2, "NSDQ", 1, 0, "9.01", 300, True),
+    ),
+]
 VERSIONS = (157, 163, 164, 176, 177, 178)
 APPLE = Stock("AAPL", "SMART", "USD")
 
@@ -267,3 +296,14 @@ def test_oversized_frames_and_unended_messages_are_refused():
         FrameReader().feed(b"\xff\xff\xff\xff")
     with pytest.raises(FrameError, match="NUL"):
         tokens_of(b"49")
+
+
+@pytest.mark.parametrize(("written", "fields"), TICKS)
+def test_a_message_with_a_format_of_its_own_is_as_field_by_field(written, fields):
+    assert written == message(*fields)
+
+
+def test_a_long_frame_says_its_length():
+    assert [FrameReader().feed(frame(bytes(size))) for size in (0, 255, 256, 70_000)] == [
+        [bytes(size)] for size in (0, 255, 256, 70_000)
+    ]

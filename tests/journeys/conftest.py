@@ -240,17 +240,39 @@ async def _executions(port: int) -> dict[str, tuple[str, int]]:
 @contextmanager
 def _prefect_server(folder: Path) -> Iterator[str]:
     """Run a Prefect server on the database in `folder`; give the URL of its API."""
+    server, url = _start_prefect(folder)
+    try:
+        wait_until(lambda: answers(f"{url}/health"), 120)
+        yield url
+    finally:
+        server.end()
+
+
+def _start_prefect(folder: Path) -> tuple[Process, str]:
     port = free_ports(1)[0]
     environment = {k: v for k, v in os.environ.items() if not k.startswith(OURS)}
     environment |= {"PREFECT_HOME": str(folder), "DO_NOT_TRACK": "true"}
     environment |= {"PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
     options = ["--host", "127.0.0.1", "--port", str(port), "--no-scheduler", "--no-late-runs"]
     command = [sys.executable, "-m", "prefect", "server", "start", *options]
-    server = Process(command, environment, folder)
-    try:
-        wait_until(lambda: answers(f"http://127.0.0.1:{port}/api/health"), 120)
-        yield f"http://127.0.0.1:{port}/api"
-    finally:
+    return Process(command, environment, folder), f"http://127.0.0.1:{port}/api"
+
+
+@pytest.fixture
+def prefect_of(tmp_path: Path) -> Iterator[Callable[[], tuple[Process, str]]]:
+    """Start a Prefect server of a test's own, which it may kill."""
+    started: list[Process] = []
+
+    def start() -> tuple[Process, str]:
+        folder = tmp_path / f"prefect-{len(started)}"
+        folder.mkdir()
+        server, url = _start_prefect(folder)
+        started.append(server)
+        wait_until(lambda: answers(f"{url}/health"), 120)
+        return server, url
+
+    yield start
+    for server in started:
         server.end()
 
 

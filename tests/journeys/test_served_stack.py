@@ -18,6 +18,7 @@ DEPLOYMENTS = {
     "reconcile-open": ("0 9 * * 1-5", "CANCEL_NEW"),
     "reconcile-close": ("30 16 * * 1-5", "CANCEL_NEW"),
 }
+BY_HAND = {"halt", "resume"}  # buttons: no schedule, and never refused for another run
 SATURDAY = "2022-12-31T15:00:00+00:00"
 
 
@@ -49,10 +50,10 @@ class Api:
         return found["state"]
 
 
-def run_deployment(home, api, name):
+def run_deployment(home, api, name, *parameters):
     """Run a deployment as an operator does, wait for its end, and return its final state."""
     done = subprocess.run(
-        [sys.executable, "-m", "prefect", "deployment", "run", name, "--watch"],
+        [sys.executable, "-m", "prefect", "deployment", "run", name, "--watch", *parameters],
         cwd=home.folder,
         env=home.environment
         | {
@@ -91,7 +92,11 @@ def require_closed_doors(api, ask):
 
 def require_deployments(api):
     listed = {d["name"]: d for d in api.post("deployments/filter", {"limit": 50})}
-    assert listed.keys() == DEPLOYMENTS.keys()
+    assert listed.keys() == DEPLOYMENTS.keys() | BY_HAND
+    assert not [name for name in BY_HAND if listed[name]["schedules"]]
+    [automation] = api.post("automations/filter", {"limit": 50})
+    assert automation["trigger"]["expect"] == ["prefect.flow-run.Crashed"]
+    assert automation["actions"][0]["deployment_id"] == listed["execute-intraday"]["id"]
     for name, (cron, strategy) in DEPLOYMENTS.items():
         [schedule] = listed[name]["schedules"]
         assert schedule["active"]
@@ -122,6 +127,14 @@ def test_serve_runs_the_deployments_and_stops_as_one(traded_home, new_home, ask)
     assert (planned["type"], planned["name"]) == ("COMPLETED", "Completed")
     assert "2022-12-30" in planned["message"]
     assert home.ledger("SELECT count(*) > 0 FROM parents WHERE session = '2022-12-30'") == [(1,)]
+
+    halted = run_deployment(home, api, "halt/halt")
+    assert (halted["type"], halted["message"][:7]) == ("COMPLETED", "halted:")
+    assert home.ledger("SELECT halted_by, resumed_at FROM halts") == [("the Prefect UI", None)]
+    why = 'parameters={"reason": "it was a try"}'
+    resumed = run_deployment(home, api, "resume/resume", "--param", why)
+    assert (resumed["type"], resumed["message"][:7]) == ("COMPLETED", "resumed")
+    assert home.ledger("SELECT resume_reason FROM halts") == [("it was a try",)]
 
     control = str(home.ports["ROBO_CONTROL_PORT"])
     home.robo("gateway", "advance", "--to", SATURDAY, "--control-port", control)

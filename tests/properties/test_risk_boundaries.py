@@ -14,6 +14,7 @@ from models.risk import exposure_checks, plan_checks, send_checks
 from models.risk.context import PlanContext, SendContext
 from models.risk.gate import check_child, check_parent
 from models.risk.limits import RiskLimits
+from models.risk.quotes import PriceReference
 
 OPEN = datetime(2023, 1, 3, 14, 30, tzinfo=UTC)
 CLOSE = datetime(2023, 1, 3, 21, tzinfo=UTC)
@@ -23,9 +24,11 @@ ORDER = ParentOrder(
 )
 CHILD = ChildOrder("p", 1, 1, "KO", Side.BUY, 100, Decimal("50.01"), "IOC")
 QUOTE = Quote("KO", Decimal("49.99"), Decimal("50.01"), 500, 500, NOW)
-BOOK = PlanContext(equity=100_000.0, adv={"KO": 1e7})
+SESSION = TradingSession(OPEN.date(), OPEN, CLOSE)
+BOOK = PlanContext(equity=100_000.0, adv={"KO": 1e7}, session=SESSION, closes={"KO": 50.0})
 DESK = SendContext(
-    None, TradingSession(OPEN.date(), OPEN, CLOSE), 100, {}, 100_000.0, 100_000.0, 100_000.0
+    *(None, SESSION, 100, {}, 100_000.0, 100_000.0, 100_000.0),
+    reference=PriceReference(Decimal(50), NOW),
 )
 NOT_FINITE = [float("nan"), float("inf"), float("-inf")]
 BAD_DECIMALS = [Decimal(text) for text in ("NaN", "sNaN", "Infinity", "-Infinity")]
@@ -104,7 +107,13 @@ def test_a_sale_never_exceeds_the_shares_held(held: int, selling: int) -> None:
         assert plan_checks.check_short(replace(sale, quantity=free), book, RiskLimits()).passed
     over = replace(sale, quantity=free + 1)
     assert not plan_checks.check_short(over, book, RiskLimits()).passed
-    assert plan_checks.check_short(over, book, RiskLimits(allow_short=True)).passed
+    lendable = RiskLimits(allow_short=True)
+    borrowed = over.quantity - free
+    assert plan_checks.check_short(over, book, lendable).passed, "asked again at each send"
+    enough = replace(book, shortable={"KO": borrowed})
+    assert plan_checks.check_short(over, enough, lendable).passed
+    short_by_one = replace(book, shortable={"KO": borrowed - 1})
+    assert not plan_checks.check_short(over, short_by_one, lendable).passed
 
 
 @given(st.integers(1, 5_000), st.sampled_from([1, -1]))

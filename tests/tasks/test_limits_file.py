@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from models.domain.errors import InvalidInput
+from models.risk.exits import ExitRules
+from models.risk.halt_limits import HaltLimits
 from models.risk.limits import RiskLimits
 from tasks.limits import load_limits
 
@@ -14,7 +16,11 @@ SHIPPED = Path(__file__).parents[2] / "limits.toml"
 def test_shipped_file_sets_every_limit_to_its_default() -> None:
     assert load_limits(SHIPPED) == RiskLimits()
     text = SHIPPED.read_text()
-    assert all(f"\n{name} = " in text for name in RiskLimits.__dataclass_fields__)
+    tables = {"halts": HaltLimits, "exits": ExitRules}
+    flat = RiskLimits.__dataclass_fields__.keys() - tables.keys()
+    assert all(f"\n{name} = " in text for name in flat)
+    assert all(f"\n{name} = " in text for name in HaltLimits.__dataclass_fields__)
+    assert all(f"\n[{name}]" in text for name in ("halts", "exits", "exits.stops", "exits.targets"))
 
 
 def test_file_overrides_what_it_names(tmp_path: Path) -> None:
@@ -36,6 +42,15 @@ def test_file_overrides_what_it_names(tmp_path: Path) -> None:
         ("max_dayly_loss = 0.1", "max_dayly_loss"),
         ("allow_short = 1", "allow_short"),
         ("restricted = 5", "restricted"),
+        ("[exits]\nmode = 'maybe'", r"exits.mode is 'maybe'; give one of off, resting, monitored"),
+        ("[exits]\nstop = 3", r"unknown risk limit exits.stop; exits has mode"),
+        ("[exits]\nunit_sessions = 1", "exits.unit_sessions is 1; give a whole number from 2 to"),
+        ("[exits.stops]\nbull = -3", r"exits.stops.bull is -3; give a number from 0.25 to 20"),
+        ("[exits.stops]\nbulls = 3", r"unknown risk limit exits.stops.bulls"),
+        ("exits = 3", r"exits is 3; give a table \[exits\]"),
+        ("max_rejects = 0", "max_rejects is 0; give a whole number from 1 to 100"),
+        ("max_day_trades = 2.5", "max_day_trades is 2.5; give a whole number"),
+        ("margin_account = 'yes'", "margin_account is 'yes'; give true or false"),
         ("max_order_quantity = ", "not valid TOML"),
         ("max_order_quantity = 1\nmax_order_quantity = 2", "not valid TOML"),
     ],

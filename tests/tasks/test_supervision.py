@@ -1,6 +1,8 @@
 """A session on a thread of its own: its result, its errors, its progress and its stop."""
 
 import asyncio
+import os
+import signal
 import threading
 import time
 
@@ -84,3 +86,21 @@ def test_progress_that_cannot_be_shown_ends_nothing(caplog):
     with caplog.at_level("WARNING", "robo.supervision"):
         assert SupervisedSession(work).run(no_server) == "done"
     assert caplog.text.count("server away") == 2
+
+
+def test_sigusr1_halts_at_once_even_while_the_session_hangs(monkeypatch):
+    halted, release = threading.Event(), threading.Event()
+    before = signal.getsignal(signal.SIGUSR1)
+
+    async def work(report, stop):
+        os.kill(os.getpid(), signal.SIGUSR1)
+        release.wait(20)  # the loop is stuck: no task of it could take a signal
+        return "done"
+
+    def halt():
+        halted.set()
+        release.set()
+
+    assert SupervisedSession(work).run(lambda _: None, on_halt=halt) == "done"
+    assert halted.is_set()
+    assert signal.getsignal(signal.SIGUSR1) == before

@@ -1,7 +1,21 @@
-"""A fresh ledger for every test, on SQLite and, when LEDGER_TEST_URL names one, on PostgreSQL."""
+"""A fresh ledger for every test, on SQLite and on a real PostgreSQL.
+
+The server is Debian's package (`apt-get install postgresql`), started here on a data folder of its
+own and a free loopback port; LEDGER_TEST_URL may name another one, whose schema public is dropped.
+Where there is neither, the PostgreSQL half is skipped and says why; nothing is installed.
+"""
 
 import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,19 +27,136 @@ from models.domain.orders import ChildOrder, Fill, ParentOrder, Side
 from warehouse.ledger import OrderLedger
 
 NOW = datetime(2024, 1, 2, 15, 30, 0, 123456, tzinfo=UTC)
-POSTGRES = os.environ.get("LEDGER_TEST_URL", "")
+TESTS_TAKE_TURNS = 4_711  # advisory lock of a server that several test processes share
 
 
-@pytest.fixture(params=["sqlite", "postgresql"] if POSTGRES else ["sqlite"])
+@dataclass
+class PostgresServer:
+    """A PostgreSQL of one test process; `start` and `kill` are for tests of its crash."""
+
+    programs: Path
+    folder: Path
+    port: int
+    user: str | None
+
+    @property
+    def url(self) -> str:
+        return f"postgresql+psycopg://robo@127.0.0.1:{self.port}/postgres"
+
+    def make(self) -> None:
+        self._run("initdb", "-D", self.data, "-U", "robo", "-A", "trust", "-E", "UTF8", "-N")
+
+    def start(self) -> None:
+        """Start, and try again while what was killed still holds its shared memory."""
+        for tries_left in range(20, -1, -1):
+            try:
+                self._start()
+                break
+            except subprocess.CalledProcessError:
+                if not tries_left:
+                    raise
+                time.sleep(0.25)
+
+    def _start(self) -> None:
+        # Without fsync a commit outlives a kill of the server all the same, and tests are quicker.
+        settings = (
+            f"-p {self.port} -c listen_addresses=127.0.0.1 -k {self.folder} "
+            "-c fsync=off -c autovacuum=off -c shared_buffers=16MB -c max_connections=40"
+        )
+        log = str(self.folder / "log")
+        self._run("pg_ctl", "start", "-w", "-t", "60", "-D", self.data, "-l", log, "-o", settings)
+
+    def stop(self) -> None:
+        with suppress(subprocess.CalledProcessError):
+            self._run("pg_ctl", "stop", "-w", "-m", "immediate", "-D", self.data)
+
+    def kill(self) -> None:
+        """Kill the server and every process of it at once, as a crash of the machine would."""
+        first = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+        for pid in (first, *map(int, children)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    @property
+    def data(self) -> str:
+        return str(self.folder / "data")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        subprocess.run(
+            [str(self.programs / program), *arguments],
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            user=self.user,
+            cwd="/",
+            timeout=120,
+        )
+
+
+def installed_programs() -> Path | None:
+    found = shutil.which("initdb")
+    places = [Path(found).parent] if found else []
+    places += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next((place for place in places if (place / "initdb").is_file()), None)
+
+
+def unprivileged_user() -> str | None:
+    """PostgreSQL refuses to run as root: name another user then, or None to stay who we are."""
+    if os.geteuid():
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return next(name for name in ("postgres", "nobody") if name in names)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    programs = installed_programs()
+    if programs is None:
+        pytest.skip("PostgreSQL is not installed: apt-get install postgresql, or LEDGER_TEST_URL")
+    user = unprivileged_user()
+    folder = Path(tempfile.mkdtemp(prefix="robo-pg-", dir="/tmp"))
+    if user is not None:
+        shutil.chown(folder, user)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = PostgresServer(programs, folder, port, user)
+    try:
+        server.make()
+        server.start()
+    except (subprocess.SubprocessError, OSError) as error:
+        said = getattr(error, "stderr", b"") or b""
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+        pytest.skip(f"PostgreSQL could not be started: {error} {said.decode()[-300:]}")
+    yield server
+    server.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture
+def postgres_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """An empty PostgreSQL database; tests of several processes take turns in a shared one."""
+    url = os.environ.get("LEDGER_TEST_URL", "")
+    if not url:
+        url = request.getfixturevalue("postgres_server").url
+    engine = create_engine(url)
+    with engine.connect() as turn:
+        turn.execute(text(f"SELECT pg_advisory_lock({TESTS_TAKE_TURNS})"))
+        turn.execute(text("DROP SCHEMA public CASCADE"))
+        turn.execute(text("CREATE SCHEMA public"))
+        turn.commit()
+        yield url
+        turn.invalidate()  # the server may have been killed meanwhile
+    engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
 def ledger_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/state/ledger.sqlite"
-    engine = create_engine(POSTGRES)
-    with engine.begin() as connection:
-        connection.execute(text("DROP SCHEMA public CASCADE"))
-        connection.execute(text("CREATE SCHEMA public"))
-    engine.dispose()
-    return POSTGRES
+    return request.getfixturevalue("postgres_url")
 
 
 @pytest.fixture
@@ -107,3 +238,23 @@ def commit(
         return ledger.children.commit_intent(child, 11, "SIM1", next_valid_id=1, at=NOW)
 
     return do
+
+
+@pytest.fixture
+def filled(
+    ledger: OrderLedger, commit: Callable[..., ChildOrder], make_fill: Callable[..., Fill]
+) -> OrderLedger:
+    """A ledger with a row in every sealed table."""
+
+    class Verdict:
+        check, passed, reason, numbers = "notional", True, "", {"limit_usd": 5}
+
+    ledger.accounts.record_opening("SIM1", Decimal(5000), {"KO": 5}, NOW)
+    commit(0)
+    ledger.parents.record_verdicts("20240102-ml-AAPL", [Verdict()], NOW)
+    ledger.worked.note_mid("20240102-ml-AAPL", "arrival", Decimal("186.02"), NOW)
+    ledger.executions.record(make_fill("0001.aa.01"), "SIM1")
+    ledger.executions.record_commission("0001.aa.01", Decimal(1))
+    ledger.events.append("order_status", "20240102-ml-AAPL.0.1", {"status": "Filled"}, NOW)
+    ledger.events.append("order_status", "20240102-ml-AAPL.0.1", {"status": "Filled"}, NOW)
+    return ledger

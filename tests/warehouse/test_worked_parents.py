@@ -1,16 +1,16 @@
 """The notes on a worked parent: the first stays, and those of old ledgers are carried over."""
 
 import shutil
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
-from models.domain.orders import ParentOrder
 from warehouse.ledger import OrderLedger
 from warehouse.ledger.connection import MIGRATIONS
+from warehouse.ledger.encoding import json_text, moment_text
 
 NOW = datetime(2024, 1, 2, 15, 30, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=5)
@@ -35,7 +35,6 @@ def test_the_journal_rows_of_an_old_ledger_are_carried_over(
     ledger_url: str,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
-    make_parent: Callable[..., ParentOrder],
 ) -> None:
     """The ledger is opened first as the version that knew only the journal."""
     old = tmp_path / "old"
@@ -44,7 +43,6 @@ def test_the_journal_rows_of_an_old_ledger_are_carried_over(
     with monkeypatch.context() as patch:
         patch.setattr("warehouse.ledger.connection.MIGRATIONS", old)
         with OrderLedger(ledger_url) as before:
-            before.parents.add([make_parent()])
             for number, (kind, payload) in enumerate(
                 [
                     ("schedule", {"slices": 7}),
@@ -55,8 +53,13 @@ def test_the_journal_rows_of_an_old_ledger_are_carried_over(
                     ("end", {"mid": "186.10"}),
                 ]
             ):
-                at = NOW + timedelta(seconds=number)
-                before.events.append(kind, "20240102-ml-AAPL", payload, at)
+                at = moment_text(NOW + timedelta(seconds=number))
+                row = (number, at, kind, "20240102-ml-AAPL", json_text(payload))
+                with before._store.write() as connection:  # as that version did
+                    connection.execute(
+                        text("INSERT INTO broker_events VALUES (:a, :b, :c, :d, :e)"),
+                        dict(zip("abcde", row, strict=True)),
+                    )
     with OrderLedger(ledger_url) as ledger:
         parent_id = "20240102-ml-AAPL"
         assert ledger.worked.slices(parent_id) == 7

@@ -11,6 +11,7 @@ from sqlalchemy import text
 
 from models.domain.errors import InvalidInput
 from models.domain.orders import Fill
+from warehouse.ledger.chain import seal
 from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.encoding import moment_of, moment_text, money_text
 from warehouse.ledger.executions import store_execution
@@ -20,7 +21,9 @@ _LATEST = text("SELECT account FROM accounts ORDER BY opened_at DESC LIMIT 1")
 _POSITIONS = text(
     "SELECT symbol, quantity FROM opening_positions WHERE account = :account ORDER BY symbol"
 )
-_INSERT = text("INSERT INTO accounts (account, cash, opened_at) VALUES (:account, :cash, :at)")
+_INSERT = text(
+    "INSERT INTO accounts (account, cash, opened_at) VALUES (:account, :cash, :opened_at)"
+)
 _INSERT_POSITION = text(
     "INSERT INTO opening_positions (account, symbol, quantity) "
     "VALUES (:account, :symbol, :quantity)"
@@ -108,11 +111,13 @@ class Accounts:
                     f"account {account} already has executions in the ledger but no opening; its "
                     "balance then cannot be known: start a new ledger (ROBO_LEDGER_URL)"
                 )
-            opened = {"cash": money_text(cash), "at": moment_text(at)}
-            connection.execute(_INSERT, key | opened)
+            opened = key | {"cash": money_text(cash), "opened_at": moment_text(at)}
+            connection.execute(_INSERT, opened)
+            seal(connection, "accounts", [opened])
             rows = [key | {"symbol": symbol, "quantity": held[symbol]} for symbol in held]
             if rows:
                 connection.execute(_INSERT_POSITION, rows)
+                seal(connection, "opening_positions", rows)
             for fill in fills:
                 store_execution(connection, fill, account, in_opening=True)
         return wanted

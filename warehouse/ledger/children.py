@@ -10,8 +10,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from models.domain.errors import HaltTrading, InvalidInput
-from models.domain.orders import ChildOrder, ChildState, ParentState, Side
+from models.domain.orders import ChildOrder, ChildState, OrderKind, ParentState, Side
 from models.execution.child_state import ChildFacts, Told, take
+from warehouse.ledger.attribution import require_reduction
+from warehouse.ledger.chain import seal
 from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.encoding import moment_text, optional_money, optional_money_text
 from warehouse.ledger.halts import require_no_halt
@@ -31,17 +33,23 @@ _OWN_ID = text(
 # The last line is the independent gate: no child is stored that its parent has no room for.
 _INSERT = text(
     "INSERT INTO children (order_ref, parent_id, slice_no, attempt, account, client_id, order_id, "
-    "symbol, side, quantity, limit_price, tif, state, committed_at) "
+    "symbol, side, quantity, limit_price, tif, kind, stop_price, oca_group, state, committed_at) "
     "SELECT :order_ref, parents.parent_id, :slice_no, :attempt, :account, :client_id, :order_id, "
-    ":symbol, :side, :quantity, :limit_price, :tif, 'INTENT', :committed_at FROM parents "
+    ":symbol, :side, :quantity, :limit_price, :tif, :kind, :stop_price, :oca_group, 'INTENT', "
+    ":committed_at FROM parents "
     "WHERE parents.parent_id = :parent_id AND symbol = :symbol AND side = :side "
-    "AND state IN ('NEW', 'WORKING') AND parents.quantity >= :quantity + "
-    "(SELECT COALESCE(SUM(exposure), 0) FROM child_exposures WHERE parent_id = :parent_id)"
+    "AND state IN ('NEW', 'WORKING') AND parents.quantity >= "
+    # A sibling of the same one-cancels-all group has taken this child's room already.
+    "CASE WHEN EXISTS (SELECT 1 FROM children AS sibling WHERE sibling.oca_group = :oca_group "
+    "AND :oca_group <> '' AND sibling.parent_id = :parent_id AND sibling.quantity >= :quantity "
+    "AND sibling.state NOT IN ('FILLED', 'CANCELLED', 'REJECTED', 'NEVER_SENT')) "
+    "THEN 0 ELSE :quantity END + "
+    "(SELECT COALESCE(SUM(exposure), 0) FROM parent_exposures WHERE parent_id = :parent_id)"
 )
 _MAY_SEND = frozenset({ParentState.NEW, ParentState.WORKING})
 _ROOM = text(
-    "SELECT parents.*, (SELECT COALESCE(SUM(exposure), 0) FROM child_exposures "
-    "WHERE child_exposures.parent_id = parents.parent_id) AS exposure "
+    "SELECT parents.*, (SELECT COALESCE(SUM(exposure), 0) FROM parent_exposures "
+    "WHERE parent_exposures.parent_id = parents.parent_id) AS exposure "
     "FROM parents WHERE parent_id = :parent_id"
 )
 _GET = text("SELECT * FROM children WHERE order_ref = :order_ref")
@@ -85,9 +93,11 @@ class Children:
         next_valid_id: int,
         at: datetime,
         lease: Lease | None = None,
+        reduce_only: bool = False,
     ) -> ChildOrder:
         """Store an intent durably, before anything is sent, and return it with its order id.
 
+        `reduce_only` is the way out of a halt: the child may only reduce the account's position.
         One transaction checks for a halt, for the loss of `lease`, for an earlier attempt that is
         not proven dead, and for the parent's room. An id belongs to its slice for ever: an
         attempt after NEVER_SENT takes it again, any other takes the greatest of the broker's
@@ -95,7 +105,10 @@ class Children:
         Raises HaltTrading, or SkipToday when the lease is another's by now.
         """
         with self._store.write() as connection:
-            require_no_halt(connection)
+            if reduce_only:
+                require_reduction(self._store, child, account)
+            else:
+                require_no_halt(connection, child.symbol)
             if lease is not None:
                 require_lease(connection, lease)
             key = {"parent_id": child.parent_id, "slice_no": child.slice_no}
@@ -205,8 +218,7 @@ def _reusable_id(
 
 def _same_intent(row: Row[Any], child: ChildOrder, client_id: int, account: str) -> ChildOrder:
     stored = _child(row)
-    wanted = (child.symbol, child.side, child.quantity, child.limit_price, child.tif)
-    found = (stored.symbol, stored.side, stored.quantity, stored.limit_price, stored.tif)
+    wanted, found = _content(child), _content(stored)
     if stored.state is not ChildState.INTENT:
         raise HaltTrading(
             f"{child.order_ref} is already {stored.state} and must not be sent again; "
@@ -218,6 +230,11 @@ def _same_intent(row: Row[Any], child: ChildOrder, client_id: int, account: str)
             "run robo reconcile and look at the child orders"
         )
     return stored
+
+
+def _content(child: ChildOrder) -> tuple[object, ...]:
+    order = (child.symbol, child.side, child.quantity, child.limit_price, child.tif)
+    return (*order, child.kind, child.stop_price, child.oca_group)
 
 
 def _require_parent(connection: Connection, parent_id: str) -> None:
@@ -238,9 +255,13 @@ def _insert_intent(
         "quantity": child.quantity,
         "limit_price": optional_money_text(child.limit_price),
         "tif": child.tif,
+        "kind": child.kind.value,
+        "stop_price": optional_money_text(child.stop_price),
+        "oca_group": child.oca_group,
         "committed_at": moment_text(at),
     }
     if connection.execute(_INSERT, row).rowcount == 1:
+        seal(connection, "children", [row])
         return
     parent = connection.execute(_ROOM, {"parent_id": child.parent_id}).one()
     refused = f"{child.order_ref} ({child.side} {child.quantity} {child.symbol}) is refused"
@@ -283,4 +304,7 @@ def _child(row: Row[Any]) -> ChildOrder:
         filled=row.executed + max(0, row.reported - row.gross),
         order_id=row.order_id,
         perm_id=row.perm_id,
+        kind=OrderKind(row.kind),
+        stop_price=optional_money(row.stop_price),
+        oca_group=row.oca_group,
     )

@@ -21,11 +21,14 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, ProgrammingError
 
 from models.domain.errors import InvalidInput, RetryLater
+from warehouse.ledger.chain import seal_history
 from warehouse.ledger.encoding import moment_text
 from warehouse.ledger.failures import translate_failure
+from warehouse.ledger.wal import require_whole_log
 from warehouse.versions import ROOT, load_migrations, pending_migrations
 
 MIGRATIONS = ROOT / "ledger"
+SMALLEST = 512  # bytes of the smallest page of SQLite
 WRITER_LOCK = 7_205_759_403  # any constant that all versions share
 _WRITES = "ledger_writes"
 _T = TypeVar("_T")
@@ -56,6 +59,7 @@ class LedgerStore:
         self._local = threading.local()
         if _is_sqlite(parsed):
             _prepare_file(Path(self.place))
+            require_whole_log(Path(self.place))
         self._engine = _make_engine(parsed, deadline)
         try:
             self._migrate()
@@ -134,6 +138,8 @@ class LedgerStore:
                     connection.exec_driver_sql(statement)
                 row = {"version": step.version, "name": step.name, "checksum": step.checksum}
                 connection.execute(_ADD_VERSION, row | {"at": moment_text(datetime.now(UTC))})
+                if step.name == "hash_chain":
+                    seal_history(connection)
 
     def _retry_busy(self, action: Callable[[], _T]) -> _T:
         """Repeat while the file is locked: the switch to WAL does not wait by itself."""
@@ -180,15 +186,27 @@ def _is_sqlite(url: URL) -> bool:
 
 
 def _prepare_file(path: Path) -> None:
-    if path.is_dir():
-        raise InvalidInput(f"the order ledger {path} is a folder; name a file in ROBO_LEDGER_URL")
     try:
+        if path.is_dir():
+            raise InvalidInput(
+                f"the order ledger {path} is a folder; name a file in ROBO_LEDGER_URL"
+            )
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidInput(
-            f"the folder of the order ledger {path} cannot be made ({error.strerror}); "
-            "make it writable, or set ROBO_HOME to a folder that is"
+            f"the folder of the order ledger {path} cannot be made or entered ({error.strerror}); "
+            "make the file and its folder writable, or set ROBO_HOME to a folder that is"
         ) from error
+    try:
+        size = path.stat().st_size
+    except OSError:
+        return  # the first use makes it, or the opening tells what is wrong
+    # SQLite would take a file this short for an empty one, and start a new ledger in it.
+    if 0 < size < SMALLEST:
+        raise InvalidInput(
+            f"{path} is not a usable SQLite file (it was cut to {size} bytes); send no order, and "
+            "restore a backup: robo ledger restore BACKUP --force"
+        )
 
 
 def _make_engine(url: URL, deadline: float) -> Engine:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row, text
 
+from warehouse.ledger.chain import seal
 from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.encoding import json_of, json_text, moment_of, moment_text
 
@@ -50,6 +51,7 @@ class Events:
                 "payload": json_text(payload),
             }
             connection.execute(_INSERT, row)
+            seal(connection, "broker_events", [row])
         return number
 
     def since(self, after: int = 0, count: int = 1000) -> tuple[EventRecord, ...]:

@@ -16,6 +16,7 @@ from models.domain.errors import HaltTrading, InvalidInput
 from models.domain.orders import Fill, Side
 from models.execution.child_state import Executed, take
 from models.execution.fills import explained_by_read
+from warehouse.ledger.chain import seal
 from warehouse.ledger.children import facts_of
 from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.encoding import (
@@ -52,7 +53,9 @@ _COMMISSION = text(
     "INSERT INTO commissions (exec_id, exec_base, revision, amount, currency, realized_pnl) "
     "VALUES (:exec_id, :exec_base, :revision, :amount, :currency, :realized_pnl) "
     "ON CONFLICT (exec_id) DO UPDATE SET amount = excluded.amount, currency = excluded.currency, "
-    "realized_pnl = excluded.realized_pnl"
+    "realized_pnl = excluded.realized_pnl WHERE commissions.amount <> excluded.amount OR "
+    "commissions.currency <> excluded.currency OR COALESCE(commissions.realized_pnl, '') <> "
+    "COALESCE(excluded.realized_pnl, '')"
 )
 # A corrected execution keeps the commission of an earlier revision until its own is reported; a
 # bust (quantity 0) has only its own, or none.
@@ -199,29 +202,28 @@ def store_execution(connection: Connection, fill: Fill, account: str, *, in_open
     if fill.quantity < 0:
         raise InvalidInput(f"execution {fill.exec_id} has {fill.quantity} shares; the side signs")
     rows = connection.execute(_REVISIONS, {"exec_base": fill.exec_base}).all()
-    for row in rows:
-        if row.revision == fill.revision:
-            _require_same(row, fill, account)
+    for known in rows:
+        if known.revision == fill.revision:
+            _require_same(known, fill, account)
             return False
-    superseded = any(row.revision > fill.revision for row in rows)
-    connection.execute(
-        _INSERT,
-        {
-            "exec_id": fill.exec_id,
-            "exec_base": fill.exec_base,
-            "revision": fill.revision,
-            "superseded": int(superseded),
-            "in_opening": int(in_opening or any(row.in_opening for row in rows)),
-            "account": account,
-            "order_ref": fill.order_ref,
-            "symbol": fill.symbol,
-            "side": fill.side.value,
-            "quantity": fill.quantity,
-            "price": money_text(fill.price),
-            "at": moment_text(fill.at),
-            "perm_id": fill.perm_id,
-        },
-    )
+    superseded = any(known.revision > fill.revision for known in rows)
+    row = {
+        "exec_id": fill.exec_id,
+        "exec_base": fill.exec_base,
+        "revision": fill.revision,
+        "superseded": int(superseded),
+        "in_opening": int(in_opening or any(known.in_opening for known in rows)),
+        "account": account,
+        "order_ref": fill.order_ref,
+        "symbol": fill.symbol,
+        "side": fill.side.value,
+        "quantity": fill.quantity,
+        "price": money_text(fill.price),
+        "at": moment_text(fill.at),
+        "perm_id": fill.perm_id,
+    }
+    connection.execute(_INSERT, row)
+    seal(connection, "executions", [row])
     if superseded:
         _update_child(connection, fill)  # a larger earlier revision explains a reported figure
         return False
@@ -280,7 +282,8 @@ def _store_commission(
         "currency": currency,
         "realized_pnl": optional_money_text(realized_pnl),
     }
-    connection.execute(_COMMISSION, row)
+    if connection.execute(_COMMISSION, row).rowcount:  # not a repetition
+        seal(connection, "commissions", [row])
 
 
 def _opening_cash(connection: Connection, account: str) -> Decimal:

@@ -52,8 +52,8 @@ def failure_of(error: DBAPIError, place: str) -> RoboError:
         )
     if any(sign in lowered for sign in _CORRUPT):
         return InvalidInput(
-            f"{place} is not a usable SQLite file ({cause}); "
-            "move it away and restore a backup, or name another file in ROBO_LEDGER_URL"
+            f"{place} is not a usable SQLite file ({cause}); send no order, and restore a backup: "
+            "robo ledger restore BACKUP --force keeps what is left of it"
         )
     if any(sign in lowered for sign in _FULL):
         return HaltTrading(

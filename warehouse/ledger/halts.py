@@ -1,4 +1,7 @@
-"""The halt: a row that every session reads before each send, and that only a person removes."""
+"""The halt: a row that every session reads before each send, and that only a person removes.
+
+A halt is of the whole account, or of one symbol.
+"""
 
 from __future__ import annotations
 
@@ -9,24 +12,28 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from models.domain.errors import HaltTrading
+from models.domain.halts import HaltCode
 from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.encoding import moment_of, moment_text
 
-_CURRENT = text("SELECT * FROM halts WHERE resumed_at IS NULL ORDER BY id LIMIT 1")
+_CURRENT = text(
+    "SELECT * FROM halts WHERE resumed_at IS NULL AND symbol IN ('', :symbol) ORDER BY id LIMIT 1"
+)
+_IN_FORCE = text("SELECT * FROM halts WHERE resumed_at IS NULL ORDER BY id")
 _ALL = text("SELECT * FROM halts ORDER BY id")
 _INSERT = text(
-    "INSERT INTO halts (id, reason, halted_by, halted_at) "
-    "SELECT COALESCE(MAX(id), 0) + 1, :reason, :halted_by, :halted_at FROM halts"
+    "INSERT INTO halts (id, reason, halted_by, halted_at, code, symbol) "
+    "SELECT COALESCE(MAX(id), 0) + 1, :reason, :halted_by, :halted_at, :code, :symbol FROM halts"
 )
 _RESUME = text(
     "UPDATE halts SET resume_reason = :reason, resumed_by = :resumed_by, resumed_at = :resumed_at "
-    "WHERE resumed_at IS NULL"
+    "WHERE resumed_at IS NULL AND (:symbol = '' OR symbol = :symbol)"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Halt:
-    """One halt; `resumed_at` (UTC) is None while it is in force."""
+    """One halt, of `symbol` or (empty) of everything; `resumed_at` (UTC) is None while in force."""
 
     reason: str
     by: str
@@ -34,6 +41,8 @@ class Halt:
     resume_reason: str | None = None
     resumed_by: str | None = None
     resumed_at: datetime | None = None
+    code: HaltCode = HaltCode.OPERATOR
+    symbol: str = ""
 
 
 class Halts:
@@ -42,27 +51,51 @@ class Halts:
     def __init__(self, store: LedgerStore) -> None:
         self._store = store
 
-    def halt(self, reason: str, by: str, at: datetime) -> Halt:
-        """Stop trading from `at` (UTC) on and return the halt in force.
+    def halt(
+        self,
+        reason: str,
+        by: str,
+        at: datetime,
+        *,
+        code: HaltCode = HaltCode.OPERATOR,
+        symbol: str = "",
+    ) -> Halt:
+        """Stop trading (of `symbol`, if one is named) from `at` (UTC) on; return the halt in force.
 
         A further halt is recorded too; `resume` ends all of them.
         """
-        row = {"reason": reason, "halted_by": by, "halted_at": moment_text(at)}
+        row = {
+            "reason": reason,
+            "halted_by": by,
+            "halted_at": moment_text(at),
+            "code": code.value,
+            "symbol": symbol,
+        }
         with self._store.write() as connection:
             connection.execute(_INSERT, row)
-            return _halt(connection.execute(_CURRENT).one())
+            return _halt(connection.execute(_CURRENT, {"symbol": symbol}).one())
 
-    def resume(self, reason: str, by: str, at: datetime) -> bool:
-        """End every halt in force; return False when there was none."""
-        row = {"reason": reason, "resumed_by": by, "resumed_at": moment_text(at)}
+    def resume(self, reason: str, by: str, at: datetime, *, symbol: str = "") -> bool:
+        """End every halt in force, or those of one symbol; return False when there was none."""
+        row = {
+            "reason": reason,
+            "resumed_by": by,
+            "resumed_at": moment_text(at),
+            "symbol": symbol,
+        }
         with self._store.write() as connection:
             return connection.execute(_RESUME, row).rowcount > 0
 
-    def current(self) -> Halt | None:
-        """Return the first halt in force, or None."""
+    def current(self, symbol: str = "") -> Halt | None:
+        """Return the first halt in force of everything, or of `symbol`; or None."""
         with self._store.read() as connection:
-            row = connection.execute(_CURRENT).one_or_none()
+            row = connection.execute(_CURRENT, {"symbol": symbol}).one_or_none()
         return None if row is None else _halt(row)
+
+    def in_force(self) -> tuple[Halt, ...]:
+        """Return every halt in force, of everything and of symbols, oldest first."""
+        with self._store.read() as connection:
+            return tuple(_halt(row) for row in connection.execute(_IN_FORCE))
 
     def history(self) -> tuple[Halt, ...]:
         """Return every halt, oldest first."""
@@ -70,12 +103,13 @@ class Halts:
             return tuple(_halt(row) for row in connection.execute(_ALL))
 
 
-def require_no_halt(connection: Connection) -> None:
+def require_no_halt(connection: Connection, symbol: str = "") -> None:
     """Raise HaltTrading, naming who halted, why and when, while a halt is in force."""
-    row = connection.execute(_CURRENT).one_or_none()
+    row = connection.execute(_CURRENT, {"symbol": symbol}).one_or_none()
     if row is not None:
+        what = f"trading of {row.symbol}" if row.symbol else "trading"
         raise HaltTrading(
-            f"trading was halted by {row.halted_by} at {row.halted_at}: {row.reason}; "
+            f"{what} was halted by {row.halted_by} at {row.halted_at}: {row.reason}; "
             "run robo resume once the cause is settled"
         )
 
@@ -88,4 +122,6 @@ def _halt(row: Row[Any]) -> Halt:
         resume_reason=row.resume_reason,
         resumed_by=row.resumed_by,
         resumed_at=None if row.resumed_at is None else moment_of(row.resumed_at),
+        code=HaltCode(row.code),
+        symbol=row.symbol,
     )

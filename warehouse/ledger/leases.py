@@ -118,6 +118,18 @@ class Leases:
         with self._store.write() as connection:
             return connection.execute(_RELEASE, key).rowcount == 1
 
+    def abandon(self, lease: Lease) -> None:
+        """Let the lease expire without giving it back: its work is found undone by the next."""
+        key = {"name": lease.name, "token": lease.token}
+        with self._store.write() as connection:
+            connection.execute(_EXTEND, key | {"expires_at": moment_text(lease.since)})
+
+    def unreleased(self, name: str) -> Lease | None:
+        """Return the lease of `name` that was taken and not given back, expired or not; or None."""
+        with self._store.read() as connection:
+            row = connection.execute(_GET, {"name": name}).one_or_none()
+        return None if row is None or row.released else _lease(row, moment_of(row.since))
+
     def held(self, now: datetime) -> tuple[Lease, ...]:
         """Return the leases in force at `now`, by name; `ttl` is what is left of them."""
         with self._store.read() as connection:

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
+from decimal import Decimal
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from warehouse.ledger.accounts import Accounts
+from warehouse.ledger.attribution import Attribution
+from warehouse.ledger.audit import LedgerAudit, audit_ledger
+from warehouse.ledger.backup import Backup, write_backup
 from warehouse.ledger.children import Children
 from warehouse.ledger.connection import LedgerStore
+from warehouse.ledger.copying import Progress
+from warehouse.ledger.disablements import Disablements
 from warehouse.ledger.events import Events
 from warehouse.ledger.executions import Executions
+from warehouse.ledger.export import Export, write_export
 from warehouse.ledger.halts import Halts
 from warehouse.ledger.integrity import check_ledger
 from warehouse.ledger.leases import Leases
+from warehouse.ledger.limits_versions import LimitsVersions
 from warehouse.ledger.manifests import ModelManifests
 from warehouse.ledger.parents import Parents
+from warehouse.ledger.pnl import AccountPnl, account_pnl
+from warehouse.ledger.symbol_facts import SymbolFactsTable
+from warehouse.ledger.trail import Trail
 from warehouse.ledger.worked_parents import WorkedParents
+from warehouse.ledger.working_versions import WorkingVersions
 
 
 class OrderLedger:
@@ -39,6 +53,12 @@ class OrderLedger:
         self.halts = Halts(self._store)
         self.leases = Leases(self._store)
         self.models = ModelManifests(self._store)
+        self.attribution = Attribution(self._store)
+        self.versions = WorkingVersions(self._store)
+        self.limits = LimitsVersions(self._store)
+        self.disablements = Disablements(self._store)
+        self.facts = SymbolFactsTable(self._store)
+        self.trail = Trail(self._store)
 
     @property
     def place(self) -> str:
@@ -58,6 +78,27 @@ class OrderLedger:
     def check(self) -> list[str]:
         """Return every contradiction inside the ledger, in words; empty when all is well."""
         return check_ledger(self._store)
+
+    def audit(self, account: str) -> LedgerAudit:
+        """Look at all of the ledger, `account`'s lots included (empty before first contact)."""
+        return audit_ledger(self._store, self.accounts, self.executions, account)
+
+    def pnl(
+        self, account: str, marks: Mapping[str, Decimal], costs: Mapping[str, Decimal]
+    ) -> AccountPnl:
+        """Return what an account has earned since its opening, in USD.
+
+        `marks` and `costs` (of opening positions) are USD a share by symbol.
+        """
+        return account_pnl(self.accounts, self.executions, account, marks, costs)
+
+    def backup(self, path: Path, at: datetime, progress: Progress) -> Backup:
+        """Write a verified backup of the ledger, in use or not, to the new file `path`."""
+        return write_backup(self._store, path, at, progress)
+
+    def export(self, folder: Path, at: datetime, progress: Progress) -> Export:
+        """Write every table as Parquet into a new or empty folder."""
+        return write_export(self._store, folder, at, progress)
 
     def close(self) -> None:
         """Close this process's connections."""

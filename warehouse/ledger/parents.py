@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
@@ -14,24 +14,38 @@ from models.domain.errors import InvalidInput, SkipToday
 from models.domain.orders import ParentOrder, ParentState, Side
 from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.encoding import (
-    json_of,
-    json_text,
     moment_of,
     moment_text,
     money_text,
     optional_money,
     optional_money_text,
 )
+from warehouse.ledger.risk_checks import (
+    Judged,
+    RiskCheckRecord,
+    RiskVerdict,
+    checks_of,
+    insert_checks,
+)
 
 _INSERT = text(
     "INSERT INTO parents (parent_id, session, strategy, plan_no, symbol, side, quantity, algo, "
-    "start_at, end_at, decision_price, decided_at, model_version, limit_price, state, reason) "
+    "start_at, end_at, decision_price, decided_at, model_version, limit_price, state, reason, "
+    "limits_version) "
     "VALUES (:parent_id, :session, :strategy, :plan_no, :symbol, :side, :quantity, :algo, "
     ":start_at, :end_at, :decision_price, :decided_at, :model_version, :limit_price, :state, "
-    ":reason)"
+    ":reason, :limits_version)"
 )
 _GET = text("SELECT * FROM parents WHERE parent_id = :parent_id")
-_OF_SESSION = text("SELECT * FROM parents WHERE session = :session ORDER BY strategy, parent_id")
+# Exits have no schedule: they rest from one session into the next, and are asked for by name.
+_OF_SESSION = text(
+    "SELECT * FROM parents WHERE session = :session AND strategy <> 'exits' "
+    "ORDER BY strategy, parent_id"
+)
+_OPEN_EXITS = text(
+    "SELECT * FROM parents WHERE strategy = 'exits' AND state NOT IN "
+    "('FILLED', 'CANCELLED', 'EXPIRED', 'FAILED', 'REJECTED') ORDER BY parent_id"
+)
 _OF_PLAN = text(
     "SELECT * FROM parents WHERE session = :session AND strategy = :strategy ORDER BY parent_id"
 )
@@ -41,70 +55,30 @@ _STARTED = text(
     "(SELECT 1 FROM order_ids WHERE order_ids.parent_id = parents.parent_id)) ORDER BY parent_id"
 )
 _DECIDED_SINCE = text(
-    "SELECT * FROM parents WHERE decided_at >= :moment AND state <> 'REJECTED' ORDER BY parent_id"
+    "SELECT * FROM parents WHERE decided_at >= :moment AND state <> 'REJECTED' "
+    "AND strategy <> 'exits' ORDER BY parent_id"
 )
 _DELETE_PLAN = text("DELETE FROM parents WHERE session = :session AND strategy = :strategy")
 _PLAN_NO = text("SELECT COALESCE(MAX(plan_no), 0) AS newest FROM risk_checks")
 _PLAN_NO_PARENTS = text("SELECT COALESCE(MAX(plan_no), 0) AS newest FROM parents")
-_LATEST = text("SELECT MAX(session) FROM parents")
+_LATEST = text("SELECT MAX(session) FROM parents WHERE strategy <> 'exits'")
 _SET_STATE = text(
     "UPDATE parents SET state = :state, reason = :reason WHERE parent_id = :parent_id"
 )
-_NEXT_CHECK = text("SELECT COALESCE(MAX(id), 0) + 1 AS free FROM risk_checks")
-_INSERT_CHECK = text(
-    "INSERT INTO risk_checks (id, parent_id, plan_no, at, check_name, passed, reason, numbers) "
-    "VALUES (:id, :parent_id, :plan_no, :at, :check_name, :passed, :reason, :numbers)"
-)
-_CHECKS = text(
-    "SELECT risk_checks.* FROM risk_checks JOIN parents "
-    "ON parents.parent_id = risk_checks.parent_id AND parents.plan_no = risk_checks.plan_no "
-    "WHERE risk_checks.parent_id = :parent_id ORDER BY risk_checks.id"
-)
-
-
-class RiskVerdict(Protocol):
-    """The shape of a pre-trade check's verdict, as models/risk makes it."""
-
-    @property
-    def check(self) -> str:
-        """The name of the check."""
-        ...
-
-    @property
-    def passed(self) -> bool:
-        """Whether the order may go on."""
-        ...
-
-    @property
-    def reason(self) -> str:
-        """Why, in words."""
-        ...
-
-    @property
-    def numbers(self) -> Mapping[str, Any]:
-        """The figures that were compared."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
 class ParentRecord:
-    """A parent order with its present state and the reason of that state."""
+    """A parent order with its present state and the reason of that state.
+
+    `limits_version` is the version of the risk limits that it was judged by; None before there
+    were versions.
+    """
 
     order: ParentOrder
     state: ParentState
     reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class RiskCheckRecord:
-    """One kept verdict on a parent order; `at` is UTC."""
-
-    parent_id: str
-    at: datetime
-    check: str
-    passed: bool
-    reason: str
-    numbers: Mapping[str, Any]
+    limits_version: int | None = None
 
 
 class Parents:
@@ -113,7 +87,7 @@ class Parents:
     def __init__(self, store: LedgerStore) -> None:
         self._store = store
 
-    def add(self, parents: Sequence[ParentOrder]) -> int:
+    def add(self, parents: Sequence[ParentOrder], limits_version: int | None = None) -> int:
         """Add new parents in one transaction and return how many were new.
 
         Raises InvalidInput when a parent id is already there with other content.
@@ -124,7 +98,7 @@ class Parents:
             for parent in parents:
                 row = connection.execute(_GET, {"parent_id": parent.parent_id}).one_or_none()
                 if row is None:
-                    _insert(connection, parent, plan_no, ParentState.NEW, "")
+                    _insert(connection, parent, plan_no, (ParentState.NEW, "", limits_version))
                     added += 1
                 elif _record(row).order != parent:
                     raise InvalidInput(
@@ -139,11 +113,13 @@ class Parents:
         strategy: str,
         parents: Sequence[ParentOrder],
         verdicts: Mapping[str, Sequence[RiskVerdict]],
+        limits_version: int | None = None,
     ) -> tuple[ParentRecord, ...]:
         """Put `parents` in the place of a plan that has not started, in one transaction.
 
-        `verdicts` maps parent id to its checks; a failed one makes the parent REJECTED. Verdicts
-        of earlier plans are kept. Raises SkipToday when a parent of the stored plan has started.
+        `verdicts` maps parent id to its checks by that version of the limits; a failed one makes
+        the parent REJECTED. Verdicts of earlier plans are kept. Raises SkipToday when a parent of
+        the stored plan has started.
         """
         key = {"session": session.isoformat(), "strategy": strategy}
         _require_plan(session, strategy, parents)
@@ -156,8 +132,9 @@ class Parents:
                 reason = "; ".join(check.reason for check in checks if not check.passed)
                 denied = any(not check.passed for check in checks)
                 state = ParentState.REJECTED if denied else ParentState.NEW
-                _insert(connection, parent, plan_no, state, reason)
-                _insert_checks(connection, parent.parent_id, plan_no, checks, parent.decided_at)
+                _insert(connection, parent, plan_no, (state, reason, limits_version))
+                judged = Judged(parent.parent_id, plan_no, parent.decided_at, limits_version)
+                insert_checks(connection, judged, checks)
             return tuple(_record(row) for row in connection.execute(_OF_PLAN, key))
 
     def require_not_started(self, session: date, strategy: str) -> None:
@@ -177,29 +154,29 @@ class Parents:
             rows = connection.execute(_DECIDED_SINCE, {"moment": moment_text(moment)}).all()
         return tuple(_record(row).order for row in rows)
 
+    def open_exits(self) -> tuple[ParentRecord, ...]:
+        """Return every exit order that has not ended, of whatever session."""
+        with self._store.read() as connection:
+            return tuple(_record(row) for row in connection.execute(_OPEN_EXITS))
+
     def record_verdicts(
-        self, parent_id: str, verdicts: Sequence[RiskVerdict], at: datetime
+        self,
+        parent_id: str,
+        verdicts: Sequence[RiskVerdict],
+        at: datetime,
+        limits_version: int | None = None,
+        order_ref: str = "",
     ) -> None:
         """Keep further verdicts on a stored parent, such as those before each send."""
         with self._store.write() as connection:
             row = _require(connection, parent_id)
-            _insert_checks(connection, parent_id, row.plan_no, verdicts, at)
+            judged = Judged(parent_id, row.plan_no, at, limits_version, order_ref)
+            insert_checks(connection, judged, verdicts)
 
     def verdicts(self, parent_id: str) -> tuple[RiskCheckRecord, ...]:
         """Return the verdicts on the parent of the present plan, oldest first."""
         with self._store.read() as connection:
-            rows = connection.execute(_CHECKS, {"parent_id": parent_id}).all()
-        return tuple(
-            RiskCheckRecord(
-                row.parent_id,
-                moment_of(row.at),
-                row.check_name,
-                bool(row.passed),
-                row.reason,
-                json_of(row.numbers),
-            )
-            for row in rows
-        )
+            return checks_of(connection, parent_id)
 
     def get(self, parent_id: str) -> ParentRecord:
         """Return one parent; raises InvalidInput when there is none of that id."""
@@ -265,8 +242,12 @@ def _require(connection: Connection, parent_id: str) -> Row[Any]:
 
 
 def _insert(
-    connection: Connection, parent: ParentOrder, plan_no: int, state: ParentState, reason: str
+    connection: Connection,
+    parent: ParentOrder,
+    plan_no: int,
+    became: tuple[ParentState, str, int | None],
 ) -> None:
+    state, reason, limits_version = became
     row = {
         "parent_id": parent.parent_id,
         "session": parent.session.isoformat(),
@@ -284,33 +265,9 @@ def _insert(
         "limit_price": optional_money_text(parent.limit_price),
         "state": state.value,
         "reason": reason,
+        "limits_version": limits_version,
     }
     connection.execute(_INSERT, row)
-
-
-def _insert_checks(
-    connection: Connection,
-    parent_id: str,
-    plan_no: int,
-    verdicts: Sequence[RiskVerdict],
-    at: datetime,
-) -> None:
-    free = int(connection.execute(_NEXT_CHECK).scalar_one())
-    rows = [
-        {
-            "id": free + offset,
-            "parent_id": parent_id,
-            "plan_no": plan_no,
-            "at": moment_text(at),
-            "check_name": verdict.check,
-            "passed": int(verdict.passed),
-            "reason": verdict.reason,
-            "numbers": json_text(verdict.numbers),
-        }
-        for offset, verdict in enumerate(verdicts)
-    ]
-    if rows:
-        connection.execute(_INSERT_CHECK, rows)
 
 
 def _record(row: Row[Any]) -> ParentRecord:
@@ -329,4 +286,4 @@ def _record(row: Row[Any]) -> ParentRecord:
         model_version=row.model_version,
         limit_price=optional_money(row.limit_price),
     )
-    return ParentRecord(order, ParentState(row.state), row.reason)
+    return ParentRecord(order, ParentState(row.state), row.reason, row.limits_version)

@@ -8,6 +8,7 @@ from typing import Literal
 
 from sqlalchemy import text
 
+from warehouse.ledger.chain import seal
 from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.encoding import moment_text, money_text
 
@@ -21,7 +22,7 @@ _NOTE_SLICES = text(
 _MID = text("SELECT mid FROM parent_mids WHERE parent_id = :parent_id AND moment = :moment")
 _NOTE_MID = text(
     "INSERT INTO parent_mids (parent_id, moment, mid, noted_at) "
-    "VALUES (:parent_id, :moment, :mid, :at) ON CONFLICT (parent_id, moment) DO NOTHING"
+    "VALUES (:parent_id, :moment, :mid, :noted_at) ON CONFLICT (parent_id, moment) DO NOTHING"
 )
 
 
@@ -56,7 +57,8 @@ class WorkedParents:
             "parent_id": parent_id,
             "moment": moment,
             "mid": money_text(mid),
-            "at": moment_text(at),
+            "noted_at": moment_text(at),
         }
         with self._store.write() as connection:
-            connection.execute(_NOTE_MID, row)
+            if connection.execute(_NOTE_MID, row).rowcount:
+                seal(connection, "parent_mids", [row])

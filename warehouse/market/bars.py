@@ -119,6 +119,16 @@ class DailyBars:
         with self._store.read() as connection:
             return {str(symbol): last for symbol, last in connection.execute(query).fetchall()}
 
+    def last_closes(self, before: date) -> dict[str, tuple[date, float]]:
+        """Return, by symbol, the last session before a date and its close in USD."""
+        query = (
+            "SELECT symbol, MAX(session), ARG_MAX(close, session) FROM bars_daily "
+            "WHERE session < ? GROUP BY symbol ORDER BY symbol"
+        )
+        with self._store.read() as connection:
+            rows = connection.execute(query, [before]).fetchall()
+        return {str(symbol): (session, float(close)) for symbol, session, close in rows}
+
     def content_hash(self) -> str:
         """Return the SHA-256 of all bars; the order in which they were merged does not matter."""
         everything = {"symbols": None, "first": None, "last": None}

@@ -51,6 +51,16 @@ class Signals:
             )
             connection.execute("INSERT OR REPLACE INTO signals BY NAME SELECT * FROM staged")
 
+    def scores(self, session: date, model_version: str) -> dict[str, float]:
+        """Return one version's score of every symbol at the closes of `session`."""
+        query = (
+            "SELECT symbol, score FROM signals WHERE session = ? AND model_version = ? "
+            "ORDER BY symbol"
+        )
+        with self._store.read() as connection:
+            rows = connection.execute(query, [session, model_version]).fetchall()
+        return {str(symbol): float(score) for symbol, score in rows}
+
     def of_session(self, session: date) -> pd.DataFrame:
         """Return session, symbol, model_version, score and made_at (UTC), best score first."""
         query = "SELECT * FROM signals WHERE session = ? ORDER BY score DESC, symbol, model_version"

@@ -9,6 +9,7 @@ from models.domain.sessions import session_on
 from models.risk.context import PlanContext, SendContext
 from models.risk.gate import check_child, check_parent
 from models.risk.limits import RiskLimits
+from models.risk.quotes import PriceReference
 from models.risk.verdict import Verdict, all_passed, denials
 
 SESSION = session_on(datetime(2022, 11, 25, tzinfo=UTC).date())  # a half-day: closes at 18:00 UTC
@@ -20,8 +21,11 @@ ORDER = ParentOrder(
 CHILD = ChildOrder("p", 1, 1, "KO", Side.BUY, 100, Decimal("50.01"), "IOC")
 QUOTE = Quote("KO", Decimal("49.99"), Decimal("50.01"), 500, 500, NOW)
 LIMITS = RiskLimits()
-BOOK = PlanContext(equity=100_000.0, adv={"KO": 1e7})
-DESK = SendContext(None, SESSION, 100, {}, 100_000.0, 100_000.0, 100_000.0)
+BOOK = PlanContext(
+    equity=100_000.0, adv={"KO": 1e7}, session=SESSION, closes={"KO": 50.0, "gme": 50.0}
+)
+GOOD = PriceReference(Decimal(50), NOW)
+DESK = SendContext(None, SESSION, 100, {}, 100_000.0, 100_000.0, 100_000.0, reference=GOOD)
 
 
 def denied_parent(order=ORDER, book=BOOK, limits=LIMITS):
@@ -34,16 +38,20 @@ def denied_child(child=CHILD, quote=QUOTE, desk=DESK, limits=LIMITS, now=NOW):
 
 def test_an_ordinary_order_passes_every_check():
     assert denied_parent() == denied_child() == []
-    assert len(check_parent(ORDER, BOOK, RiskLimits())) == 9
-    assert len(check_child(CHILD, QUOTE, DESK, RiskLimits(), NOW)) == 13
+    assert len(check_parent(ORDER, BOOK, RiskLimits())) == 16
+    assert len(check_child(CHILD, QUOTE, DESK, RiskLimits(), NOW)) == 22
 
 
 @pytest.mark.parametrize(
     ("order", "checks"),
     [
         ({"quantity": 10_000}, {"notional", "position", "gross", "net"}),  # a quantity x 100
-        ({"quantity": 10_001, "decision_price": Decimal(1)}, {"quantity"}),
-        ({"decision_price": Decimal(500)}, {"position"}),  # a price x 10
+        ({"quantity": 10_001, "decision_price": Decimal(1)}, {"quantity", "price"}),
+        ({"decision_price": Decimal(500)}, {"position", "price"}),  # a price x 10
+        ({"decision_price": Decimal(5000)}, {"notional", "position", "gross", "net", "price"}),
+        ({"decision_price": Decimal("0.50")}, {"price"}),  # pennies for dollars
+        ({"start": NOW - timedelta(hours=1)}, {"market_open"}),
+        ({"end": NOW + timedelta(hours=4)}, {"market_open"}),
         ({"side": Side.SELL}, {"short"}),  # the wrong side
         ({"quantity": 0}, {"quantity"}),
         ({"symbol": "gme"}, {"restricted", "adv"}),
@@ -111,7 +119,7 @@ def test_a_holiday_denies():
 
 def test_no_quote_or_another_symbols_denies():
     book = ["notional", "position", "gross", "net"]
-    assert denied_child(quote=None) == ["quote", "collar", *book]
+    assert denied_child(quote=None) == ["quote", "jump", "collar", *book]
     assert denied_child(quote=replace(QUOTE, symbol="PEP")) == ["quote", *book]
 
 
@@ -184,7 +192,7 @@ def test_sales_that_could_end_short_are_weighed_as_such():
     desk = replace(DESK, positions={"KO": 100}, selling={"KO": 600}, parent_remaining=5000)
     sale = replace(CHILD, side=Side.SELL)
     assert denied_child(replace(sale, quantity=0), desk=desk) == ["remaining"]
-    assert denied_child(sale, desk=desk) == ["position"], "600 short at 50 USD are 30 %"
+    assert denied_child(sale, desk=desk) == ["position", "short"], "600 short at 50 USD are 30 %"
 
 
 def test_a_held_symbol_without_a_mid_denies_what_adds():

@@ -1,0 +1,1 @@
+"""Which market regime the recent closes are in."""

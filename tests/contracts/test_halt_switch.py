@@ -1,0 +1,187 @@
+"""The kill switch against a real gateway: what works ends, what is new is refused."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from pydantic import SecretStr
+
+from models.domain.errors import HaltTrading, InvalidInput
+from tasks.account_snapshot import read_account
+from tasks.broker.ibkr import OrderConnection
+from tasks.broker.protocol import GatewayUnreachable
+from tasks.halting import HaltOrder, halt_trading, require_right_account
+from tasks.processes import free_port
+from tasks.resuming import resume_trading
+from tasks.session_lease import SessionLease
+
+pytestmark = pytest.mark.journey
+
+ENOUGH = HaltOrder("enough", "tester")
+
+
+def place(gateway, make_child, *client_ids, symbol="KO"):
+    """Leave one working order of each client behind."""
+
+    async def work():
+        for client_id in client_ids:
+            async with gateway.orders(client_id) as link:
+                await link.qualify([symbol])
+                order_id = link.next_order_id()
+                link.send(make_child(order_id, "1.00", tif="GTC", symbol=symbol))
+                await link.flush()
+
+    asyncio.run(work())
+
+
+def test_a_halt_cancels_the_orders_of_every_client(gateway, settings, ledger, make_child):
+    place(gateway, make_child, 11, 51)
+    assert len(read_account(settings).open_orders) == 2
+    done = halt_trading(settings, ENOUGH)
+    assert (done.cancelled, done.still_working, done.trouble) == (2, 0, "")
+    assert read_account(settings).open_orders == ()
+    halt = ledger.halts.current()
+    assert (halt.reason, halt.by) == ("enough", "tester")
+    again = halt_trading(settings, HaltOrder("once more", "tester"))
+    assert (again.cancelled, again.trouble) == (0, "")
+    lifted = resume_trading(settings, ledger, "looked at", "tester")
+    assert lifted.resumed
+    assert "broker and ledger agree" in lifted.reconciliation
+    assert ledger.halts.current() is None
+    assert not resume_trading(settings, ledger, "again", "tester").resumed
+
+
+def test_the_cancels_do_not_wait_for_a_ledger_that_is_locked(gateway, settings, ledger, make_child):
+    place(gateway, make_child, 11)
+    brief = settings.model_copy(update={"lock_deadline": 1.0})
+    with ledger.transaction():
+        done = halt_trading(brief, ENOUGH)
+    assert (done.cancelled, done.still_working) == (1, 0)
+    assert done.blocked_after is None
+    assert done.cancelled_after is not None
+    assert "the halt could NOT be recorded" in done.trouble
+
+
+def test_a_halt_of_one_symbol_leaves_the_others_and_the_trades_by_hand(
+    gateway, settings, ledger, make_child
+):
+    place(gateway, make_child, 11, 51)
+    place(gateway, make_child, 11, symbol="PEP")
+    done = halt_trading(settings, HaltOrder("odd prints", "tester", symbol="KO"))
+    assert (done.cancelled, done.still_working, done.trouble) == (1, 0, "")
+    left = {(o.symbol, o.client_id) for o in read_account(settings).open_orders}
+    assert left == {("KO", 51), ("PEP", 11)}
+    assert ledger.halts.current() is None
+    assert ledger.halts.current("KO").reason == "odd prints"
+    assert resume_trading(settings, ledger, "seen", "tester", "KO").resumed
+    halt_trading(settings, HaltOrder("tidy", "tester"))
+
+
+def test_a_halt_holds_when_no_gateway_answers(settings, ledger):
+    away = settings.model_copy(update={"port": free_port()})
+    done = halt_trading(away, ENOUGH)
+    assert "no gateway answers" in done.trouble
+    assert ledger.halts.current().reason == "enough"
+
+
+def test_a_halt_touches_no_account_of_another_mode(gateway, settings, ledger, make_child):
+    place(gateway, make_child, 11)
+    paper = settings.model_copy(update={"mode": "paper"})
+    done = halt_trading(paper, ENOUGH)
+    assert "mode paper needs an account DU" in done.trouble
+    assert len(read_account(settings).open_orders) == 1
+    halt_trading(settings, HaltOrder("tidy", "tester"))
+
+
+def test_a_ledger_that_cannot_be_used_does_not_keep_the_orders_alive(
+    gateway, settings, make_child, tmp_path
+):
+    place(gateway, make_child, 11)
+    broken = tmp_path / "broken.sqlite"
+    broken.write_bytes(b"this is no database" * 100)
+    away = settings.model_copy(update={"ledger_url": SecretStr(f"sqlite:///{broken}")})
+    done = halt_trading(away, ENOUGH)
+    assert (done.cancelled, done.still_working) == (1, 0)
+    assert "the halt could NOT be recorded" in done.trouble
+    assert "not a usable SQLite file" in done.trouble
+    assert read_account(settings).open_orders == ()
+
+
+def test_a_halt_leaves_the_orders_of_an_account_of_another_mode_alone(
+    gateway, settings, ledger, make_child
+):
+    place(gateway, make_child, 11)
+    other = settings.model_copy(update={"mode": "paper"})
+    done = halt_trading(other, ENOUGH)
+    assert "could NOT be cancelled" in done.trouble
+    assert "mode paper needs an account DU" in done.trouble
+    assert len(read_account(settings).open_orders) == 1
+    assert ledger.halts.current() is not None
+    assert halt_trading(settings, ENOUGH).cancelled == 1
+
+
+def test_a_live_account_whose_arming_has_expired_can_still_be_stopped(settings):
+    live = {"mode": "live", "allow_live_account": "U1234567", "live_armed_until": None}
+    expired = settings.model_copy(update=live)
+    require_right_account(expired, "U1234567")
+    with pytest.raises(HaltTrading, match="not in ROBO_ALLOW_LIVE_ACCOUNT"):
+        require_right_account(expired, "U7654321")
+
+
+def test_a_halt_whose_effect_cannot_be_read_says_that_it_was_sent(
+    gateway, settings, ledger, make_child, monkeypatch
+):
+    place(gateway, make_child, 11)
+
+    async def unreadable(_connection):
+        raise GatewayUnreachable("no answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(OrderConnection, "collect_evidence", unreadable)
+        done = halt_trading(settings, ENOUGH)
+    assert done.trouble == (
+        "every working order was asked to end, but what became of them is unread: no answer"
+    )
+    assert read_account(settings).open_orders == ()
+
+
+@pytest.mark.parametrize("reason", ["", "   "])
+def test_a_resume_without_a_reason_is_refused(settings, ledger, reason):
+    halt_trading(settings, ENOUGH)
+    with pytest.raises(InvalidInput, match="needs a reason"):
+        resume_trading(settings, ledger, reason, "tester")
+    assert ledger.halts.current() is not None
+
+
+def test_no_gateway_no_resume(settings, ledger):
+    ledger.halts.halt("enough", "tester", datetime.now(UTC))
+    away = settings.model_copy(update={"port": free_port()})
+    with pytest.raises(HaltTrading, match="not resumed, no reconciliation passed.*no gateway"):
+        resume_trading(away, ledger, "it is fine", "tester")
+    assert ledger.halts.current() is not None
+
+
+def test_a_difference_keeps_the_halt(gateway, settings, ledger, make_child):
+    """An order by hand, unknown to the ledger, and no reconciliation of this morning helps."""
+    halt_trading(settings, ENOUGH)
+    place(gateway, make_child, 51)
+    with pytest.raises(HaltTrading, match="not resumed.*open order"):
+        resume_trading(settings, ledger, "it is fine", "tester")
+    assert ledger.halts.current() is not None
+    halt_trading(settings, ENOUGH)
+    assert resume_trading(settings, ledger, "the order is gone", "tester").resumed
+
+
+def test_a_session_at_work_is_no_time_to_resume(settings, ledger):
+    ledger.halts.halt("enough", "tester", datetime.now(UTC))
+    lease = SessionLease.take(ledger, settings)
+    lease.held = ledger.leases.acquire(
+        lease.held.name, "another", pid=1, host="elsewhere", ttl=60, now=later(3600)
+    )
+    with pytest.raises(HaltTrading, match="is held by another"):
+        resume_trading(settings, ledger, "it is fine", "tester")
+    assert ledger.halts.current() is not None
+
+
+def later(seconds):
+    return datetime.now(UTC) + timedelta(seconds=seconds)
