@@ -6,8 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 ONLY ?=
+POINTS ?= 3000
+SEED ?= 1
 
-.PHONY: demo test check bench serve halt lock clean
+.PHONY: demo test check bench soak serve halt lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -27,6 +29,9 @@ check: $(STAMP) ## ruff, types, import contracts
 
 bench: $(STAMP) ## figures as JSON lines; ONLY=<folder> for one
 	@$(BIN)/python -m bench $(ONLY)
+
+soak: $(STAMP) ## POINTS random crashes of the order path from SEED on; POINTS=1 replays one seed
+	@$(BIN)/python tests/soak $(POINTS) $(SEED)
 
 serve: $(STAMP) ## Prefect server, worker, MLflow UI and gateway together
 	@$(BIN)/robo serve

@@ -37,7 +37,7 @@ def _ingest(parameters: IngestParameters) -> Outcome:
 
 async def _from_broker(settings: Settings) -> IngestReport:
     from tasks.broker.clock import market_now
-    from tasks.broker.ibkr import DataConnection
+    from tasks.broker.market_data import DataConnection
     from tasks.broker.roles import Role, address
     from tasks.ingest import ingest_daily
     from tasks.stores import open_warehouse

@@ -25,7 +25,7 @@ def read_shortable(settings: Settings, symbols: Sequence[str]) -> dict[str, int]
 
 
 async def _read(settings: Settings, symbols: Sequence[str]) -> dict[str, int]:
-    from tasks.broker.ibkr import DataConnection
+    from tasks.broker.market_data import DataConnection
 
     link = await DataConnection.open(address(settings, Role.SNAPSHOT), settings.broker_timeout)
     loop = asyncio.get_running_loop()

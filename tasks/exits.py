@@ -34,7 +34,7 @@ logger = logging.getLogger("robo.exits")
 STRATEGY = "exits"
 ALGO = "EXIT"
 LIFE = timedelta(days=90)  # of a good-till-cancelled order; it is placed anew after that
-ONE_SLICE = SlicingPolicy(slices=1)
+ONE_SLICE = SlicingPolicy(slices=1, last_attempts=1)
 _ENDING = frozenset({ParentState.CANCELLING, ParentState.PAUSED})
 
 

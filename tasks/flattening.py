@@ -223,7 +223,7 @@ class _Flatten:
         )
         # A quarter of the collar beyond the touch: marketable, and inside the collar with a spread.
         offset = Decimal(repr(self.limits.price_collar_bps)) / 4
-        return order, SlicingPolicy(slices, min(offset, Decimal(1000)), Decimal(2))
+        return order, SlicingPolicy(slices, min(offset, Decimal(1000)), Decimal(2), 1)
 
     async def _advance(self, moment: datetime) -> None:
         await self.settled.clock.sleep_until(moment)

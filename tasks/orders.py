@@ -30,7 +30,7 @@ from models.execution.exposure import working_shares
 from models.risk.context import SendContext
 from models.risk.gate import check_child
 from models.risk.verdict import all_passed, denials
-from tasks.broker.codes import CONNECTIVITY_LOST, CONNECTIVITY_RESTORED, is_rejection
+from tasks.broker.pacing import urgency_of
 from tasks.broker.protocol import (
     ENDED_STATUSES,
     BrokerEvent,
@@ -40,7 +40,9 @@ from tasks.broker.protocol import (
     GatewayUnreachable,
     OrderStatus,
 )
+from tasks.broker_notices import take_notice
 from tasks.check_record import keep_checks
+from tasks.crash_points import Boundary, pass_by
 from tasks.send_guard import SendGuard, nothing_told
 
 if TYPE_CHECKING:
@@ -79,6 +81,8 @@ class OrderDesk:
     that the gateway has lost Interactive Brokers: nothing is sent and nothing it shows proves an
     absence; `must_reconcile` that the link is back and unread. `resting` holds the exit orders,
     which have no schedule and outlive the session; `guard` remembers for the send-time checks.
+    `look_again` says that a message left an order's outcome open, `is_crowded` that children wait
+    for room among the messages of a second.
     """
 
     ledger: OrderLedger
@@ -96,12 +100,15 @@ class OrderDesk:
     reduce_only: bool = False
     is_cut: bool = False
     must_reconcile: bool = False
+    look_again: bool = False
+    is_crowded: bool = False
+    boundary: Boundary = pass_by
     limits_version: int | None = None
     shortable: Callable[[str], int | None] = nothing_told
     resting: dict[str, ParentExecution] = field(default_factory=dict)
     guard: SendGuard = field(init=False)
-    _rejections: dict[str, str] = field(default_factory=dict)
-    _inactive: dict[str, OrderStatus] = field(default_factory=dict)
+    rejections: dict[str, str] = field(default_factory=dict)
+    inactive: dict[str, OrderStatus] = field(default_factory=dict)
     _sends: list[datetime] = field(default_factory=list)
     _denied_now: bool = False
 
@@ -146,7 +153,7 @@ class OrderDesk:
 
         Return whether a check denied one: it may go once what works has ended.
         """
-        self._denied_now = False
+        self._denied_now = self.is_crowded = False
         self.guard.refresh()
         for parent_id in self.order_of_work():
             execution = self.executions[parent_id]
@@ -162,6 +169,11 @@ class OrderDesk:
 
     def take(self, event: BrokerEvent, now: datetime) -> None:
         """Record one piece of broker evidence and let it act; raise when the connection ended."""
+        self.boundary("event-before")
+        self._take(event, now)
+        self.boundary("event-after")
+
+    def _take(self, event: BrokerEvent, now: datetime) -> None:
         match event:
             case Fill():
                 self._take_fill(event, now)
@@ -171,9 +183,9 @@ class OrderDesk:
                 )
                 self.book.add_commission(event)
             case OrderStatus():
-                self._take_status(event, now)
+                self.take_status(event, now)
             case BrokerNotice():
-                self._take_notice(event, now)
+                take_notice(self, event, now)
             case ConnectionDown(reason):
                 raise GatewayUnreachable(f"{reason} in the middle of the session")
 
@@ -195,7 +207,7 @@ class OrderDesk:
 
     def rejection_of(self, order_ref: str) -> str:
         """Return the code and text with which the broker refused an order, or nothing."""
-        return self._rejections.get(order_ref, "")
+        return self.rejections.get(order_ref, "")
 
     def cancel_working(self, symbol: str = "") -> None:
         """Ask for the end of every working child, or of those of one symbol."""
@@ -228,6 +240,11 @@ class OrderDesk:
         return all(execution.is_quiet for execution in self.executions.values())
 
     def _place(self, before: ParentExecution, child: ChildOrder, now: datetime) -> None:
+        held = self.book.positions.get(child.symbol, 0)
+        if not self.gateway.room(urgency_of(held, child.side.sign * child.quantity)):
+            self.executions[child.parent_id] = before
+            self.is_crowded = True
+            return
         if self.breaker is not None:
             self.breaker.attempted(now)
         quote = self.quote(child.symbol)
@@ -264,8 +281,11 @@ class OrderDesk:
         except RoboError:
             parents[child.parent_id] = before  # no intent, no child
             raise
-        self.ledger.children.mark_sent(committed.order_ref, now)
+        self.boundary("send-before")
         self.gateway.send(committed)
+        self.boundary("send-after")
+        # Behind the socket: an intent without this mark counts as perhaps sent all the same.
+        self.ledger.children.mark_sent(committed.order_ref, now)
         self._sends.append(now)
         self.denied.pop(child.order_ref, None)  # it was refused before, for what has ended since
         self.feed(child.parent_id, ChildSent(committed.order_ref, committed.order_id), now)
@@ -311,7 +331,9 @@ class OrderDesk:
     def _cancel(self, child: ChildOrder) -> None:
         if child.order_id is None:
             raise HaltTrading(f"{child.order_ref} works without an order id; cancel it by hand")
+        self.boundary("send-before")
         self.gateway.cancel(child.order_id)
+        self.boundary("send-after")
 
     def _take_fill(self, fill: Fill, now: datetime) -> None:
         parent_id = self._parent_of(fill.order_ref)
@@ -328,7 +350,8 @@ class OrderDesk:
                 fill.symbol,
             )
 
-    def _take_status(self, status: OrderStatus, now: datetime) -> None:
+    def take_status(self, status: OrderStatus, now: datetime) -> None:
+        """Record an order status and let it act on its parent, if that is worked here."""
         parent_id = self._parent_of(status.order_ref)
         if parent_id is None:
             return
@@ -344,32 +367,10 @@ class OrderDesk:
         if status.status in ENDED_STATUSES:
             return ChildCancelled(ref, filled, status.perm_id)
         if status.status == "Inactive":
-            if ref in self._rejections:
-                return ChildRejected(ref, self._rejections[ref], filled)
-            self._inactive[ref] = status  # alone it may be a hold; its code may still come
+            if ref in self.rejections:
+                return ChildRejected(ref, self.rejections[ref], filled)
+            self.inactive[ref] = status  # alone it may be a hold; its code may still come
         return None  # PendingSubmit and ApiPending prove nothing
-
-    def _take_notice(self, notice: BrokerNotice, now: datetime) -> None:
-        if notice.code in CONNECTIVITY_LOST:
-            logger.error("the gateway lost Interactive Brokers: %s", notice.text)
-            self.is_cut = True
-            self.lose_connection(now)
-        elif notice.code in CONNECTIVITY_RESTORED:
-            logger.warning("the gateway has Interactive Brokers again: %s", notice.text)
-            self.is_cut, self.must_reconcile = False, True
-            self.lose_connection(now)  # the loss itself may have gone untold
-        if not notice.order_ref:
-            logger.debug("broker notice %d: %s", notice.code, notice.text)
-            return
-        self.ledger.events.append("notice", notice.order_ref, asdict(notice), now)
-        if is_rejection(notice.code):
-            self._rejections[notice.order_ref] = f"{notice.code} {notice.text}"
-            logger.warning("%s rejected: %d %s", notice.order_ref, notice.code, notice.text)
-            if self.breaker is not None:
-                self.breaker.rejected(notice.order_ref, now)
-            inactive = self._inactive.pop(notice.order_ref, None)
-            if inactive is not None:
-                self._take_status(inactive, now)
 
     def _parent_of(self, order_ref: str) -> str | None:
         parent_id = order_ref.rsplit(".", 2)[0]

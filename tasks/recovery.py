@@ -11,7 +11,8 @@ import logging
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from models.domain.orders import ChildState
+from models.domain.errors import HaltTrading
+from models.domain.orders import ChildState, ParentState
 from models.domain.sessions import exchange_date
 from models.execution.differences import DifferenceKind, position_differences
 from models.execution.engine import restore
@@ -74,6 +75,38 @@ def restore_session(
     }
 
 
+def require_own_client(ledger: OrderLedger, evidence: Evidence, client_id: int) -> None:
+    """Raise HaltTrading when another client id sent what the broker does not show.
+
+    An order id is refused a second time under its own client id only: a resend under another could
+    double an order that is still under way.
+    """
+    shown = {order.order_ref for order in evidence.orders}
+    shown |= {fill.order_ref for fill in evidence.fills}
+    strangers: dict[int, list[str]] = {}
+    for child in ledger.children.open_children(evidence.account):
+        record = ledger.children.get(child.order_ref)
+        is_open = child.perm_id is None and child.order_ref not in shown
+        if is_open and record is not None and record.client_id != client_id:
+            strangers.setdefault(record.client_id, []).append(child.order_ref)
+    if strangers:
+        listed = "; ".join(f"{', '.join(refs)} by client {one}" for one, refs in strangers.items())
+        raise HaltTrading(
+            f"what became of orders sent under another client id is unknown ({listed}), and client "
+            f"{client_id} could send them a second time: set ROBO_CLIENT_ID back, run "
+            "`robo execute` until they have ended, and change it then"
+        )
+
+
+def tell_held(desk: OrderDesk) -> None:
+    """Keep and tell, before anything else, which parents come back held for a person."""
+    for parent_id, execution in desk.executions.items():
+        if execution.state is ParentState.PAUSED:
+            why = execution.quarantine or execution.reason or "paused before this session"
+            desk.ledger.parents.set_state(parent_id, ParentState.PAUSED, why)
+            desk.alert(f"{parent_id} {execution.state}", why)
+
+
 async def recover(desk: OrderDesk, quiet_period: float) -> Evidence:
     """Bring ledger and engine to what the broker shows; return the last evidence read.
 
@@ -83,6 +116,7 @@ async def recover(desk: OrderDesk, quiet_period: float) -> Evidence:
     the desk stays blind: sends wait for the next recovery. What else differs from the ledger is
     kept and told once, and blocks new orders in its symbol.
     """
+    desk.look_again = False
     evidence = await _reconcile_once(desk, desk.gateway)
     unproven = _unknown_children(desk)
     if unproven and not desk.is_blind:

@@ -1,14 +1,19 @@
-"""The lease that makes one process at a time the session that may send orders."""
+"""The leases that make one process at a time the session that may send orders.
+
+Beside the session's own, one for each API client id that it connects with, so that two processes of
+this ledger never meet at the gateway under one id.
+"""
 
 from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
 from models.domain.errors import RoboError, SkipToday
+from tasks.broker.roles import Role, address
 
 if TYPE_CHECKING:
     from tasks.settings import Settings
@@ -23,27 +28,25 @@ class SessionLease:
     ledger: OrderLedger
     held: Lease
     renewed: datetime
+    ids: list[Lease] = field(default_factory=list["Lease"])
 
     @classmethod
     def take(
         cls, ledger: OrderLedger, settings: Settings, busy: type[RoboError] = SkipToday
     ) -> Self:
         """Take the lease; raise `busy`, naming the holder, when another process has it."""
-        name = f"trading-{settings.mode}"
         now = datetime.now(UTC)
         try:
-            held = ledger.leases.acquire(
-                name,
-                "a session of robo",
-                pid=os.getpid(),
-                host=socket.gethostname(),
-                ttl=settings.lease_ttl,
-                now=now,
-                pid_alive=is_running,
-            )
+            lease = cls(ledger, _acquire(ledger, settings, f"trading-{settings.mode}", now), now)
         except SkipToday as taken:
             raise busy(str(taken)) from taken
-        return cls(ledger, held, now)
+        try:
+            for role in (Role.ORDERS, Role.DATA):
+                lease.ids.append(_acquire(ledger, settings, _id_name(settings, role), now))
+        except SkipToday as taken:
+            lease.release()
+            raise busy(f"an API client id is in use: {taken}") from taken
+        return lease
 
     def confirm(self) -> None:
         """Extend the lease now; RetryLater when another process has taken it over."""
@@ -55,12 +58,31 @@ class SessionLease:
         now = datetime.now(UTC)
         if now - self.renewed > timedelta(seconds=self.held.ttl / 3):
             self.held = self.ledger.leases.renew(self.held, now)
+            self.ids = [self.ledger.leases.renew(one, now) for one in self.ids]
             self.renewed = now
         return self.held
 
     def release(self) -> None:
         """Give the lease back."""
-        self.ledger.leases.release(self.held)
+        for one in (*self.ids, self.held):
+            self.ledger.leases.release(one)
+
+
+def _id_name(settings: Settings, role: Role) -> str:
+    where = address(settings, role)
+    return f"client id {where.client_id} at {where.host}:{where.port}"
+
+
+def _acquire(ledger: OrderLedger, settings: Settings, name: str, now: datetime) -> Lease:
+    return ledger.leases.acquire(
+        name,
+        "a session of robo",
+        pid=os.getpid(),
+        host=socket.gethostname(),
+        ttl=settings.lease_ttl,
+        now=now,
+        pid_alive=is_running,
+    )
 
 
 def is_running(pid: int) -> bool:

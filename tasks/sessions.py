@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING
 
 from models.domain.errors import AutomaticHalt, HaltTrading, RetryLater
 from models.execution.events import SessionClosed
+from models.execution.planning import asking_times
 from tasks.alerts import Alert, raise_alert
 from tasks.broker.clock import GatewayClock, WallClock, open_clock
 from tasks.broker.protocol import GatewayUnreachable
 from tasks.broker.roles import Role, address
+from tasks.crash_points import Boundary, boundary_of
 from tasks.execution_report import note_mids
 from tasks.exit_watch import ExitWatch, settle_vanished
 from tasks.exits import ExitKeeper
@@ -29,14 +31,23 @@ from tasks.guard import SessionGuard, breach, keep_halt
 from tasks.leaving import leave_working
 from tasks.orders import OrderDesk
 from tasks.program_version import require_version, working_version
-from tasks.recovery import adopt, note_schedules, recover, restore_session
+from tasks.recovery import (
+    adopt,
+    note_schedules,
+    recover,
+    require_own_client,
+    restore_session,
+    tell_held,
+)
 from tasks.session_day import open_book, require_link, require_work, session_to_work
 from tasks.session_lease import SessionLease
+from tasks.session_result import SessionProgress, SessionResult
 
 if TYPE_CHECKING:
     from models.domain.sessions import TradingSession
     from models.risk.limits import RiskLimits
-    from tasks.broker.ibkr import DataConnection, OrderConnection
+    from tasks.broker.ibkr import OrderConnection
+    from tasks.broker.market_data import DataConnection
     from tasks.limits import LimitsWatch
     from tasks.settings import Settings
     from warehouse.ledger import OrderLedger
@@ -47,28 +58,10 @@ LEAD = timedelta(seconds=1)  # quotes that arrive in this last stretch are at mo
 SETTLE = timedelta(seconds=2)  # market time given to an immediate-or-cancel child to end
 LAST_EVIDENCE = timedelta(seconds=10)  # and to the last commissions
 RECONNECT_DEADLINE = 180.0  # beyond the limit of a lost heartbeat, which halts
+FIRST_BACK_OFF, LONGEST_BACK_OFF = 0.1, 5.0  # wall seconds between two attempts to connect
 WATCH_EVERY = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class SessionProgress:
-    """How far the session is: shares filled of shares ordered, and the market time (UTC)."""
-
-    at: datetime
-    done_shares: int
-    all_shares: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class SessionResult:
-    """What a session leaves behind besides the ledger; `denied` maps orderRef to a risk reason."""
-
-    session: date
-    account: str
-    ended_at: datetime
-    is_resumed: bool
-    denied: dict[str, str]
+BEGINNING = datetime.min.replace(tzinfo=UTC)
+CROWDED_WAIT = 0.25  # wall seconds until room among the messages of a second is looked for again
 
 
 @dataclass(slots=True)
@@ -82,17 +75,23 @@ class ExecutionSession:
     longest_wait: float
     on_progress: Callable[[SessionProgress], None]
     stop: ThreadEvent
+    crash_plan: Boundary | None = None
     limits_watch: LimitsWatch | None = None
     _clock: WallClock | GatewayClock = field(default_factory=WallClock)
     _orders: OrderConnection | None = None
     _data: DataConnection | None = None
     _lease: SessionLease = field(init=False)
+    _boundary: Boundary = field(init=False)
+    _back_off: float = FIRST_BACK_OFF
+    _read_until: datetime = BEGINNING  # a quote that comes is no older
     _guard: SessionGuard = field(init=False)
     _exits: ExitKeeper = field(init=False)
     _watcher: ExitWatch = field(init=False)
 
     async def run(self) -> SessionResult:
         """Run to the end; raise SkipToday, RetryLater, HaltTrading or InvalidInput on the way."""
+        self._boundary = self.crash_plan or boundary_of(self.settings.crash_at)
+        self.ledger.watch_commits(self._boundary)
         self._lease = SessionLease.take(self.ledger, self.settings)
         self._guard = SessionGuard(self.limits)
         try:
@@ -129,29 +128,34 @@ class ExecutionSession:
                     self._guard.disconnected(now)
                 give_up_at = give_up_at or now + timedelta(seconds=RECONNECT_DEADLINE)
                 if desk is not None:
+                    self._back_off = FIRST_BACK_OFF
                     desk.lose_connection(self._clock.now())
                     give_up_at = now + timedelta(seconds=RECONNECT_DEADLINE)
                 await self._await_gateway(give_up_at, error)
 
     async def _start(self, day: TradingSession) -> OrderDesk:
         """Connect, check the account, and bring ledger and engine to what the broker shows."""
-        from tasks.broker.ibkr import DataConnection, OrderConnection
+        from tasks.broker.ibkr import OrderConnection
+        from tasks.broker.market_data import DataConnection
 
         settings = self.settings
         await self._disconnect()
         if isinstance(self._clock, GatewayClock) and not self._clock.is_open:
             await self._open_clock()
-        timeout = settings.broker_timeout
-        orders = self._orders = await OrderConnection.open(address(settings, Role.ORDERS), timeout)
-        data = self._data = await DataConnection.open(address(settings, Role.DATA), timeout)
+        timeout, beat = settings.broker_timeout, settings.heartbeat
+        where, data_where = address(settings, Role.ORDERS), address(settings, Role.DATA)
+        orders = self._orders = await OrderConnection.open(where, timeout, beat)
+        data = self._data = await DataConnection.open(data_where, timeout, beat)
         settings.require_tradable(orders.account)
-        data.stamp_quotes_with(self._clock.now)
+        self._read_until = self._clock.now()
+        data.stamp_quotes_with(lambda: self._read_until)
         executions = restore_session(self.ledger, day.date, self.settings)
         note_schedules(self.ledger, executions, self._clock.now())
         evidence = await orders.collect_evidence()
         told = orders.pending_events()
         require_link(self.ledger, evidence.account, told)
         adopt(self.ledger, evidence)
+        require_own_client(self.ledger, evidence, orders.client_id)
         book = open_book(self.ledger, day, evidence, self._clock.now())
         desk = OrderDesk(
             self.ledger,
@@ -163,10 +167,12 @@ class ExecutionSession:
             self._lease.held,
             executions,
             alert=self._alert,
+            boundary=self._boundary,
             breaker=self._guard,
             limits_version=self.limits_watch.version if self.limits_watch else None,
             shortable=data.shortable,
         )
+        tell_held(desk)
         self._guard.connected()
         desk.remember_sends(self._clock.now())
         for event in told:
@@ -184,7 +190,7 @@ class ExecutionSession:
 
     async def _work(self, day: TradingSession, desk: OrderDesk) -> None:
         """Go through the schedule: at each moment read everything, then let every parent act."""
-        schedule = sorted({due for e in desk.executions.values() for due in e.curve.due_times()})
+        schedule = sorted({due for e in desk.executions.values() for due in asking_times(e)})
         last = max((e.curve.end for e in desk.executions.values()), default=day.close)
         await self._protect(desk)
         for number, due in enumerate(schedule, 1):
@@ -194,10 +200,10 @@ class ExecutionSession:
             await self._advance(due - LEAD, desk)
             await self._advance(due, desk)
             note_mids(self.ledger, desk, "arrival", self._clock.now())
-            denied = desk.slice_due(self._clock.now())
+            denied = await self._slice(desk)
             # What never arrived goes again while its slice lasts; so do buys that waited for sells.
             if await self._settle(desk) or denied:
-                desk.slice_due(self._clock.now())
+                await self._slice(desk)
                 await self._settle(desk)
             await self._protect(desk)
             self._report(desk, f"step {number} of {len(schedule)}")
@@ -208,6 +214,19 @@ class ExecutionSession:
         if not desk.is_done and self._clock.now() >= day.close:
             desk.feed_all(SessionClosed(self._clock.now()), self._clock.now())
         await self._finish(day, desk)
+
+    async def _slice(self, desk: OrderDesk) -> bool:
+        """Let every parent act; say whether a check denied a child.
+
+        What has no room among the messages of this second goes in the next ones.
+        """
+        denied = desk.slice_due(self._clock.now())
+        while desk.is_crowded:
+            await asyncio.sleep(CROWDED_WAIT)
+            await self._watch(desk)
+            await self._read_everything(desk)
+            denied |= desk.slice_due(self._clock.now())
+        return denied
 
     async def _finish(self, day: TradingSession, desk: OrderDesk) -> None:
         """Wait for the last commissions, then keep what the broker says of the account."""
@@ -283,8 +302,9 @@ class ExecutionSession:
         assert self._orders is not None and self._data is not None
         await self._orders.flush()
         await self._data.flush()
+        self._read_until = self._clock.now()
         desk.pump(self._clock.now())
-        if desk.must_reconcile:
+        if desk.must_reconcile or desk.look_again:
             await recover(desk, self.settings.quiet_period)
         self._watcher.look(self._clock.now())
 
@@ -351,10 +371,11 @@ class ExecutionSession:
                 "`robo execute` again; it reads what the broker has before it sends anything"
             ) from error
         self._lease.renew()
-        logger.warning("%s; trying again", error)
+        logger.warning("%s; trying again in %.1f s", error, self._back_off)
         await self._disconnect()
         await self._clock.close()
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(self._back_off)
+        self._back_off = min(2 * self._back_off, LONGEST_BACK_OFF)
 
     async def _disconnect(self) -> None:
         for connection in (self._orders, self._data):

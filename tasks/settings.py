@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.domain.errors import InvalidInput
+from tasks.crash_points import CrashPoint
 from tasks.dotenv_file import read_dotenv, refuse_unknown
 from tasks.interlock import Interlock, check_interlock
 from tasks.live_config import live_fingerprint
@@ -27,6 +28,8 @@ from tasks.redaction import guard_logging, keep_secret, mask_accounts, secrets_o
 
 PREFIX = "ROBO_"
 SAMPLE_UNIVERSE = "AAPL,AMD,BAC,BBY,CVX,GE,HD,JNJ,JPM,KO,LLY,MRK,MSFT,PEP,PFE,PG,RRC,UNH,WMT,XOM"
+# Seconds of wall time that an order may be under way before it shows at the broker.
+QUIET_FLOORS = {"simulated": 0.2, "paper": 10.0, "live": 10.0}
 PORTS = {"simulated": 4999, "paper": 4002, "live": 4001}
 
 DATA_CLIENTS = 4  # data connections use this many client ids, from ROBO_DATA_CLIENT_ID on
@@ -43,6 +46,10 @@ def project_root() -> Path:
 
 def _default_port(fields: dict[str, Any]) -> int:
     return PORTS.get(fields.get("mode", "simulated"), PORTS["simulated"])
+
+
+def _default_quiet(fields: dict[str, Any]) -> float:
+    return max(2.0, QUIET_FLOORS[fields.get("mode", "simulated")])
 
 
 def _default_clock(fields: dict[str, Any]) -> ClockSource:
@@ -91,7 +98,12 @@ class Settings(BaseSettings):
         default_factory=_default_ledger, description="SQLAlchemy URL: sqlite:///... or postgresql"
     )
     broker_timeout: float = Field(20.0, gt=0, le=600, description="seconds, above 0 to 600")
-    quiet_period: float = Field(2.0, ge=0, le=300, description="seconds, 0-300")
+    quiet_period: float = Field(
+        default_factory=_default_quiet,
+        le=300,
+        description="seconds, 0.2-300 (simulated) or 10-300 (paper, live)",
+    )
+    heartbeat: float = Field(5.0, ge=0.1, le=60, description="seconds, 0.1-60")
     lease_ttl: float = Field(30.0, ge=1, le=3600, description="seconds, 1-3600")
     on_stop: Literal["cancel", "leave"] = Field(
         "cancel", description="cancel or leave: working orders when a session is stopped"
@@ -100,6 +112,9 @@ class Settings(BaseSettings):
     prefect_port: int = Field(4200, ge=1, le=65535, description="TCP port 1-65535")
     mlflow_port: int = Field(5001, ge=1, le=65535, description="TCP port 1-65535")
     allow_live_account: str = Field("", description="live account ids, comma separated, or empty")
+    crash_at: str = Field(
+        "", description="a boundary to die at, for crash tests: 12 or send-after:2 (simulated only)"
+    )
     live_armed_until: AwareDatetime | None = Field(
         None, description="a moment with an offset, at most a day ahead: 2027-01-04T21:00:00Z"
     )
@@ -152,6 +167,32 @@ class Settings(BaseSettings):
                 f"ROBO_CLOCK is {self.clock} in mode {self.mode}: a simulated clock is for mode "
                 "simulated; unset it, or set it to wall"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_quiet(self) -> Self:
+        floor = QUIET_FLOORS[self.mode]
+        if self.quiet_period < floor:
+            raise ValueError(
+                f"ROBO_QUIET_PERIOD is {self.quiet_period:g}: an order may be under way that long "
+                f"unseen, and be sent a second time; in mode {self.mode} give {floor:g} to 300 "
+                "seconds"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _check_crash(self) -> Self:
+        if not self.crash_at:
+            return self
+        if self.mode != "simulated":
+            raise ValueError(
+                f"ROBO_CRASH_AT is {self.crash_at!r} in mode {self.mode}: it kills the session on "
+                "purpose and is for simulated accounts only; unset it"
+            )
+        try:
+            CrashPoint.parse(self.crash_at)
+        except InvalidInput as error:
+            raise ValueError(f"ROBO_CRASH_AT: {error}") from error
         return self
 
     @property

@@ -20,7 +20,8 @@ from tasks.session_day import require_link
 
 if TYPE_CHECKING:
     from models.risk.limits import RiskLimits
-    from tasks.broker.ibkr import DataConnection, OrderConnection
+    from tasks.broker.ibkr import OrderConnection
+    from tasks.broker.market_data import DataConnection
     from tasks.broker.protocol import Evidence
     from tasks.session_lease import SessionLease
     from tasks.settings import Settings
@@ -65,7 +66,8 @@ async def settled_desk(
     `require_account` refuses the account before anything else. Raises GatewayUnreachable without
     a gateway, HaltTrading when positions differ or the account is not one of the mode.
     """
-    from tasks.broker.ibkr import DataConnection, OrderConnection
+    from tasks.broker.ibkr import OrderConnection
+    from tasks.broker.market_data import DataConnection
 
     clock = await open_clock(settings.clock, settings.host, settings.control_port, "control")
     links: list[OrderConnection | DataConnection] = []

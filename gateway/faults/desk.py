@@ -40,6 +40,7 @@ class FaultDesk(Edge):
         self.random = random.Random(f"faults-{seed}")  # noqa: S311 - not for secrets
         self.active: list[Fault] = []
         self.lose_data: Callable[[Connection], None] = lambda _connection: None
+        self.work: Callable[[Connection, str, dict[str, Any]], None] = lambda *_request: None
         self._engaged: list[Fault] = []
         self._waiting: list[Trigger] = []
         self._timed: list[Trigger] = []

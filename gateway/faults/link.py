@@ -224,3 +224,23 @@ class PacingViolation(Counted):
                 "Historical data request pacing violation",
             )
         return False
+
+
+@fault(
+    "late-orders", "Work new orders late, as if long under way, even when their client has gone."
+)
+class LateOrders(Counted):
+    """Each of `count` orders is worked `ms` milliseconds of wall time after it has arrived."""
+
+    ms: float = 100.0
+    count: int = 0
+    client: int = EVERYONE
+
+    def asked(self, connection: Connection, name: str, values: dict[str, Any]) -> bool:
+        """Put a new order aside."""
+        if name != "placeOrder" or not concerns(self.client, connection):
+            return False
+        self.strike(self.count)
+        work = self.desk.work
+        self.desk.later(self.ms / 1000.0, True, lambda: work(connection, name, values))
+        return True

@@ -75,6 +75,7 @@ class Hub:
         self.pacer = Pacer(pacing or PacingLimits())
         self.faults = FaultDesk(exchange, exchange.market.seed, self.connections)
         self.faults.lose_data = self._lose_data
+        self.faults.work = self._work_late
         self.failed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._pool = ThreadPoolExecutor(1, "gateway-history")
         self._tasks: set[asyncio.Task[None]] = set()
@@ -165,6 +166,13 @@ class Hub:
         self.pacer.accepted(connection, name, values)
         if work is not None:
             self.spawn(connection, values, work)
+
+    def _work_late(self, connection: Connection, name: str, values: Values) -> None:
+        """Work a request that a fault had put aside."""
+        try:
+            self._work(connection, name, values)
+        except Refused as refusal:
+            connection.error(_request_id(values), refusal.code, refusal.text)
 
     def spawn(
         self, connection: Connection, values: Values, work: Coroutine[Any, Any, None]

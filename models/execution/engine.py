@@ -44,7 +44,7 @@ from models.execution.evidence import (
     with_status,
 )
 from models.execution.fills import gross_quantity, net_quantity
-from models.execution.planning import last_slice_sent, next_child
+from models.execution.planning import next_child, no_attempt_left
 from models.execution.state import ParentExecution, SlicingPolicy
 
 _STOPPED = frozenset({ParentState.PAUSED, ParentState.CANCELLING})
@@ -239,7 +239,7 @@ def _finish(execution: ParentExecution) -> ParentExecution:
     if execution.state is ParentState.PAUSED and not execution.closed:
         return execution
     cancelling = execution.state is ParentState.CANCELLING
-    is_last = cancelling or execution.over or last_slice_sent(execution)
+    is_last = cancelling or execution.over or no_attempt_left(execution)
     if not (is_last or execution.unallocated <= 0) or not execution.is_settled:
         return execution
     filled = execution.filled

@@ -1,4 +1,8 @@
-"""Which child order the schedule asks for now, if any."""
+"""Which child order the schedule asks for now, if any, and when it is worth asking.
+
+Every slice but the last sends once: what it leaves is the next one's. The last has no next one, so
+it sends again, spread over its span, until the parent is filled or its attempts are used up.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,18 @@ from models.execution.pricing import marketable_limit
 from models.execution.state import ParentExecution
 
 TIF = "IOC"
+MOST_REJECTIONS = 2  # of one slice: a third would say the same again
+
+
+def asking_times(execution: ParentExecution) -> tuple[datetime, ...]:
+    """Return the moments (UTC) to ask for a child: each slice's opening, then the last's retries.
+
+    The retries divide the last slice evenly: attempt k of n opens k - 1 n-ths into it.
+    """
+    due = execution.curve.due_times()
+    attempts = execution.policy.last_attempts
+    span = execution.curve.end - due[-1]
+    return due + tuple(due[-1] + span * k / attempts for k in range(1, attempts))
 
 
 def next_child(execution: ParentExecution, now: datetime, quote: Quote | None) -> ChildOrder | None:
@@ -18,7 +34,8 @@ def next_child(execution: ParentExecution, now: datetime, quote: Quote | None) -
     Its quantity brings the parent to what the curve plans for the end of the slice, counting every
     share that is done or may still be, and at most `catch_up` times the scheduled slice (at least
     one share); the last slice sweeps the rest. A slice sends once: it gets another attempt only
-    when every earlier one is proven never sent. No child without a sane quote of the symbol.
+    when every earlier one is proven never sent. The last slice gets one more at each of its asking
+    times, once every earlier one has ended. No child without a sane quote of the symbol.
     """
     slice_no = bisect_right(execution.curve.due_times(), now)
     if not _may_send(execution, slice_no, now) or quote is None:
@@ -43,13 +60,11 @@ def next_child(execution: ParentExecution, now: datetime, quote: Quote | None) -
     )
 
 
-def last_slice_sent(execution: ParentExecution) -> bool:
-    """Say whether the last slice has had its child (attempts proven never sent don't count)."""
-    last = len(execution.curve.due_times())
-    return any(
-        child.slice_no == last and child.state is not ChildState.NEVER_SENT
-        for child in execution.children.values()
-    )
+def no_attempt_left(execution: ParentExecution) -> bool:
+    """Say whether the last slice has had all its attempts (those proven never sent don't count)."""
+    tried = _tried(execution, len(execution.curve.due_times()))
+    rejected = sum(child.state is ChildState.REJECTED for child in tried)
+    return len(tried) >= execution.policy.last_attempts or rejected >= MOST_REJECTIONS
 
 
 def _may_send(execution: ParentExecution, slice_no: int, now: datetime) -> bool:
@@ -57,12 +72,25 @@ def _may_send(execution: ParentExecution, slice_no: int, now: datetime) -> bool:
         return False
     if slice_no < 1 or now >= execution.curve.end:
         return False
-    return all(
-        child.state.is_terminal
-        and child.slice_no <= slice_no
-        and (child.slice_no < slice_no or child.state is ChildState.NEVER_SENT)
+    children = execution.children.values()
+    if not all(c.state.is_terminal and c.slice_no <= slice_no for c in children):
+        return False
+    tried = len(_tried(execution, slice_no))
+    if not tried:
+        return True
+    due = execution.curve.due_times()
+    if slice_no < len(due) or no_attempt_left(execution):
+        return False
+    return now >= asking_times(execution)[slice_no - 1 + tried]
+
+
+def _tried(execution: ParentExecution, slice_no: int) -> list[ChildOrder]:
+    """Return the children of a slice that were sent, or may have been."""
+    return [
+        child
         for child in execution.children.values()
-    )
+        if child.slice_no == slice_no and child.state is not ChildState.NEVER_SENT
+    ]
 
 
 def _wanted(execution: ParentExecution, slice_no: int) -> int:

@@ -17,13 +17,15 @@ class SlicingPolicy:
     """How a parent is worked.
 
     `slices` children over its span; `offset_bps` past the far touch is the most a child pays;
-    `catch_up` times the scheduled slice is the most a child sends (the last slice sweeps).
+    `catch_up` times the scheduled slice is the most a child sends (the last slice sweeps);
+    `last_attempts` is how often the last slice may send until the parent is filled.
     Raises InvalidInput on a value out of range.
     """
 
     slices: int = 13
     offset_bps: Decimal = Decimal(5)
     catch_up: Decimal = Decimal(2)
+    last_attempts: int = 4
 
     def __post_init__(self) -> None:
         if not 1 <= self.slices <= 1000:
@@ -32,6 +34,8 @@ class SlicingPolicy:
             raise InvalidInput(f"offset_bps is {self.offset_bps}; give 0 to 1000 bps")
         if not (self.catch_up.is_finite() and 1 <= self.catch_up <= 100):
             raise InvalidInput(f"catch_up is {self.catch_up}; give 1 to 100 times the slice")
+        if not 1 <= self.last_attempts <= 20:
+            raise InvalidInput(f"last_attempts is {self.last_attempts}; give 1 to 20")
 
 
 @dataclass(frozen=True, slots=True)

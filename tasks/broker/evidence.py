@@ -74,9 +74,9 @@ class EvidenceLog:
         """Keep the first message that could not be read: nothing may be sent on half of a truth."""
         self.unreadable = self.unreadable or problem
 
-    def disconnected(self) -> None:
+    def disconnected(self, reason: str = "the gateway closed the connection") -> None:
         """Keep the end of the connection, after all that it brought."""
-        self.events.put_nowait(ConnectionDown("the gateway closed the connection"))
+        self.events.put_nowait(ConnectionDown(reason))
 
     def take(self) -> list[BrokerEvent]:
         """Return, without waiting, what has arrived and was not yet taken."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ib_async import (
@@ -26,22 +26,23 @@ from ib_async.wrapper import Wrapper
 
 from models.domain.errors import HaltTrading, InvalidInput, RetryLater
 from tasks.broker import conversion
+from tasks.broker.codes import PORT_CHANGED
 from tasks.broker.evidence import EvidenceLog
+from tasks.broker.pacing import NO_LIMIT, Urgency, room
 from tasks.broker.protocol import ApiAddress, BrokerEvent, Evidence, GatewayUnreachable
-from tasks.broker.refusals import HISTORY, NO_SECURITY, RequestRefused, refusal
+from tasks.broker.refusals import NO_SECURITY, RequestRefused, refusal
 from tasks.broker.tap import EvidenceTap
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    import pandas as pd
-
-    from models.domain.orders import ChildOrder, Quote
+    from models.domain.orders import ChildOrder
     from models.risk.margin import MarginImpact
 
 CLIENT_ID_IN_USE = 326
 CLIENT_ID_ATTEMPTS = 4
-SHORTABLE = "236"  # the generic tick that tells how many shares may be borrowed
+ID_IN_USE_WAIT = 0.5  # wall seconds, times the attempts so far
+CANCELS = ("4\0", "58\0")  # cancelOrder and reqGlobalCancel
 SUMMARY_TAGS = "TotalCashValue,NetLiquidation"
 
 Answer = TypeVar("Answer")
@@ -55,6 +56,23 @@ class EvidenceWrapper(EvidenceTap, Wrapper):  # pyright: ignore[reportIncompatib
         self.log = log
 
 
+class PacedClient(Client):
+    """ib_async's client, which sends 45 messages a second; here a cancel overtakes what waits."""
+
+    def sendMsg(self, msg: str | None) -> None:
+        """Send or queue one message; None sends what may go by now."""
+        if msg and self._msgQ and msg.startswith(CANCELS):
+            self._msgQ.appendleft(msg)
+            msg = None
+        super().sendMsg(msg)  # pyright: ignore[reportArgumentType] - it calls itself with None
+
+    @property
+    def used(self) -> int:
+        """Messages of the last second, and those that still wait."""
+        since = asyncio.get_running_loop().time() - self.RequestsInterval
+        return sum(at >= since for at in self._timeQ) + len(self._msgQ)
+
+
 class EvidenceIB(IB):
     """An ib_async connection that also keeps every piece of order evidence in `log`."""
 
@@ -64,7 +82,7 @@ class EvidenceIB(IB):
         super().__init__()
         self.log = EvidenceLog()
         self.wrapper = EvidenceWrapper(self, self.log)
-        self.client = Client(self.wrapper)
+        self.client: PacedClient = PacedClient(self.wrapper)
         self.client.apiEnd += self.disconnectedEvent
         self.id_in_use = asyncio.Event()
         self.errorEvent += self._saw_error
@@ -73,6 +91,8 @@ class EvidenceIB(IB):
     def _saw_error(self, request_id: int, code: int, text: str, _contract: Any) -> None:
         if code == CLIENT_ID_IN_USE:
             self.id_in_use.set()
+        if code == PORT_CHANGED:
+            self.log.disconnected("the gateway has changed its port (code 1300)")
         self.log.notice(self.client.clientId, request_id, code, text)
 
 
@@ -83,23 +103,31 @@ class Connection:
     when the client id stays in use, InvalidInput for a symbol that the broker does not know.
     """
 
-    def __init__(self, ib: EvidenceIB, where: str, timeout: float) -> None:
+    def __init__(
+        self, ib: EvidenceIB, where: str, timeout: float, heartbeat: float | None = None
+    ) -> None:
         self._ib = ib
         self._where = where
         self._timeout = timeout
+        self._heartbeat = min(heartbeat or timeout, timeout)
         self._contracts: dict[str, Contract] = {}
 
     @classmethod
-    async def open(cls, address: ApiAddress, timeout: float) -> Self:
-        """Connect, retrying a client id that is still in use by a connection just closed."""
+    async def open(
+        cls, address: ApiAddress, timeout: float, heartbeat: float | None = None
+    ) -> Self:
+        """Connect, retrying a client id that is still in use by a connection just closed.
+
+        `timeout` and `heartbeat` (that of `flush`; None: the same) are wall seconds.
+        """
         for attempt in range(CLIENT_ID_ATTEMPTS):
             ib = EvidenceIB()
             try:
                 await _connect(ib, address, timeout)
             except _ClientIdInUse:
-                await asyncio.sleep(0.5 * attempt)
+                await asyncio.sleep(ID_IN_USE_WAIT * attempt)
                 continue
-            return cls(ib, f"{address.host}:{address.port}", timeout)
+            return cls(ib, f"{address.host}:{address.port}", timeout, heartbeat)
         raise RetryLater(
             f"client id {address.client_id} is in use at the gateway on {address.host}:"
             f"{address.port}: another session of this system, or another program, is connected "
@@ -135,8 +163,11 @@ class Connection:
             )
 
     async def flush(self) -> datetime:
-        """Return the gateway's time (UTC) once all it sent before has been received."""
-        moment = await self._call(self._ib.reqCurrentTimeAsync, "the time")
+        """Return the gateway's time (UTC) once all it sent before has been received.
+
+        It is the heartbeat, too: a gateway that is silent for that long counts as unreachable.
+        """
+        moment = await self._call(self._ib.reqCurrentTimeAsync, "the time", self._heartbeat)
         return moment.astimezone(UTC)
 
     async def close(self) -> None:
@@ -160,17 +191,20 @@ class Connection:
         self._contracts[symbol] = stock
         return True
 
-    async def _call(self, ask: Callable[[], Awaitable[Answer]], what: str) -> Answer:
+    async def _call(
+        self, ask: Callable[[], Awaitable[Answer]], what: str, deadline: float | None = None
+    ) -> Answer:
         """Ask, and wait for the answer until the deadline; ib_async may raise in both."""
+        deadline = deadline or self._timeout
         with self._connected():
             try:
-                return await asyncio.wait_for(ask(), self._timeout)
+                return await asyncio.wait_for(ask(), deadline)
             except RequestError as error:
                 raise refusal(what, error.code, error.message) from error
             except TimeoutError as error:
                 raise GatewayUnreachable(
                     f"the gateway on {self._where} did not answer the request for {what} within "
-                    f"{self._timeout:g} s; see that it runs and is logged in"
+                    f"{deadline:g} s; see that it runs and is logged in"
                 ) from error
 
     @contextmanager
@@ -244,6 +278,15 @@ class OrderConnection(Connection):
             # Not IB.placeOrder: it takes the second use of an id for a change of the first order.
             client.placeOrder(child.order_id, self._contracts[child.symbol], order)
 
+    def send_unpaced(self) -> None:
+        """Send as fast as asked: for a gateway that does not count, in measurements."""
+        self._ib.client.MaxRequests = 0
+
+    def room(self, urgency: Urgency) -> int:
+        """Return how many messages of this urgency may go now without one having to wait."""
+        limit = self._ib.client.MaxRequests
+        return room(self._ib.client.used, urgency) if limit else NO_LIMIT
+
     def cancel(self, order_id: int) -> None:
         """Ask for the cancellation of one of this client's orders."""
         with self._connected():
@@ -290,72 +333,6 @@ class OrderConnection(Connection):
             ib.client.cancelAccountSummary(request_id)
         values = ib.wrapper.acctSummary.values()
         return conversion.summary_of(values, account, SUMMARY_TAGS)
-
-
-class DataConnection(Connection):
-    """The connection that carries market data and history and no orders."""
-
-    def __init__(self, ib: EvidenceIB, where: str, timeout: float) -> None:
-        super().__init__(ib, where, timeout)
-        self._now: Callable[[], datetime] = lambda: datetime.now(UTC)
-        self._stamps: dict[str, datetime] = {}
-
-    def stamp_quotes_with(self, now: Callable[[], datetime]) -> None:
-        """Stamp arriving quotes with `now()`: the market time at which they cannot be older."""
-        self._now = now
-
-    async def subscribe(self, symbols: Sequence[str], *, with_shortable: bool = False) -> None:
-        """Stream the top of book of every symbol, and on request what may be borrowed."""
-        await self.qualify(symbols)
-        wanted = SHORTABLE if with_shortable else ""
-        for symbol in symbols:
-            with self._connected():
-                ticker = self._ib.reqMktData(self._contracts[symbol], wanted, False, False)
-            ticker.updateEvent.connect(self._stamp)
-
-    def quote(self, symbol: str) -> Quote | None:
-        """Return the latest quote, or None before both sides were seen in real time."""
-        contract = self._contracts.get(symbol)
-        ticker = None if contract is None else self._ib.ticker(contract)
-        if ticker is None or symbol not in self._stamps:
-            return None
-        return conversion.quote_of(symbol, ticker, self._stamps[symbol])
-
-    def shortable(self, symbol: str) -> int | None:
-        """Return the shares that may be borrowed, or None before the broker has said."""
-        contract = self._contracts.get(symbol)
-        ticker = None if contract is None else self._ib.ticker(contract)
-        return None if ticker is None else conversion.shortable_of(ticker)
-
-    async def daily_bars(self, symbol: str, first: date | None, end: date) -> pd.DataFrame:
-        """Return the Bars frame of `symbol` from `first` (None: 33 years) to `end`, inclusive."""
-        await self.qualify([symbol])
-
-        def ask() -> Awaitable[Any]:
-            return self._ib.reqHistoricalDataAsync(
-                self._contracts[symbol],
-                datetime(end.year, end.month, end.day, 23, 59, 59, tzinfo=UTC),
-                conversion.duration(first, end),
-                "1 day",
-                "TRADES",
-                useRTH=True,
-                timeout=0,
-            )
-
-        try:
-            bars = await self._call(ask, f"history of {symbol}")
-        except RequestRefused as error:
-            if error.code != HISTORY or "no data" not in str(error).lower():
-                raise
-            bars = []
-        frame = conversion.bars_frame(symbol, bars)
-        inside = frame["session"] <= end
-        if first is not None:
-            inside &= frame["session"] >= first
-        return frame[inside].reset_index(drop=True)
-
-    def _stamp(self, ticker: Any) -> None:
-        self._stamps[ticker.contract.symbol] = self._now()
 
 
 class _ClientIdInUse(Exception):  # noqa: N818

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from models.risk.margin import MarginImpact
+    from tasks.broker.pacing import Urgency
 
 
 ENDED_STATUSES = frozenset({"Filled", "Cancelled", "ApiCancelled"})
@@ -139,6 +140,10 @@ class OrderGateway(Protocol):
 
     def send(self, child: ChildOrder) -> None:
         """Write one committed child to the socket; its outcome comes as events."""
+        ...
+
+    def room(self, urgency: Urgency) -> int:
+        """Return how many messages of this urgency may go now without one having to wait."""
         ...
 
     def cancel(self, order_id: int) -> None:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from models.domain.errors import InvalidInput, RetryLater
+from tasks.broker.codes import Reaction, reaction_to
 
 NO_SECURITY = 200
 HISTORY = 162
 
-# The request was in order; the gateway or its link was not ready for it.
-_LATER = frozenset({100, 101, 322, 326, 420, 504, 1100, 1300, 2103, 2105, 2110, 10197})
+FARMS_BROKEN = frozenset({2103, 2105, 2157})  # of a request the answer; else only worth a line
 
 
 class RequestRefused(InvalidInput):
@@ -30,6 +30,11 @@ class RequestPutOff(RetryLater):
 def refusal(what: str, code: int, message: str) -> RequestRefused | RequestPutOff:
     """Return the error for a request for `what` that the broker answered with an error."""
     text = f"the broker refused the request for {what}: {code} {message}"
-    if code in _LATER or (code == HISTORY and "pacing" in message.lower()):
+    if _is_for_later(code) or (code == HISTORY and "pacing" in message.lower()):
         return RequestPutOff(code, f"{text}; wait a minute, then run it again")
     return RequestRefused(code, f"{text}; correct what was asked for, or the account's permissions")
+
+
+def _is_for_later(code: int) -> bool:
+    """Say whether the request was in order, and the gateway or its link was not ready for it."""
+    return reaction_to(code) is Reaction.RETRY_LATER or code in FARMS_BROKEN

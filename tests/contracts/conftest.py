@@ -17,7 +17,8 @@ from models.domain.orders import ChildOrder, ParentOrder, Side
 from models.domain.sessions import exchange_date, next_session, session_on
 from models.risk.limits import RiskLimits
 from tasks.broker.clock import GatewayClock, ask_control
-from tasks.broker.ibkr import DataConnection, OrderConnection
+from tasks.broker.ibkr import OrderConnection
+from tasks.broker.market_data import DataConnection
 from tasks.broker.protocol import ApiAddress
 from tasks.gateway_process import find_gateway, stop_gateway
 from tasks.processes import Service, free_port, module_command

@@ -131,3 +131,25 @@ async def test_the_wall_clock_is_real_time():
     assert clock.wall_seconds_until(before) == 0.0
     assert clock.is_open
     await clock.close()
+
+
+async def test_subscriptions_are_replayed_after_1101_and_old_quotes_refused(gateway, into_session):
+    """1101: the gateway has forgotten every subscription."""
+    async with gateway.clock() as clock, gateway.data() as data:
+        await into_session(clock)
+        data.stamp_quotes_with(clock.now)
+        await data.subscribe(["KO"])
+        await data.flush()
+        assert data.quote("KO") is not None
+        gateway.ask("fault", fault="connectivity-lost", params={"restore": "1101", "seconds": 5})
+        await clock.sleep_until(clock.now() + timedelta(seconds=4))
+        lost_at = clock.now()
+        await clock.sleep_until(lost_at + timedelta(seconds=2))
+        for _ in range(20):
+            await clock.sleep_until(clock.now() + timedelta(seconds=1))
+            await data.flush()
+            quote = data.quote("KO")
+            if quote is not None:
+                break
+        assert quote is not None
+        assert quote.at > lost_at

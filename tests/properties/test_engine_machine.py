@@ -126,8 +126,12 @@ class EngineMachine(RuleBasedStateMachine):
         assert child.order_ref not in self.sent, "[8]"
         self.sent.add(child.order_ref)
         assert before.is_quiet, "[20] sent beside a child that is not proven dead"
-        for attempt in range(1, child.attempt):
-            assert replace(child, attempt=attempt).order_ref in self.proven, "[20]"
+        earlier = {replace(child, attempt=n).order_ref for n in range(1, child.attempt)}
+        if child.slice_no < self.policy.slices:
+            assert earlier <= self.proven, "[20]"
+        else:  # the last slice tries again, but never beside an attempt that may live
+            assert not any(self.orders[ref].live for ref in earlier - self.proven), "[20]"
+            assert len(earlier - self.proven) < self.policy.last_attempts, "bounded"
         self.check_price(child, event.quote)
         due = before.curve.due_times()
         if child.slice_no < len(due):

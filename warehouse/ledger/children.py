@@ -223,7 +223,7 @@ def _reusable_id(
     if not attempts:
         return None
     last = attempts[-1]
-    never_arrived = all(row.state == ChildState.NEVER_SENT.value for row in attempts)
+    never_arrived = last.state == ChildState.NEVER_SENT.value
     same_client = (last.account, last.client_id) == (account, client_id)
     return int(last.order_id) if never_arrived and same_client else None
 

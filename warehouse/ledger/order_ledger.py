@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
@@ -78,6 +78,10 @@ class OrderLedger:
         """Commit every write of the block at once: all of it, or nothing when it raises."""
         with self._store.write():
             yield
+
+    def watch_commits(self, boundary: Callable[[str], None]) -> None:
+        """Call `boundary` with commit-before inside each write transaction, commit-after behind."""
+        self._store.boundary = boundary
 
     def check(self) -> list[str]:
         """Return every contradiction inside the ledger, in words; empty when all is well."""

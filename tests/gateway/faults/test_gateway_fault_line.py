@@ -124,3 +124,12 @@ async def test_nightly_reset_and_weekly_logout(ib, market, shared_gateway, clien
     assert (await market.control.ask("clear-faults"))["ended"] == 1
     async with client(shared_gateway) as back:
         await back.flushed()
+
+
+async def test_orders_worked_late_even_when_their_client_has_gone(ib, market):
+    await market.fault("late-orders", ms=150, count=1)
+    trade = ib.buy(10)
+    await ib.flushed()
+    assert ib.of("3", "5") == []
+    await ib.until(trade.isDone)
+    assert trade.filled() == 10

@@ -9,6 +9,7 @@ from models.domain.orders import ChildState, ParentState
 from models.execution import events as ev
 from models.execution.commands import CancelChild, FinishParent, PlaceChild
 from models.execution.engine import restore, step
+from models.execution.planning import asking_times
 from models.execution.state import SlicingPolicy
 
 
@@ -99,12 +100,59 @@ def test_a_slice_with_a_rejected_child_is_left_to_the_next(working, at, quote):
     assert commands[0].reason == "filled 0 of 100 shares, 100 short; last rejection: no"
 
 
-def test_a_parent_expires_with_its_shortfall_once_the_last_child_ended(working, at, quote, fill):
+def test_a_parent_expires_with_its_shortfall_once_its_time_is_over(working, at, quote, fill):
     execution, commands = run(
         working(), ev.SliceDue(at(30), quote), *done("p.4.1", fill, 60, "e.1.01")
     )
-    assert commands[-1] == FinishParent(ParentState.EXPIRED, "filled 60 of 100 shares, 40 short")
+    assert [type(command) for command in commands] == [PlaceChild]
     assert execution.unallocated == 40
+    _, commands = step(execution, ev.SliceDue(at(40), quote))
+    assert commands == (FinishParent(ParentState.EXPIRED, "filled 60 of 100 shares, 40 short"),)
+
+
+def test_the_last_slice_sends_what_is_left_until_it_is_filled(working, at, quote, fill):
+    """Attempts open evenly over the slice: 0, 2.5, 5 and 7.5 minutes into it."""
+    execution = working()
+    assert asking_times(execution)[3:] == tuple(at(30 + k) for k in (0, 2.5, 5, 7.5))
+    execution, _ = run(execution, ev.SliceDue(at(30), quote), *done("p.4.1", fill, 60, "e.1.01"))
+    assert step(execution, ev.SliceDue(at(32.4), quote))[1] == (), "too soon"
+    execution, commands = step(execution, ev.SliceDue(at(32.5), quote))
+    assert [(c.child.order_ref, c.child.quantity) for c in commands] == [("p.4.2", 40)]
+    assert step(execution, ev.SliceDue(at(35), quote))[1] == (), "the second has not ended"
+    execution, commands = run(execution, *done("p.4.2", fill, 40, "e.2.01"))
+    assert commands == [FinishParent(ParentState.FILLED, "filled all 100 shares")]
+
+
+def test_the_last_slice_gives_up_after_its_attempts(working, at, quote):
+    execution, commands = working(), []
+    for k in range(4):
+        execution, more = run(
+            execution,
+            ev.SliceDue(at(30 + 2.5 * k), quote),
+            ev.ChildSent(f"p.4.{k + 1}"),
+            ev.ChildCancelled(f"p.4.{k + 1}", 0),
+        )
+        commands += more
+    assert [type(command) for command in commands] == [PlaceChild] * 4 + [FinishParent]
+
+
+def test_the_last_slice_gives_up_after_two_rejections(working, at, quote):
+    execution, commands = working(), []
+    for k in range(2):
+        ref = f"p.4.{k + 1}"
+        execution, more = run(
+            execution, ev.SliceDue(at(30 + 2.5 * k), quote), ev.ChildRejected(ref, "201 price")
+        )
+        commands += more
+    assert commands[-1].state is ParentState.EXPIRED
+    assert "last rejection: 201 price" in commands[-1].reason
+
+
+def test_attempts_proven_never_sent_are_not_counted(working, at, quote):
+    execution, _ = run(working(), ev.SliceDue(at(30), quote), ev.ConnectionLost(at(30)))
+    execution, _ = run(execution, ev.Reconciled(at(30)), ev.ProvenNeverSent("p.4.1"))
+    _, commands = step(execution, ev.SliceDue(at(30), quote))
+    assert [c.child.order_ref for c in commands] == ["p.4.2"]
 
 
 def test_a_reported_share_without_its_execution_keeps_the_parent_open(working, at, quote, fill):

@@ -19,7 +19,7 @@ from ib_async import (
 from models.domain.errors import HaltTrading
 from models.domain.orders import Side
 from tasks.broker import conversion
-from tasks.broker.codes import is_rejection
+from tasks.broker.codes import is_refusal
 from tasks.broker.ibkr import EvidenceIB, OrderConnection
 
 KO = Stock("KO", "SMART", "USD")
@@ -164,8 +164,8 @@ def test_the_history_asked_for_covers_the_days_wanted(first, text):
 
 
 def test_only_codes_that_refuse_an_order_are_rejections():
-    assert all(is_rejection(code) for code in (110, 200, 201, 203, 10243))
-    assert not any(is_rejection(code) for code in (103, 161, 202, 399, 404, 10147, 10148, 10349))
+    assert all(is_refusal(code) for code in (103, 110, 200, 201, 203, 10243))
+    assert not any(is_refusal(code) for code in (161, 202, 399, 404, 10147, 10148, 10349))
 
 
 async def test_a_message_that_cannot_be_read_stops_trading_instead_of_being_lost():

@@ -15,6 +15,7 @@ from models.domain.orders import ChildOrder, Fill, ParentOrder, Quote, Side
 from models.domain.sessions import session_on
 from models.risk.limits import RiskLimits
 from tasks.account import AccountBook
+from tasks.broker.pacing import NO_LIMIT, Urgency
 from tasks.broker.protocol import (
     BrokerEvent,
     Commission,
@@ -53,6 +54,7 @@ class ScriptedBroker:
     positions: dict[str, int] = field(default_factory=dict)
     cash: Decimal = Decimal(100_000)
     reads: int = 0
+    budget: int = NO_LIMIT
     _ids: count = field(default_factory=lambda: count(1))
     _perms: count = field(default_factory=lambda: count(9001))
 
@@ -82,6 +84,9 @@ class ScriptedBroker:
             self.arrive(child)
         if self.breaks == "after":
             raise GatewayUnreachable("the connection broke")
+
+    def room(self, urgency: Urgency) -> int:
+        return self.budget
 
     def cancel(self, order_id: int) -> None:
         self.cancels.append(order_id)

@@ -43,7 +43,7 @@ async def test_an_intent_is_in_the_ledger_before_the_broker_sees_it(desk, broker
     broker.send = lambda order: (seen.append(child(desk, order.order_ref)), before(order))
     desk.slice_due(minute(0))
     (stored,) = seen
-    assert (stored.order_ref, stored.state, stored.order_id) == (FIRST, ChildState.SENT, 1)
+    assert (stored.order_ref, stored.state, stored.order_id) == (FIRST, ChildState.INTENT, 1)
     assert [c.order_ref for c in broker.sent] == [FIRST]
 
 

@@ -1,0 +1,1 @@
+"""The order path: from the decision to the socket, and back to work after a crash."""
