@@ -11,7 +11,8 @@ import logging
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from models.domain.errors import HaltTrading
+from models.domain.errors import AutomaticHalt, HaltTrading
+from models.domain.halts import HaltCode
 from models.domain.orders import ChildState, ParentState
 from models.domain.sessions import exchange_date
 from models.execution.differences import DifferenceKind, position_differences
@@ -145,6 +146,14 @@ def _compare(desk: OrderDesk, evidence: Evidence) -> None:
         if each.is_new and each.difference.kind is not DifferenceKind.CASH:
             text = f"{each.difference.text}; {each.difference.proposal}"
             desk.alert(f"difference {each.id}", text)
+    strays = [e for e in found if e.difference.kind is DifferenceKind.UNKNOWN_ORDER]
+    if strays:
+        listed = "; ".join(f"{each.id} {each.difference.text}" for each in strays)
+        raise AutomaticHalt(
+            HaltCode.RECONCILIATION,
+            f"orders work under names of this system that it did not commit: {listed}; find who "
+            "sent them and cancel them in TWS, then `robo resume --reason ...`",
+        )
 
 
 async def _reconcile_once(desk: OrderDesk, gateway: OrderGateway) -> Evidence:
