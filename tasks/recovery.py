@@ -23,7 +23,7 @@ from tasks.adoption import adopt, child_evidence
 from tasks.reconciliation import reconcile_session
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
     from datetime import date, datetime
 
     from models.domain.orders import ParentOrder
@@ -74,6 +74,20 @@ def restore_session(
         for record in ledger.parents.of_session(session)
         if not record.state.is_terminal
     }
+
+
+def ended_shares(ledger: OrderLedger, session: date, at_work: Container[str]) -> tuple[int, int]:
+    """Return the filled and the ordered shares of the parents that ended, `at_work` left out.
+
+    A parent that a check denied at the plan never was part of the session's work.
+    """
+    ended = [
+        record.order
+        for record in ledger.parents.of_session(session)
+        if record.state is not ParentState.REJECTED and record.order.parent_id not in at_work
+    ]
+    filled = sum(fill.quantity for o in ended for fill in ledger.executions.fills_of(o.parent_id))
+    return filled, sum(order.quantity for order in ended)
 
 
 def require_own_client(ledger: OrderLedger, evidence: Evidence, client_id: int) -> None:
