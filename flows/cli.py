@@ -10,7 +10,15 @@ from typing import Any
 
 import typer
 
-from flows import cli_control, cli_flows, cli_halt, cli_ledger, cli_limits, cli_orders
+from flows import (
+    cli_control,
+    cli_flows,
+    cli_halt,
+    cli_ledger,
+    cli_limits,
+    cli_orders,
+    cli_reconcile,
+)
 from flows.cli_exit import exits
 from gateway.cli import app as gateway_app
 
@@ -32,6 +40,7 @@ OTHER_MODE = (
 )
 app.add_typer(gateway_app, name="gateway", short_help="The simulated IB Gateway.")
 cli_flows.register(app)
+cli_reconcile.register(app)
 cli_control.register(app)
 cli_halt.register(app)
 cli_limits.register(app)

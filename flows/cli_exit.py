@@ -11,7 +11,7 @@ from typing import Any
 
 import typer
 
-from models.domain.errors import HaltTrading, InvalidInput, RoboError, SkipToday
+from models.domain.errors import AskPerson, HaltTrading, InvalidInput, RoboError, SkipToday
 from tasks.redaction import redact_error
 
 DONE, FAILED, WRONG_INPUT, HALTED = 0, 1, 2, 3
@@ -35,7 +35,9 @@ def exits(as_json: bool) -> Iterator[None]:
         code = exit_code(error)
         redact_error(error)
         if as_json:
-            answer({"error": str(error), "kind": type(error).__name__, "exit_code": code}, True)
+            facts = {"error": str(error), "kind": type(error).__name__, "exit_code": code}
+            points = {"open_points": error.open_points} if isinstance(error, AskPerson) else {}
+            answer(facts | points, True)
         else:
             mark = "robo" if code == DONE else "robo: error"
             typer.echo(f"{mark}: {error}", err=True)

@@ -26,7 +26,7 @@ Day = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
-    for verb in (demo, ingest, retrain, rebalance, execute, reconcile):
+    for verb in (demo, ingest, retrain, rebalance, execute):
         app.command()(verb)
 
 
@@ -62,7 +62,7 @@ def ingest(
 
         return run(IngestParameters(symbols=symbol), return_state=True)
 
-    _verb(work, as_json)
+    run_verb(work, as_json)
 
 
 def retrain(
@@ -79,7 +79,7 @@ def retrain(
 
         return run(RetrainParameters(folds=folds, horizon=horizon, seed=seed), return_state=True)
 
-    _verb(work, as_json)
+    run_verb(work, as_json)
 
 
 def rebalance(session: Day = None, as_json: AsJson = False) -> None:
@@ -92,7 +92,7 @@ def rebalance(session: Day = None, as_json: AsJson = False) -> None:
         day = session.date() if session else None
         return run(RebalanceParameters(session=day), return_state=True)
 
-    _verb(work, as_json)
+    run_verb(work, as_json)
 
 
 def execute(
@@ -112,22 +112,11 @@ def execute(
         parameters = ExecuteParameters(session=day, longest_wait_minutes=longest_wait)
         return run(parameters, return_state=True)
 
-    _verb(work, as_json)
+    run_verb(work, as_json)
 
 
-def reconcile(as_json: AsJson = False) -> None:
-    """Compare the broker with the ledger, to the share and the cent."""
-
-    def work() -> Any:
-        from flows.parameters import ReconcileParameters
-        from flows.reconcile import reconcile as run
-
-        return run(ReconcileParameters(moment="now"), return_state=True)
-
-    _verb(work, as_json)
-
-
-def _verb(work: Callable[[], Any], as_json: bool) -> None:
+def run_verb(work: Callable[[], Any], as_json: bool) -> None:
+    """Run a flow and answer with its message."""
     with exits(as_json):
         outcome = _run(work, as_json)
         facts = {"message": outcome.message, "skipped": outcome.skipped}

@@ -7,6 +7,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from models.execution.differences import CashKind
+
 
 class FlowParameters(BaseModel):
     """Refuse unknown names, so that a misspelt parameter fails the run before it does anything."""
@@ -73,6 +75,19 @@ class ReconcileParameters(FlowParameters):
         default="now",
         title="Moment",
         description="'open' and 'close' are skipped on a day without a session; 'now' never is.",
+    )
+    accept: list[str] = Field(
+        default=[],
+        title="Accept",
+        description="Differences (D1, D2 …) whose proposed corrections a person accepts.",
+    )
+    reason: str = Field(
+        default="", title="Reason", description="Why they are accepted; kept in the ledger."
+    )
+    cash_kind: CashKind | None = Field(
+        default=None,
+        title="Cash is",
+        description="What an accepted cash difference is, where the proposal guessed wrong.",
     )
 
 

@@ -88,18 +88,17 @@ def _decide(
     now: datetime,
 ) -> tuple[RebalancePlan, int]:
     """Return the checked plan and the version of the limits that it was checked by."""
-    from tasks.account import require_agreement
     from tasks.account_snapshot import read_account
     from tasks.borrowing import read_shortable
     from tasks.limits import adopt_limits
     from tasks.margin import with_margin
     from tasks.plan_facts import account_standing
     from tasks.portfolio import plan_rebalance
-    from tasks.recovery import adopt
+    from tasks.reconciliation import look_before_planning
 
     evidence = read_account(settings)
-    adopt(ledger, evidence)
-    require_agreement(ledger, evidence)
+    for found in look_before_planning(ledger, evidence):
+        say(f"{found.id} {found.difference.text}; {found.difference.proposal}")
     active = adopt_limits(settings.limits_path, ledger, getpass.getuser(), datetime.now(UTC))
     limits = active.limits
     borrowable = read_shortable(settings, settings.universe) if limits.allow_short else {}
@@ -114,6 +113,7 @@ def _decide(
         now=now,
         recent=_decided_lately(ledger, now, session),
         standing=account_standing(ledger, evidence, session.date, limits, borrowable),
+        blocked=ledger.differences.blocked(evidence.account),
     )
     return with_margin(plan, limits, settings), active.version.version
 

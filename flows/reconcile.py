@@ -1,4 +1,7 @@
-"""Reconcile: broker against ledger, to the share and the cent; a difference fails the run."""
+"""Reconcile: broker against ledger, to the share and the cent; a difference fails the run.
+
+A person may accept the correction that was proposed for a difference, with a reason.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,13 @@ from flows.console import say
 from flows.hooks import alert
 from flows.outcomes import Outcome, finish, run_name
 from flows.parameters import ReconcileParameters
-from models.domain.errors import HaltTrading, RetryLater, SkipToday
+from models.domain.errors import AskPerson, RetryLater, SkipToday
 from models.domain.sessions import exchange_date, session_on
 
 if TYPE_CHECKING:
+    from tasks.broker.protocol import Evidence
     from tasks.reconciliation import Reconciliation
+    from warehouse.ledger import OrderLedger
 
 
 @flow(name="reconcile", flow_run_name=run_name, on_failure=[alert], on_crashed=[alert])
@@ -30,7 +35,6 @@ def _reconcile(parameters: ReconcileParameters) -> Outcome:
     from tasks.broker.clock import market_now
     from tasks.execution_report import day_report, record_costs
     from tasks.gateway_process import close_trading_day
-    from tasks.reconciliation import reconcile as compare
     from tasks.session_lease import SessionLease
     from tasks.settings import load_settings
     from tasks.stores import open_ledger, open_warehouse
@@ -49,7 +53,7 @@ def _reconcile(parameters: ReconcileParameters) -> Outcome:
                 close_trading_day(settings, now)
                 lease.confirm()
             evidence = read_account(settings)
-            found = compare(ledger, evidence)
+            found = _compare(ledger, evidence, parameters)
             if today is not None and evidence.at >= today.close:
                 ledger.accounts.record_snapshot(
                     evidence.account,
@@ -64,21 +68,62 @@ def _reconcile(parameters: ReconcileParameters) -> Outcome:
             lease.release()
     _publish(found)
     if not found.agrees:
-        raise HaltTrading(
-            f"{found.summary}. No order was sent or changed; look at the account in TWS, correct "
-            "what is wrong, and reconcile again before trading"
-        )
+        raise AskPerson(_text(found), _rows(found))
     return Outcome(found.summary, found)
 
 
-def _publish(found: Reconciliation) -> None:
-    rows = [
+def _compare(
+    ledger: OrderLedger, evidence: Evidence, parameters: ReconcileParameters
+) -> Reconciliation:
+    import getpass
+
+    from tasks.corrections import accept_differences
+    from tasks.reconciliation import reconcile as compare
+
+    if not parameters.accept:
+        return compare(ledger, evidence)
+    return accept_differences(
+        ledger,
+        evidence,
+        parameters.accept,
+        reason=parameters.reason,
+        by=getpass.getuser(),
+        cash_kind=parameters.cash_kind,
+    )
+
+
+def _text(found: Reconciliation) -> str:
+    """Return what differs, what would mend each, and what is blocked meanwhile."""
+    count = len(found.found)
+    what = "difference" if count == 1 else "differences"
+    lines = [f"{count} {what} between broker and ledger; nothing was sent"]
+    for each in found.found:
+        lines += [f"  {each.id}  {each.difference.text}", f"      {each.difference.proposal}"]
+    blocked = sorted({e.difference.symbol for e in found.found if e.difference.kind.blocks})
+    if blocked:
+        lines.append(f"new orders wait in {', '.join(blocked)}; other symbols trade on")
+    if any(each.difference.correction for each in found.found):
+        lines.append('to take a correction: robo reconcile --accept ID --reason "why"')
+    else:
+        lines.append("then run robo reconcile again")
+    return "\n".join(lines)
+
+
+def _rows(found: Reconciliation) -> list[dict[str, str]]:
+    return [
         {
-            "kind": difference.kind,
-            "what": difference.what,
-            "ledger": f"{difference.ledger} {difference.unit}".strip(),
-            "broker": f"{difference.broker} {difference.unit}".strip(),
+            "id": each.id,
+            "kind": each.difference.kind.value,
+            "what": each.difference.subject,
+            "ledger": f"{each.difference.ledger} {each.difference.unit}".strip(),
+            "broker": f"{each.difference.broker} {each.difference.unit}".strip(),
+            "proposed": each.difference.proposal,
         }
-        for difference in found.differences
-    ] or [{"kind": "none", "what": "", "ledger": "", "broker": ""}]
+        for each in found.found
+    ]
+
+
+def _publish(found: Reconciliation) -> None:
+    none = {"id": "", "kind": "none", "what": "", "ledger": "", "broker": "", "proposed": ""}
+    rows = _rows(found) or [none]
     create_table_artifact(rows, key="reconciliation", description=found.summary)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from models.domain.errors import AutomaticHalt
-from models.domain.halts import HaltCode
-
 if TYPE_CHECKING:
     from models.domain.orders import Fill, Quote
-    from tasks.broker.protocol import Commission, Evidence
+    from tasks.broker.protocol import Commission
     from warehouse.ledger import OrderLedger
 
 CURRENCY = "USD"
@@ -85,36 +82,3 @@ class AccountBook:
 def exec_base(exec_id: str) -> str:
     """Return the part of an execution's id that its corrections keep."""
     return exec_id.rpartition(".")[0] or exec_id
-
-
-def position_differences(
-    ours: dict[str, int], theirs: dict[str, int]
-) -> tuple[tuple[str, int, int], ...]:
-    """Return (symbol, shares in the ledger, shares at the broker) wherever the two differ."""
-    return tuple(
-        (symbol, ours.get(symbol, 0), theirs.get(symbol, 0))
-        for symbol in sorted(ours.keys() | theirs.keys())
-        if ours.get(symbol, 0) != theirs.get(symbol, 0)
-    )
-
-
-def require_agreement(ledger: OrderLedger, evidence: Evidence) -> None:
-    """Raise AutomaticHalt that lists every position in which ledger and broker differ."""
-    differences = position_differences(
-        ledger.executions.positions(evidence.account), evidence.positions
-    )
-    if differences:
-        raise AutomaticHalt(
-            HaltCode.RECONCILIATION,
-            "positions differ between ledger and broker: "
-            + _listed(differences)
-            + "; nothing was sent: find the cause (a trade by hand?) with `robo reconcile`, then "
-            "`robo resume --reason ...`",
-        )
-
-
-def _listed(differences: Iterable[tuple[str, int, int]]) -> str:
-    return ", ".join(
-        f"{symbol} {ours} shares in the ledger, {theirs} at the broker"
-        for symbol, ours, theirs in differences
-    )

@@ -321,6 +321,7 @@ class OrderDesk:
             buying=buying,
             selling=selling,
             mids=self._mids({*self.book.positions, *buying, *selling}),
+            blocked_reason=self.ledger.differences.block_reason(self.book.account, symbol),
         )
 
     def _mids(self, symbols: Iterable[str]) -> dict[str, float]:

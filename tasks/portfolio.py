@@ -101,14 +101,15 @@ def plan_rebalance(
     rules: RebalanceRules | None = None,
     recent: Sequence[ParentOrder] = (),
     standing: AccountStanding | None = None,
+    blocked: Mapping[str, str] | None = None,
 ) -> RebalancePlan:
     """Decide what to trade in `session` from the closes before it; sends and stores nothing.
 
     `positions` are signed shares by symbol, `equity` USD, `now` market time (UTC); `recent` holds
-    parents decided lately, for the duplicate check; `standing` is how the account stands. Positions
-    outside the universe are left alone and their value is not invested again. Raises RetryLater
-    when bars of the session before are missing, SkipToday when the trading window is over,
-    InvalidInput when the model or a position cannot be used.
+    parents decided lately, for the duplicate check; `standing` is how the account stands; `blocked`
+    says why a symbol may not trade. Positions outside the universe are left alone and their value
+    is not invested again. Raises RetryLater when bars of the session before are missing, SkipToday
+    when the trading window is over, InvalidInput when the model or a position cannot be used.
     """
     rules = rules or RebalanceRules()
     as_of = previous_session(session.date).date
@@ -142,6 +143,7 @@ def plan_rebalance(
         day_trades=standing.day_trades,
         disabled=standing.disabled,
         shortable=standing.shortable,
+        blocked=blocked or {},
     )
     return RebalancePlan(
         session=session.date,

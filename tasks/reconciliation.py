@@ -1,33 +1,44 @@
-"""Broker against ledger: positions to the share, cash to the cent, orders by name."""
+"""Broker against ledger: positions to the share, cash to the cent, orders and executions by name.
+
+What differs is classified, numbered and kept; what concerns a symbol blocks new orders in it until
+it is gone or a person has settled it. Nothing here sends, cancels or edits anything.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from models.domain.orders import Fill
-from tasks.account import position_differences
-from tasks.recovery import adopt
+from models.domain.orders import ChildState
+from models.execution.differences import (
+    DifferenceKind,
+    WorkingOrder,
+    cash_differences,
+    ledger_contradictions,
+    missing_fills,
+    position_differences,
+    unsettled_differences,
+    working_order_differences,
+)
+from tasks.adoption import adopt
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
     from datetime import datetime
+    from decimal import Decimal
 
+    from models.domain.orders import Fill
+    from models.execution.differences import Difference
     from tasks.broker.protocol import Evidence
     from warehouse.ledger import OrderLedger
+    from warehouse.ledger.differences import Found
 
-CENT = Decimal("0.01")
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One thing that broker and ledger tell differently; `unit` is that of both values."""
-
-    kind: str
-    what: str
-    ledger: str
-    broker: str
-    unit: str
+SESSION_KINDS = (
+    DifferenceKind.EXTERNAL_ORDER,
+    DifferenceKind.UNKNOWN_ORDER,
+    DifferenceKind.UNSETTLED_ORDER,
+    DifferenceKind.POSITION,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +52,12 @@ class Reconciliation:
     cash: Decimal
     net_liquidation: Decimal
     unknown_commissions: int
-    differences: tuple[Difference, ...]
+    found: tuple[Found, ...]
 
     @property
     def agrees(self) -> bool:
         """Say whether broker and ledger tell the same."""
-        return not self.differences
+        return not self.found
 
     @property
     def summary(self) -> str:
@@ -56,36 +67,39 @@ class Reconciliation:
                 f"broker and ledger agree: {self.positions} positions to the share, "
                 f"{self.executions} executions of the day, cash {self.cash:,.2f} USD to the cent"
             )
-        listed = "; ".join(
-            f"{d.kind} {d.what}: ledger {d.ledger} {d.unit}, broker {d.broker} {d.unit}"
-            for d in self.differences
-        )
-        return f"{len(self.differences)} differences between broker and ledger: {listed}"
+        listed = "; ".join(f"{found.id} {found.difference.text}" for found in self.found)
+        return f"{len(self.found)} differences between broker and ledger: {listed}"
 
 
 def reconcile(ledger: OrderLedger, evidence: Evidence) -> Reconciliation:
-    """Compare what the broker shows with what the ledger holds; changes no order.
+    """Compare all that the broker shows with the ledger; changes no order and no fill.
 
-    Executions that the ledger had not seen are listed as differences and then recorded, so that
-    the next reconciliation starts from all that is known.
+    Executions that the ledger had not seen and orders placed outside are recorded, and told once.
     """
     account = evidence.account
     first_contact = ledger.accounts.opening(account) is None
-    missing = () if first_contact else _missing_fills(ledger, evidence)
+    missing = () if first_contact else _unseen_fills(ledger, evidence)
+    own = {fill.order_ref for fill in missing if ledger.children.get(fill.order_ref)}
     adopt(ledger, evidence)
     cash = ledger.executions.cash(account)
+    positions = ledger.executions.positions(account)
+    mismatches = position_differences(positions, evidence.positions)
     differences = [
-        *(_missing_execution(fill) for fill in missing),
-        *(
-            Difference("position", symbol, f"{ours}", f"{theirs}", "shares")
-            for symbol, ours, theirs in position_differences(
-                ledger.executions.positions(account), evidence.positions
-            )
+        *missing_fills(missing, own),
+        *mismatches,
+        *cash_differences(
+            cash.amount,
+            evidence.cash,
+            unknown_commissions=cash.unknown_commissions,
+            positions=positions,
+            mismatched=bool(mismatches),
         ),
-        *_cash_difference(cash.amount, cash.unknown_commissions, evidence),
-        *_order_differences(ledger, evidence),
-        *(Difference("ledger", text, "inconsistent", "-", "") for text in ledger.check()),
+        *_order_differences(ledger, evidence, ()),
+        *ledger_contradictions(ledger.check()),
     ]
+    with ledger.transaction():
+        _note_external(ledger, evidence, differences)
+        found = ledger.differences.observe(account, differences, evidence.at)
     return Reconciliation(
         account=account,
         at=evidence.at,
@@ -94,53 +108,102 @@ def reconcile(ledger: OrderLedger, evidence: Evidence) -> Reconciliation:
         cash=evidence.cash,
         net_liquidation=evidence.net_liquidation,
         unknown_commissions=cash.unknown_commissions,
-        differences=tuple(differences),
+        found=found,
     )
 
 
-def _missing_fills(ledger: OrderLedger, evidence: Evidence) -> tuple[Fill, ...]:
+def reconcile_session(
+    ledger: OrderLedger,
+    evidence: Evidence,
+    positions: Mapping[str, int],
+    cash: Decimal,
+    in_hand: Collection[str] = (),
+) -> tuple[Found, ...]:
+    """Compare, cheaply, what a session's start and every reconnect must know before a send.
+
+    `evidence` has been adopted; `positions` (signed shares) and `cash` (USD) are the ledger's,
+    `in_hand` the parents whose children the session settles itself. Cash is compared only when
+    every commission of the day is known, for it blocks nothing and settles late. Costs some
+    milliseconds: the ledger's own consistency and older executions are left to `reconcile`.
+    """
+    mismatches = position_differences(positions, evidence.positions)
+    differences = [*mismatches, *_order_differences(ledger, evidence, in_hand)]
+    kinds = SESSION_KINDS
+    told = {commission.exec_id for commission in evidence.commissions}
+    if all(fill.exec_id in told for fill in evidence.fills):
+        kinds = (*kinds, DifferenceKind.CASH)
+        differences += cash_differences(
+            cash, evidence.cash, positions=positions, mismatched=bool(mismatches)
+        )
+    with ledger.transaction():
+        _note_external(ledger, evidence, differences)
+        return ledger.differences.observe(evidence.account, differences, evidence.at, kinds)
+
+
+def look_before_planning(ledger: OrderLedger, evidence: Evidence) -> tuple[Found, ...]:
+    """Adopt a read and compare it, so that a plan leaves out what differs."""
+    adopt(ledger, evidence)
+    executions, account = ledger.executions, evidence.account
+    positions, cash = executions.positions(account), executions.cash(account).amount
+    return reconcile_session(ledger, evidence, positions, cash)
+
+
+def working_orders(evidence: Evidence) -> tuple[WorkingOrder, ...]:
+    """Return what works at the broker, in the terms of the comparison."""
+    return tuple(
+        WorkingOrder(
+            order.order_ref,
+            order.perm_id,
+            order.client_id,
+            order.order_id,
+            order.symbol,
+            order.remaining,
+        )
+        for order in evidence.open_orders
+    )
+
+
+def _order_differences(
+    ledger: OrderLedger, evidence: Evidence, in_hand: Collection[str]
+) -> tuple[Difference, ...]:
+    account, working = evidence.account, working_orders(evidence)
+    working = tuple(order for order in working if not _is_worked_off(ledger, order))
+    ours = {child.order_ref: child for child in ledger.children.open_children(account)}
+    known = {external.order.perm_id for external in ledger.external_orders.of_account(account)}
+    named = {order.order_ref for order in evidence.open_orders if order.order_ref}
+    own = {ref for ref in named if ref in ours or ledger.children.names_own(ref)}
+    unsettled = [child for child in ours.values() if child.parent_id not in in_hand]
+    return (
+        *working_order_differences(working, ours, own, known),
+        *unsettled_differences(unsettled, named),
+    )
+
+
+def _is_worked_off(ledger: OrderLedger, order: WorkingOrder) -> bool:
+    """Say whether its executions are all there, though its end has not been told yet."""
+    record = ledger.children.get(order.order_ref) if order.order_ref else None
+    if record is None or record.order.perm_id != order.perm_id:
+        return False
+    return record.order.state is ChildState.FILLED
+
+
+def _note_external(
+    ledger: OrderLedger, evidence: Evidence, differences: Collection[Difference]
+) -> None:
+    names = {d.subject for d in differences if d.kind is DifferenceKind.EXTERNAL_ORDER}
+    for order in working_orders(evidence):
+        if order.name in names:
+            ledger.external_orders.note(evidence.account, order, evidence.at)
+
+
+def _unseen_fills(ledger: OrderLedger, evidence: Evidence) -> tuple[Fill, ...]:
     opening = ledger.accounts.opening(evidence.account)
-    known = {
-        (f.exec_base, f.revision) for f in ledger.executions.fills_of_account(evidence.account)
-    }
+    newest: dict[str, int] = {}
+    for fill in ledger.executions.fills_of_account(evidence.account):
+        newest[fill.exec_base] = max(newest.get(fill.exec_base, 0), fill.revision)
     return tuple(
         fill
         for fill in evidence.fills
-        if (fill.exec_base, fill.revision) not in known
+        if fill.revision > newest.get(fill.exec_base, 0)
         and (opening is None or fill.at > opening.at)
-        and not _is_superseded(fill, known)
     )
-
-
-def _is_superseded(fill: Fill, known: set[tuple[str, int]]) -> bool:
-    return any(base == fill.exec_base and revision > fill.revision for base, revision in known)
-
-
-def _missing_execution(fill: Fill) -> Difference:
-    what = f"{fill.exec_id} ({fill.order_ref or 'no order of this system'})"
-    return Difference(
-        "execution", what, "none", f"{fill.side} {fill.quantity} {fill.symbol}", "shares"
-    )
-
-
-def _cash_difference(ours: Decimal, unknown: int, evidence: Evidence) -> list[Difference]:
-    if abs(ours - evidence.cash) < CENT:
-        return []
-    what = f"({unknown} commissions unknown)" if unknown else "balance"
-    return [Difference("cash", what, f"{ours:.4f}", f"{evidence.cash:.4f}", "USD")]
-
-
-def _order_differences(ledger: OrderLedger, evidence: Evidence) -> list[Difference]:
-    found: list[Difference] = []
-    alive = {order.order_ref for order in evidence.open_orders}
-    ours = {child.order_ref: child for child in ledger.children.open_children(evidence.account)}
-    for order in evidence.open_orders:
-        if order.order_ref not in ours:
-            name = order.order_ref or f"permId {order.perm_id}"
-            text = f"{order.remaining} {order.symbol} working"
-            found.append(Difference("open order", name, "none", text, "shares"))
-    for order_ref, child in ours.items():
-        if order_ref not in alive:
-            text = f"{child.state}, {child.leaves} {child.symbol} may fill"
-            found.append(Difference("open order", order_ref, text, "none", "shares"))
-    return found

@@ -14,23 +14,20 @@ from typing import TYPE_CHECKING
 from models.domain.errors import HaltTrading
 from models.domain.orders import ChildState, ParentState
 from models.domain.sessions import exchange_date
+from models.execution.differences import DifferenceKind, position_differences
 from models.execution.engine import restore
-from models.execution.events import (
-    ChildEvidence,
-    ChildRejected,
-    ProvenNeverSent,
-    Reconciled,
-)
+from models.execution.events import ChildRejected, ProvenNeverSent, Reconciled
 from models.execution.state import SlicingPolicy
-from tasks.account import position_differences, require_agreement
+from tasks.adoption import adopt, child_evidence
+from tasks.reconciliation import reconcile_session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date, datetime
 
-    from models.domain.orders import ChildOrder, ParentOrder
+    from models.domain.orders import ParentOrder
     from models.execution.state import ParentExecution
-    from tasks.broker.protocol import Evidence, OrderGateway, OrderStatus
+    from tasks.broker.protocol import Evidence, OrderGateway
     from tasks.orders import OrderDesk
     from tasks.settings import Settings
     from warehouse.ledger import OrderLedger
@@ -78,36 +75,6 @@ def restore_session(
     }
 
 
-def adopt(ledger: OrderLedger, evidence: Evidence) -> None:
-    """Record what the broker shows of the account; at first contact, its opening balance too.
-
-    One transaction: a read is taken in as a whole.
-    """
-    account = evidence.account
-    with ledger.transaction():
-        if ledger.accounts.opening(account) is None:
-            ledger.accounts.record_opening(
-                account, evidence.cash, evidence.positions, evidence.at, evidence.fills
-            )
-        for fill in evidence.fills:
-            ledger.executions.record(fill, account)
-        for commission in evidence.commissions:
-            ledger.executions.record_commission(
-                commission.exec_id, commission.amount, commission.currency, commission.realized_pnl
-            )
-        for order in evidence.orders:
-            _adopt_order(ledger, order)
-
-
-def _adopt_order(ledger: OrderLedger, order: OrderStatus) -> None:
-    record = ledger.children.get(order.order_ref) if order.order_ref else None
-    if record is None:  # of no child of this system
-        return
-    shown = _child_evidence(order, record.order)
-    ledger.children.record_status(shown.order_ref, shown.state, shown.filled, shown.perm_id)
-    ledger.executions.explain_reported(shown.order_ref)
-
-
 def require_own_client(ledger: OrderLedger, evidence: Evidence, client_id: int) -> None:
     """Raise HaltTrading when another client id sent what the broker does not show.
 
@@ -146,8 +113,8 @@ async def recover(desk: OrderDesk, quiet_period: float) -> Evidence:
     `quiet_period` is in wall-clock seconds: what was under way has then arrived, or never will.
     An execution may come between two of the broker's answers, so positions must differ twice.
     With the link to Interactive Brokers lost, or back only during a look, nothing is proven, and
-    the desk stays blind: sends wait for the next recovery. Raises HaltTrading when positions
-    differ from the ledger's.
+    the desk stays blind: sends wait for the next recovery. What else differs from the ledger is
+    kept and told once, and blocks new orders in its symbol.
     """
     desk.look_again = False
     evidence = await _reconcile_once(desk, desk.gateway)
@@ -167,8 +134,17 @@ async def recover(desk: OrderDesk, quiet_period: float) -> Evidence:
     if desk.is_blind:
         logger.warning("the gateway lost Interactive Brokers: what it shows proves no absence")
     else:
-        require_agreement(desk.ledger, evidence)
+        _compare(desk, evidence)
     return evidence
+
+
+def _compare(desk: OrderDesk, evidence: Evidence) -> None:
+    book, in_hand = desk.book, desk.executions.keys()
+    found = reconcile_session(desk.ledger, evidence, book.positions, book.cash, in_hand)
+    for each in found:
+        if each.is_new and each.difference.kind is not DifferenceKind.CASH:
+            text = f"{each.difference.text}; {each.difference.proposal}"
+            desk.alert(f"difference {each.id}", text)
 
 
 async def _reconcile_once(desk: OrderDesk, gateway: OrderGateway) -> Evidence:
@@ -181,25 +157,12 @@ async def _reconcile_once(desk: OrderDesk, gateway: OrderGateway) -> Evidence:
         return evidence
     children = {ref: child for e in desk.everything.values() for ref, child in e.children.items()}
     orders = tuple(
-        _child_evidence(order, children.get(order.order_ref))
+        child_evidence(order, children.get(order.order_ref))
         for order in evidence.orders
         if order.order_ref
     )
     desk.feed_all(Reconciled(evidence.at, orders, evidence.fills), evidence.at)
     return evidence
-
-
-def _child_evidence(order: OrderStatus, child: ChildOrder | None) -> ChildEvidence:
-    filled = order.filled
-    if order.status == "Filled":
-        state = ChildState.FILLED
-        # A completed order may leave its filled quantity out; none is sent again for that.
-        filled = max(filled, child.quantity if child else 0)
-    elif not order.is_over:
-        state = ChildState.PARTIAL if filled else ChildState.ACKED
-    else:
-        state = ChildState.REJECTED if order.status == "Inactive" else ChildState.CANCELLED
-    return ChildEvidence(order.order_ref, state, filled, order.perm_id)
 
 
 def _settle_absence(desk: OrderDesk, order_ref: str, at: datetime) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from models.domain.errors import HaltTrading, InvalidInput, RoboError
 from models.domain.orders import ParentState
-from tasks.account import position_differences
+from models.execution.differences import position_differences
 from tasks.account_snapshot import read_account
 from tasks.limits import load_limits
 from tasks.program_version import working_version
@@ -119,10 +119,7 @@ def _symbol_agrees(settings: Settings, ledger: OrderLedger, symbol: str) -> str:
         raise HaltTrading(f"not resumed, the account could not be read: {error}") from error
     adopt(ledger, evidence)
     ours = ledger.executions.positions(evidence.account)
-    wrong = [row for row in position_differences(ours, evidence.positions) if row[0] == symbol]
+    wrong = [d for d in position_differences(ours, evidence.positions) if d.symbol == symbol]
     if wrong:
-        raise HaltTrading(
-            f"not resumed: {symbol} is {wrong[0][1]} shares in the ledger and {wrong[0][2]} at the "
-            "broker; reconcile, then resume"
-        )
+        raise HaltTrading(f"not resumed: {wrong[0].text}; reconcile, then resume")
     return f"{symbol}: {ours.get(symbol, 0)} shares in the ledger and at the broker"

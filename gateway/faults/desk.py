@@ -13,7 +13,7 @@ from gateway.codec.framing import FrameReader, frame, tokens_of
 from gateway.engine.edge import Edge, Fills
 from gateway.engine.exchange import Exchange
 from gateway.engine.orders import Event, Execution, Order
-from gateway.faults import link, orders, replies, sessions  # noqa: F401 - they register the kinds
+from gateway.faults import link, money, orders, replies, sessions  # noqa: F401 - they register
 from gateway.faults.registry import Fault, Told
 from gateway.faults.triggers import Trigger
 from gateway.timeline import SECOND

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from models.domain.halts import HaltCode
 
 
@@ -27,6 +29,17 @@ class RetryLater(RoboError):
 
 class SkipToday(RoboError):
     """There is rightly nothing to do: the market is closed, or another process does the work."""
+
+
+class AskPerson(RoboError):
+    """A person must decide about something; whatever it does not concern goes on meanwhile.
+
+    `open_points` are what is to be decided, each as plain facts by name.
+    """
+
+    def __init__(self, text: str, open_points: Sequence[Mapping[str, str]] = ()) -> None:
+        super().__init__(text)
+        self.open_points = tuple(open_points)
 
 
 class InvalidInput(RoboError):

@@ -30,6 +30,8 @@ _RANK = {
     )
 }
 
+_ENDED_BY_BROKER = frozenset({ChildState.REJECTED, ChildState.CANCELLED, ChildState.FILLED})
+
 
 @dataclass(frozen=True, slots=True)
 class ChildFacts:
@@ -94,7 +96,7 @@ def take(facts: ChildFacts, evidence: Evidence) -> ChildFacts:
         known = ChildState.PARTIAL
     if shown is ChildState.REJECTED and isinstance(evidence, Told) and evidence.filled < after.done:
         shown = ChildState.ACKED  # an older refusal: more was filled since
-    if after.done and not shown.is_terminal:
+    if after.done and shown not in _ENDED_BY_BROKER:
         shown = ChildState.PARTIAL
     return replace(after, state=later(known, shown))
 

@@ -6,6 +6,9 @@ from collections.abc import Iterable
 
 from models.domain.orders import Fill
 
+# Begins the execution id of shares that a person stated; the broker's own word replaces them.
+SETTLED = "settled-"
+
 
 def current_fills(fills: Iterable[Fill]) -> tuple[Fill, ...]:
     """Return the latest revision of each execution, busts (0 shares) left out, by exec id.
@@ -26,11 +29,18 @@ def net_quantity(fills: Iterable[Fill]) -> int:
 
 
 def gross_quantity(fills: Iterable[Fill]) -> int:
-    """Return the shares ever executed: the largest revision of each execution, busts included."""
+    """Return the shares ever executed: the largest revision of each execution, busts included.
+
+    What a person stated and the broker has replaced since was never executed.
+    """
     largest: dict[str, int] = {}
+    stated: list[Fill] = []
     for fill in fills:
-        largest[fill.exec_base] = max(largest.get(fill.exec_base, 0), fill.quantity)
-    return sum(largest.values())
+        if fill.exec_id.startswith(SETTLED):
+            stated.append(fill)
+        else:
+            largest[fill.exec_base] = max(largest.get(fill.exec_base, 0), fill.quantity)
+    return sum(largest.values()) + net_quantity(stated)
 
 
 def explained_by_read(reported: int, fills: Iterable[Fill]) -> int:

@@ -24,6 +24,7 @@ class PlanContext:
     `day_start_equity` and `peak_equity` USD, None before the account's first day. `day_trades` are
     counted for small accounts only. `disabled` says by symbol or strategy why it may not trade;
     `shortable` shares that may be borrowed, by symbol.
+    `blocked` says, by symbol, which difference with the broker must be settled first.
     """
 
     equity: float
@@ -39,6 +40,7 @@ class PlanContext:
     day_trades: DayTrades | None = None
     disabled: Mapping[str, str] = field(default_factory=dict[str, str])
     shortable: Mapping[str, int] = field(default_factory=dict[str, int])
+    blocked: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def expected(self, symbol: str) -> int:
         """Return the signed shares of `symbol` once everything pending is filled."""
@@ -59,6 +61,8 @@ class SendContext:
     are the broker's refusals of the day since a person last enabled it, `times_enabled` how often.
     `shortable` as at plan time; `day_trades` None for an account that is not small. `adv` as at
     plan time, as the plan noted it.
+    `blocked_reason` says which difference with the broker must be settled before the child's symbol
+    may trade, or is None.
     """
 
     halt_reason: str | None
@@ -80,3 +84,4 @@ class SendContext:
     shortable: Mapping[str, int] = field(default_factory=dict[str, int])
     day_trades: DayTrades | None = None
     adv: Mapping[str, float] = field(default_factory=dict[str, float])
+    blocked_reason: str | None = None

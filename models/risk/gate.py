@@ -5,7 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 
 from models.domain.orders import ChildOrder, ParentOrder, Quote, Side
-from models.risk import account_checks, exposure_checks, plan_checks, send_checks, throttle
+from models.risk import (
+    account_checks,
+    exposure_checks,
+    plan_checks,
+    send_checks,
+    symbol_checks,
+    throttle,
+)
 from models.risk.context import PlanContext, SendContext
 from models.risk.day_trades import check_day_trades
 from models.risk.limits import RiskLimits
@@ -20,6 +27,7 @@ def check_parent(
     """Judge a parent order at plan time; it may be accepted only when every verdict passed."""
     return (
         plan_checks.check_restricted(order.symbol, limits),
+        symbol_checks.check_not_blocked(order.symbol, context.blocked.get(order.symbol)),
         account_checks.check_plan_disabled(order, context),
         account_checks.check_window(order, context),
         account_checks.check_price(order, context, limits),
@@ -57,6 +65,7 @@ def check_child(
         send_checks.check_halt(context),
         send_checks.check_market_open(context, now),
         plan_checks.check_restricted(child.symbol, limits),
+        symbol_checks.check_not_blocked(child.symbol, context.blocked_reason),
         throttle.check_disabled(context),
         throttle.check_attempts(child, context, limits),
         throttle.check_rejects(context, limits),

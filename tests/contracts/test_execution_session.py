@@ -334,18 +334,22 @@ def test_a_second_session_is_told_who_holds_the_lease(gateway, settings, ledger,
         execute(settings, ledger)
 
 
-def test_a_position_that_nobody_ordered_stops_the_session_before_it_sends(
-    gateway, settings, ledger, make_span, make_parent, execute
+def test_a_position_that_nobody_ordered_blocks_its_symbol_before_anything_is_sent(
+    start_gateway, open_ledger, make_span, make_parent, execute
 ):
-    span = make_span(gateway, 10)
-    parent = make_parent(span, "KO", quantity=6)
-    ledger.parents.add([parent])
-    ledger.accounts.record_opening(
-        "SIM0000001", Decimal(100_000), {"XOM": 5}, span.start - timedelta(days=9)
-    )
-    with pytest.raises(HaltTrading, match="XOM 5 shares in the ledger, 0 at the broker"):
-        execute(settings, ledger)
-    assert ledger.children.of_parent(parent.parent_id) == ()
+    own = start_gateway("nobody")
+    ledger = open_ledger(own.settings)
+    span = make_span(own, 10)
+    parents = {symbol: make_parent(span, symbol, quantity=6) for symbol in ("KO", "XOM")}
+    ledger.parents.add(list(parents.values()))
+    opened = span.start - timedelta(days=9)
+    ledger.accounts.record_opening("SIM0000001", Decimal(100_000), {"XOM": 5}, opened)
+    result = execute(own.settings, ledger)
+    assert ledger.children.of_parent(parents["XOM"].parent_id) == ()
+    assert ledger.parents.get(parents["KO"].parent_id).state is ParentState.FILLED
+    assert "XOM is blocked: D1, position mismatch" in "".join(result.denied.values())
+    alerts = (own.settings.state_dir / "alerts.jsonl").read_text()
+    assert alerts.count("position mismatch XOM: ledger 5 shares, broker 0 shares") == 1
 
 
 def test_a_half_day_is_worked_until_its_early_close(

@@ -7,11 +7,20 @@ from decimal import Decimal
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
+from flows.cli import app
 from flows.cli_exit import answer, exit_code, exits
 from flows.outcomes import Outcome, finish
 from flows.rebalance import session_to_plan
-from models.domain.errors import HaltTrading, InvalidInput, RetryLater, RoboError, SkipToday
+from models.domain.errors import (
+    AskPerson,
+    HaltTrading,
+    InvalidInput,
+    RetryLater,
+    RoboError,
+    SkipToday,
+)
 from tasks.broker.protocol import GatewayUnreachable
 
 CODES = [
@@ -19,6 +28,7 @@ CODES = [
     (RetryLater, 1),
     (GatewayUnreachable, 1),
     (RoboError, 1),
+    (AskPerson, 1),
     (InvalidInput, 2),
     (HaltTrading, 3),
 ]
@@ -39,7 +49,31 @@ def test_with_json_the_error_is_one_object(error, code, capsys):
     with pytest.raises(typer.Exit), exits(True):
         raise error("do this next")
     told = json.loads(capsys.readouterr().out)
-    assert told == {"error": "do this next", "kind": error.__name__, "exit_code": code}
+    points = {"open_points": []} if error is AskPerson else {}
+    assert told == {"error": "do this next", "kind": error.__name__, "exit_code": code} | points
+
+
+def test_what_a_person_must_decide_is_listed_for_scripts(capsys):
+    with pytest.raises(typer.Exit), exits(True):
+        raise AskPerson("two differ", [{"id": "D1", "kind": "cash difference"}])
+    told = json.loads(capsys.readouterr().out)
+    assert told["open_points"] == [{"id": "D1", "kind": "cash difference"}]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["reconcile", "--accept", "D1"], "needs a reason"),
+        (["reconcile", "--reason", "why"], "go with --accept"),
+        (["settle", "p.1.1", "--never-sent"], "needs a reason"),
+        (["settle", "p.1.1", "--never-sent", "--cancelled", "--reason", "x"], "give one of"),
+        (["settle", "p.1.1", "--filled", "30", "--reason", "x"], "write shares@USD, as 30@50.10"),
+    ],
+)
+def test_a_decision_of_a_person_is_asked_for_whole(arguments, words):
+    told = CliRunner().invoke(app, arguments)
+    assert told.exit_code == 2
+    assert words in told.stderr
 
 
 def test_an_interrupt_says_how_to_go_on(capsys):

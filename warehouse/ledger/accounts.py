@@ -14,7 +14,7 @@ from models.domain.orders import Fill
 from warehouse.ledger.chain import seal
 from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.encoding import moment_of, moment_text, money_text
-from warehouse.ledger.executions import store_execution
+from warehouse.ledger.execution_rows import store_execution
 
 _GET = text("SELECT * FROM accounts WHERE account = :account")
 _LATEST = text("SELECT account FROM accounts ORDER BY opened_at DESC LIMIT 1")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
 from sqlalchemy import Connection, text
 
 from warehouse.ledger.accounts import Accounts
+from warehouse.ledger.adjustments import Adjustments
 from warehouse.ledger.chain import chain_head, check_chain
 from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.executions import Executions
 from warehouse.ledger.integrity import check_ledger
-from warehouse.ledger.pnl import lots_disagree
+from warehouse.ledger.pnl import lots_disagree, transfers_of
 
 _TABLES_SQLITE = text(
     "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
@@ -64,7 +66,11 @@ class LedgerAudit:
 
 
 def audit_ledger(
-    store: LedgerStore, accounts: Accounts, executions: Executions, account: str
+    store: LedgerStore,
+    accounts: Accounts,
+    executions: Executions,
+    adjustments: Adjustments,
+    account: str,
 ) -> LedgerAudit:
     """Look at everything in one consistent view; `account` may be empty before first contact."""
     found = check_ledger(store)
@@ -79,7 +85,9 @@ def audit_ledger(
         schema = int(connection.execute(_SCHEMA).scalar_one())
         waiting = tuple(str(row.exec_base) for row in connection.execute(_WITHOUT_EXECUTION))
     if account:
-        found += lots_disagree(accounts, executions, account)
+        moved = transfers_of(adjustments, account)
+        other_cash = sum((one.amount for one in adjustments.of_cash(account)), Decimal(0))
+        found += lots_disagree(accounts, executions, account, moved, other_cash)
     return LedgerAudit(
         place=store.place,
         account=account,

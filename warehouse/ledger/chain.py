@@ -73,6 +73,27 @@ SEALED: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "commissions": (("exec_id",), ("exec_base", "revision", "amount", "currency", "realized_pnl")),
     "parent_mids": (("parent_id", "moment"), ("mid", "noted_at")),
     "accounts": (("account",), ("cash", "opened_at")),
+    "position_adjustments": (
+        ("id",),
+        ("account", "symbol", "quantity", "difference_id", "reason", "accepted_by", "at"),
+    ),
+    "cash_adjustments": (
+        ("id",),
+        ("account", "amount", "kind", "difference_id", "reason", "accepted_by", "at"),
+    ),
+    "settlements": (
+        ("id",),
+        (
+            "order_ref",
+            "verdict",
+            "quantity",
+            "price",
+            "evidence",
+            "reason",
+            "settled_by",
+            "at",
+        ),
+    ),
     "opening_positions": (("account", "symbol"), ("quantity",)),
 }
 

@@ -152,6 +152,18 @@ class Children:
             row = connection.execute(_GET, {"order_ref": order_ref}).one_or_none()
         return None if row is None else _record(row)
 
+    def require(self, order_ref: str) -> ChildRecord:
+        """Return one child; raises InvalidInput when the ledger has none of that reference."""
+        with self._store.read() as connection:
+            return _record(_require(connection, order_ref))
+
+    def names_own(self, order_ref: str) -> bool:
+        """Say whether an orderRef (parent.slice.attempt) names a parent of this ledger."""
+        parts = order_ref.rsplit(".", 2)
+        with self._store.read() as connection:
+            row = connection.execute(_ROOM, {"parent_id": parts[0]}).one_or_none()
+        return row is not None and len(parts) == 3
+
     def open_children(self, account: str) -> tuple[ChildOrder, ...]:
         """Return every child of the account that is not proven dead."""
         with self._store.read() as connection:

@@ -10,53 +10,23 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, text
 
-from models.domain.errors import HaltTrading, InvalidInput
-from models.domain.orders import Fill, Side
-from models.execution.child_state import Executed, take
+from models.domain.errors import InvalidInput
+from models.domain.orders import Fill
+from models.execution.child_state import Executed
 from models.execution.fills import explained_by_read
-from warehouse.ledger.chain import seal
-from warehouse.ledger.children import facts_of
+from warehouse.ledger.adjustments import adjusted_cash, adjusted_shares
 from warehouse.ledger.connection import LedgerStore
-from warehouse.ledger.encoding import (
-    moment_of,
-    moment_text,
-    money_text,
-    optional_money,
-    optional_money_text,
+from warehouse.ledger.execution_rows import (
+    CURRENCY,
+    child_row,
+    fill_of,
+    store_commission,
+    store_evidence,
+    store_execution,
 )
 
-CURRENCY = "USD"
-
-_REVISIONS = text("SELECT * FROM executions WHERE exec_base = :exec_base")
-_INSERT = text(
-    "INSERT INTO executions (exec_id, exec_base, revision, superseded, in_opening, account, "
-    "order_ref, symbol, side, quantity, price, at, perm_id) VALUES (:exec_id, :exec_base, "
-    ":revision, :superseded, :in_opening, :account, :order_ref, :symbol, :side, :quantity, "
-    ":price, :at, :perm_id)"
-)
-_SUPERSEDE = text(
-    "UPDATE executions SET superseded = 1 WHERE exec_base = :exec_base AND revision < :revision"
-)
-_CHILD = text("SELECT * FROM children WHERE order_ref = :order_ref")
-_EXECUTED = text(
-    "SELECT COALESCE(SUM(latest), 0) AS net, COALESCE(SUM(largest), 0) AS gross FROM "
-    "(SELECT SUM((1 - superseded) * quantity) AS latest, MAX(quantity) AS largest "
-    "FROM executions WHERE order_ref = :order_ref GROUP BY exec_base) AS bases"
-)
-_UPDATE_CHILD = text(
-    "UPDATE children SET executed = :executed, gross = :gross, state = :state, "
-    "perm_id = :perm_id WHERE order_ref = :order_ref"
-)
-_COMMISSION = text(
-    "INSERT INTO commissions (exec_id, exec_base, revision, amount, currency, realized_pnl) "
-    "VALUES (:exec_id, :exec_base, :revision, :amount, :currency, :realized_pnl) "
-    "ON CONFLICT (exec_id) DO UPDATE SET amount = excluded.amount, currency = excluded.currency, "
-    "realized_pnl = excluded.realized_pnl WHERE commissions.amount <> excluded.amount OR "
-    "commissions.currency <> excluded.currency OR COALESCE(commissions.realized_pnl, '') <> "
-    "COALESCE(excluded.realized_pnl, '')"
-)
 # A corrected execution keeps the commission of an earlier revision until its own is reported; a
 # bust (quantity 0) has only its own, or none.
 _FILLS = (
@@ -115,7 +85,7 @@ class Executions:
         with self._store.write() as connection:
             counts = store_execution(connection, fill, account, in_opening=False)
             if fill.commission is not None:
-                _store_commission(connection, fill.exec_id, fill.commission, CURRENCY, None)
+                store_commission(connection, fill.exec_id, fill.commission, CURRENCY, None)
         return counts
 
     def record_commission(
@@ -127,7 +97,7 @@ class Executions:
     ) -> None:
         """Store a commission report, before or after its execution; the latest report counts."""
         with self._store.write() as connection:
-            _store_commission(connection, exec_id, amount, currency, realized_pnl)
+            store_commission(connection, exec_id, amount, currency, realized_pnl)
 
     def explain_reported(self, order_ref: str) -> None:
         """Take in that a complete read of this order's executions is done.
@@ -137,12 +107,12 @@ class Executions:
         """
         key = {"order_ref": order_ref}
         with self._store.write() as connection:
-            child = connection.execute(_CHILD, key).one_or_none()
+            child = child_row(connection, order_ref)
             if child is None or child.reported <= child.gross:
                 return
-            known = tuple(_fill(row) for row in connection.execute(_OF_ORDER, key))
+            known = tuple(fill_of(row) for row in connection.execute(_OF_ORDER, key))
             shares = explained_by_read(child.reported, known)
-            _store_evidence(connection, child, Executed(shares, child.executed), child.perm_id)
+            store_evidence(connection, child, Executed(shares, child.executed), child.perm_id)
 
     def fills_of(self, parent_id: str) -> tuple[Fill, ...]:
         """Return the current executions of a parent by time, busts included with quantity 0."""
@@ -157,7 +127,7 @@ class Executions:
         return self._fills(_OF_ACCOUNT, {"account": account})
 
     def positions(self, account: str) -> dict[str, int]:
-        """Return signed shares by symbol, zeros left out: opening positions and all fills since.
+        """Return signed shares by symbol, zeros left out: opening, fills and adjustments since.
 
         Raises InvalidInput when the account has no recorded opening.
         """
@@ -169,18 +139,20 @@ class Executions:
             }
             for row in connection.execute(_NET_FILLS, key):
                 held[row.symbol] = held.get(row.symbol, 0) + int(row.quantity)
+            for symbol, shares in adjusted_shares(connection, account).items():
+                held[symbol] = held.get(symbol, 0) + shares
         return {symbol: held[symbol] for symbol in sorted(held) if held[symbol]}
 
     def cash(self, account: str) -> CashView:
-        """Return opening cash less signed notional less commissions of all fills since, in USD.
+        """Return opening cash and adjustments, less notional and commissions of fills, in USD.
 
         Raises InvalidInput when the account has no recorded opening.
         """
         unknown = 0
         with self._store.read() as connection:
-            amount = _opening_cash(connection, account)
+            amount = _opening_cash(connection, account) + adjusted_cash(connection, account)
             for row in connection.execute(_OF_ACCOUNT, {"account": account}):
-                fill = _fill(row)
+                fill = fill_of(row)
                 amount -= fill.side.sign * fill.quantity * fill.price
                 if fill.commission is not None:
                     amount -= fill.commission
@@ -190,100 +162,7 @@ class Executions:
 
     def _fills(self, statement: Any, key: dict[str, str]) -> tuple[Fill, ...]:
         with self._store.read() as connection:
-            return tuple(_fill(row) for row in connection.execute(statement, key))
-
-
-def store_execution(connection: Connection, fill: Fill, account: str, *, in_opening: bool) -> bool:
-    """Store one execution inside a write transaction; return whether it is new and counts.
-
-    `in_opening` marks one that the account's opening cash and positions already contain; its
-    later corrections keep the mark.
-    """
-    if fill.quantity < 0:
-        raise InvalidInput(f"execution {fill.exec_id} has {fill.quantity} shares; the side signs")
-    rows = connection.execute(_REVISIONS, {"exec_base": fill.exec_base}).all()
-    for known in rows:
-        if known.revision == fill.revision:
-            _require_same(known, fill, account)
-            return False
-    superseded = any(known.revision > fill.revision for known in rows)
-    row = {
-        "exec_id": fill.exec_id,
-        "exec_base": fill.exec_base,
-        "revision": fill.revision,
-        "superseded": int(superseded),
-        "in_opening": int(in_opening or any(known.in_opening for known in rows)),
-        "account": account,
-        "order_ref": fill.order_ref,
-        "symbol": fill.symbol,
-        "side": fill.side.value,
-        "quantity": fill.quantity,
-        "price": money_text(fill.price),
-        "at": moment_text(fill.at),
-        "perm_id": fill.perm_id,
-    }
-    connection.execute(_INSERT, row)
-    seal(connection, "executions", [row])
-    if superseded:
-        _update_child(connection, fill)  # a larger earlier revision explains a reported figure
-        return False
-    connection.execute(_SUPERSEDE, {"exec_base": fill.exec_base, "revision": fill.revision})
-    _update_child(connection, fill)
-    return True
-
-
-def _update_child(connection: Connection, fill: Fill) -> None:
-    key = {"order_ref": fill.order_ref}
-    child = connection.execute(_CHILD, key).one_or_none()
-    if child is None:  # not this system's order: it counts in positions and cash only
-        return
-    sums = connection.execute(_EXECUTED, key).one()
-    evidence = Executed(int(sums.gross), int(sums.net))
-    _store_evidence(connection, child, evidence, child.perm_id or fill.perm_id or None)
-
-
-def _store_evidence(
-    connection: Connection, child: Row[Any], evidence: Executed, perm_id: int | None
-) -> None:
-    after = take(facts_of(child), evidence)
-    row = {
-        "order_ref": child.order_ref,
-        "executed": after.net,
-        "gross": after.gross,
-        "state": after.state.value,
-        "perm_id": perm_id,
-    }
-    connection.execute(_UPDATE_CHILD, row)
-
-
-def _require_same(row: Row[Any], fill: Fill, account: str) -> None:
-    stored = (row.account, row.symbol, row.side, row.quantity, Decimal(row.price))
-    told = (account, fill.symbol, fill.side.value, fill.quantity, fill.price)
-    if stored != told:
-        raise HaltTrading(
-            f"execution {fill.exec_id} came twice with different content: stored {stored}, now "
-            f"{told}; compare the broker's trade confirmations with the ledger before trading on"
-        )
-
-
-def _store_commission(
-    connection: Connection,
-    exec_id: str,
-    amount: Decimal,
-    currency: str,
-    realized_pnl: Decimal | None,
-) -> None:
-    base, _, suffix = exec_id.rpartition(".")
-    row = {
-        "exec_id": exec_id,
-        "exec_base": base or exec_id,
-        "revision": int(suffix) if suffix.isdigit() else 1,
-        "amount": money_text(amount),
-        "currency": currency,
-        "realized_pnl": optional_money_text(realized_pnl),
-    }
-    if connection.execute(_COMMISSION, row).rowcount:  # not a repetition
-        seal(connection, "commissions", [row])
+            return tuple(fill_of(row) for row in connection.execute(statement, key))
 
 
 def _opening_cash(connection: Connection, account: str) -> Decimal:
@@ -294,18 +173,3 @@ def _opening_cash(connection: Connection, account: str) -> Decimal:
             "run robo reconcile, which records it at first contact"
         )
     return Decimal(row.cash)
-
-
-def _fill(row: Row[Any]) -> Fill:
-    amount: str | None = row.amount if row.currency == CURRENCY else None
-    return Fill(
-        exec_id=row.exec_id,
-        order_ref=row.order_ref,
-        symbol=row.symbol,
-        side=Side(row.side),
-        quantity=row.quantity,
-        price=Decimal(row.price),
-        at=moment_of(row.at),
-        perm_id=row.perm_id,
-        commission=optional_money(amount),
-    )

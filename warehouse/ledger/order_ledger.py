@@ -11,23 +11,27 @@ from types import TracebackType
 from typing import Self
 
 from warehouse.ledger.accounts import Accounts
+from warehouse.ledger.adjustments import Adjustments
 from warehouse.ledger.attribution import Attribution
 from warehouse.ledger.audit import LedgerAudit, audit_ledger
 from warehouse.ledger.backup import Backup, write_backup
 from warehouse.ledger.children import Children
 from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.copying import Progress
+from warehouse.ledger.differences import Differences
 from warehouse.ledger.disablements import Disablements
 from warehouse.ledger.events import Events
 from warehouse.ledger.executions import Executions
 from warehouse.ledger.export import Export, write_export
+from warehouse.ledger.external_orders import ExternalOrders
 from warehouse.ledger.halts import Halts
 from warehouse.ledger.integrity import check_ledger
 from warehouse.ledger.leases import Leases
 from warehouse.ledger.limits_versions import LimitsVersions
 from warehouse.ledger.manifests import ModelManifests
 from warehouse.ledger.parents import Parents
-from warehouse.ledger.pnl import AccountPnl, account_pnl
+from warehouse.ledger.pnl import AccountPnl, account_pnl, transfers_of
+from warehouse.ledger.settlements import Settlements
 from warehouse.ledger.symbol_facts import SymbolFactsTable
 from warehouse.ledger.trail import Trail
 from warehouse.ledger.worked_parents import WorkedParents
@@ -50,6 +54,10 @@ class OrderLedger:
         self.executions = Executions(self._store)
         self.accounts = Accounts(self._store)
         self.events = Events(self._store)
+        self.differences = Differences(self._store)
+        self.adjustments = Adjustments(self._store)
+        self.external_orders = ExternalOrders(self._store)
+        self.settlements = Settlements(self._store, self.children, self.executions)
         self.halts = Halts(self._store)
         self.leases = Leases(self._store)
         self.models = ModelManifests(self._store)
@@ -81,7 +89,7 @@ class OrderLedger:
 
     def audit(self, account: str) -> LedgerAudit:
         """Look at all of the ledger, `account`'s lots included (empty before first contact)."""
-        return audit_ledger(self._store, self.accounts, self.executions, account)
+        return audit_ledger(self._store, self.accounts, self.executions, self.adjustments, account)
 
     def pnl(
         self, account: str, marks: Mapping[str, Decimal], costs: Mapping[str, Decimal]
@@ -90,7 +98,8 @@ class OrderLedger:
 
         `marks` and `costs` (of opening positions) are USD a share by symbol.
         """
-        return account_pnl(self.accounts, self.executions, account, marks, costs)
+        moved = transfers_of(self.adjustments, account)
+        return account_pnl(self.accounts, self.executions, account, marks, costs, adjustments=moved)
 
     def backup(self, path: Path, at: datetime, progress: Progress) -> Backup:
         """Write a verified backup of the ledger, in use or not, to the new file `path`."""

@@ -19,6 +19,7 @@ from models.portfolio.lots import (
     replay,
 )
 from warehouse.ledger.accounts import Accounts
+from warehouse.ledger.adjustments import Adjustments
 from warehouse.ledger.executions import Executions
 
 
@@ -130,6 +131,14 @@ def account_pnl(
         unrealised=_sum(row.fifo.unrealised for row in symbols),
         commission=sum((row.commission for row in symbols), Decimal(0)),
         unknown_commissions=sum(row.unknown_commissions for row in symbols),
+    )
+
+
+def transfers_of(adjustments: Adjustments, account: str) -> tuple[Transfer, ...]:
+    """Return the shares that accepted corrections brought, at a cost that nobody knows."""
+    return tuple(
+        Transfer(one.symbol, one.acceptance.at, Fraction(one.shares))
+        for one in adjustments.of_positions(account)
     )
 
 

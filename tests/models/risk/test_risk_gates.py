@@ -38,8 +38,8 @@ def denied_child(child=CHILD, quote=QUOTE, desk=DESK, limits=LIMITS, now=NOW):
 
 def test_an_ordinary_order_passes_every_check():
     assert denied_parent() == denied_child() == []
-    assert len(check_parent(ORDER, BOOK, RiskLimits())) == 16
-    assert len(check_child(CHILD, QUOTE, DESK, RiskLimits(), NOW)) == 22
+    assert len(check_parent(ORDER, BOOK, RiskLimits())) == 17
+    assert len(check_child(CHILD, QUOTE, DESK, RiskLimits(), NOW)) == 23
 
 
 @pytest.mark.parametrize(
@@ -60,6 +60,13 @@ def test_an_ordinary_order_passes_every_check():
 def test_fat_fingers_are_denied(order, checks):
     limits = RiskLimits(restricted=frozenset({"GME"}))
     assert set(denied_parent(replace(ORDER, **order), limits=limits)) == checks
+
+
+def test_a_symbol_about_which_ledger_and_broker_differ_is_denied_and_no_other():
+    reason = "D1, position mismatch KO"
+    assert denied_parent(book=replace(BOOK, blocked={"KO": reason})) == ["blocked_symbol"]
+    assert denied_parent(book=replace(BOOK, blocked={"XOM": reason})) == []
+    assert denied_child(desk=replace(DESK, blocked_reason=reason)) == ["blocked_symbol"]
 
 
 def test_a_sale_in_the_same_batch_pays_for_a_purchase():

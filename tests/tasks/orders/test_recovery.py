@@ -6,7 +6,6 @@ from decimal import Decimal
 
 import pytest
 
-from models.domain.errors import HaltTrading
 from models.domain.orders import ChildState, Fill, ParentState, Side
 from tasks.broker.protocol import (
     BrokerNotice,
@@ -176,12 +175,26 @@ async def test_the_brokers_word_becomes_the_childs_state(
     assert again.ledger.children.get(FIRST).order.state is expected
 
 
-async def test_a_position_mismatch_stops_with_both_figures(start_desk, parent, broker, minute):
-    desk = start_desk(parent)
+async def test_a_position_mismatch_blocks_its_symbol_only_and_is_told_once(
+    start_desk, parent, make_parent, broker, minute
+):
+    desk = start_desk(parent, make_parent("XOM"))
+    told = []
+    desk.alert = lambda subject, text: told.append((subject, text))
     broker.positions = {"XOM": 7}
-    with pytest.raises(HaltTrading, match="XOM 0 shares in the ledger, 7 at the broker"):
+    for _ in range(2):
         await recover(desk, 0)
-    assert broker.sent == []
+    ((subject, text),) = told
+    assert subject == "difference D1"
+    assert "position mismatch XOM: ledger 0 shares, broker 7 shares" in text
+    desk.slice_due(minute(1))
+    assert [child.symbol for child in broker.sent] == ["KO"]
+    denial = desk.denied["p-XOM.1.1"]
+    assert "blocked_symbol: XOM is blocked: D1, position mismatch XOM" in denial
+    broker.positions.pop("XOM")
+    await recover(desk, 0)
+    desk.slice_due(minute(2))
+    assert [child.symbol for child in broker.sent] == ["KO", "XOM"], "gone, and so not blocked"
 
 
 async def test_an_execution_between_two_answers_is_no_mismatch(start_desk, parent, broker, minute):

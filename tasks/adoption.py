@@ -1,0 +1,57 @@
+"""Take in a complete read of the account, as a whole: what the broker shows, the ledger keeps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from models.domain.orders import ChildState
+from models.execution.events import ChildEvidence
+
+if TYPE_CHECKING:
+    from models.domain.orders import ChildOrder
+    from tasks.broker.protocol import Evidence, OrderStatus
+    from warehouse.ledger import OrderLedger
+
+
+def adopt(ledger: OrderLedger, evidence: Evidence) -> None:
+    """Record what the broker shows of the account; at first contact, its opening balance too.
+
+    One transaction: a read is taken in as a whole.
+    """
+    account = evidence.account
+    with ledger.transaction():
+        if ledger.accounts.opening(account) is None:
+            ledger.accounts.record_opening(
+                account, evidence.cash, evidence.positions, evidence.at, evidence.fills
+            )
+        for fill in evidence.fills:
+            ledger.executions.record(fill, account)
+        for commission in evidence.commissions:
+            ledger.executions.record_commission(
+                commission.exec_id, commission.amount, commission.currency, commission.realized_pnl
+            )
+        for order in evidence.orders:
+            _adopt_order(ledger, order)
+
+
+def child_evidence(order: OrderStatus, child: ChildOrder | None) -> ChildEvidence:
+    """Return what an order of a read says of its child, if it has one."""
+    filled = order.filled
+    if order.status == "Filled":
+        state = ChildState.FILLED
+        # A completed order may leave its filled quantity out; none is sent again for that.
+        filled = max(filled, child.quantity if child else 0)
+    elif not order.is_over:
+        state = ChildState.PARTIAL if filled else ChildState.ACKED
+    else:
+        state = ChildState.REJECTED if order.status == "Inactive" else ChildState.CANCELLED
+    return ChildEvidence(order.order_ref, state, filled, order.perm_id)
+
+
+def _adopt_order(ledger: OrderLedger, order: OrderStatus) -> None:
+    record = ledger.children.get(order.order_ref) if order.order_ref else None
+    if record is None:  # of no child of this system
+        return
+    shown = child_evidence(order, record.order)
+    ledger.children.record_status(shown.order_ref, shown.state, shown.filled, shown.perm_id)
+    ledger.executions.explain_reported(shown.order_ref)
