@@ -38,6 +38,7 @@ LEAD = timedelta(seconds=1)  # quotes that arrive in this last stretch are at mo
 SETTLE = timedelta(seconds=2)
 MOST_PASSES = 5
 LEASE_PATIENCE = 60.0
+CROWDED_WAIT = 0.1  # wall-clock seconds until the pacing has room for another message
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,16 +171,27 @@ class _Flatten:
         for due in [*schedule, max(desk.executions[one].curve.end for one in mine)]:
             await self._advance(due - LEAD)
             await self._advance(due)
+            await self._send_due(mine)
             now = clock.now()
-            for parent_id in mine:
-                if not desk.executions[parent_id].state.is_terminal:
-                    quote = desk.quote(desk.executions[parent_id].parent.symbol)
-                    desk.feed(parent_id, SliceDue(now, quote), now)
             await self._settle()
             done = {desk.executions[one].parent.symbol: desk.executions[one].filled for one in mine}
             self.on_progress(f"pass {number}, {now:%H:%M:%S} UTC: closed {_listed(done)}")
             if all(desk.executions[one].state.is_terminal for one in mine):
                 return
+
+    async def _send_due(self, mine: list[str]) -> None:
+        """Let each parent act; what has no room among this second's messages goes in the next."""
+        desk, clock = self.settled.desk, self.settled.clock
+        desk.is_crowded = True
+        while desk.is_crowded:
+            desk.is_crowded, now = False, clock.now()
+            for parent_id in mine:
+                if not desk.executions[parent_id].state.is_terminal:
+                    quote = desk.quote(desk.executions[parent_id].parent.symbol)
+                    desk.feed(parent_id, SliceDue(now, quote), now)
+            if desk.is_crowded:
+                await asyncio.sleep(CROWDED_WAIT)
+                await self.settled.read_everything()
 
     def _add_parents(self, number: int, todo: tuple[Closing, ...]) -> list[str]:
         desk, now = self.settled.desk, self.settled.clock.now()

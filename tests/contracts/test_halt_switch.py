@@ -165,7 +165,7 @@ def test_a_difference_keeps_the_halt(gateway, settings, ledger, make_child):
     """An order by hand, unknown to the ledger, and no reconciliation of this morning helps."""
     halt_trading(settings, ENOUGH)
     place(gateway, make_child, 51)
-    with pytest.raises(HaltTrading, match="not resumed.*open order"):
+    with pytest.raises(HaltTrading, match="not resumed.*external order"):
         resume_trading(settings, ledger, "it is fine", "tester")
     assert ledger.halts.current() is not None
     halt_trading(settings, ENOUGH)

@@ -101,7 +101,7 @@ def right(venue, tmp_path, limits_file):
         limits_file=limits_file,
         slices=2,
         min_child_usd=0.0,
-        quiet_period=0.2,
+        quiet_period=10.0,
         broker_timeout=5.0,
     ).model_copy(update={"clock": "gateway"})
     return signed(plain)
