@@ -46,7 +46,14 @@ async def historical_data(hub: Hub, connection: Connection, values: Values) -> N
     if query.show == "SCHEDULE":
         connection.send(await hub.aside(lambda: _schedule(market, query, request_id)))
         return
-    data, last = await hub.aside(lambda: _history(market, query, request_id))
+    under_way = connection.subscriptions.histories_under_way
+    under_way.add(request_id)
+    try:
+        data, last = await hub.aside(lambda: _history(market, query, request_id))
+        if request_id not in under_way:
+            return  # cancelled meanwhile
+    finally:
+        under_way.discard(request_id)
     connection.send(data)
     if values["keepUpToDate"]:
         connection.subscriptions.histories[request_id] = LiveBars(query, last)
@@ -177,7 +184,10 @@ def _average(bar: Bar) -> float:
 def cancel_historical_data(hub: Hub, connection: Connection, values: Values) -> None:
     """Stop updating bars; an unknown id is told so (366), the end of a known one too (162)."""
     request_id = values["reqId"]
-    if connection.subscriptions.histories.pop(request_id, None) is None:
+    subscriptions = connection.subscriptions
+    is_under_way = request_id in subscriptions.histories_under_way
+    subscriptions.histories_under_way.discard(request_id)
+    if subscriptions.histories.pop(request_id, None) is None and not is_under_way:
         raise Refused(366, f"No historical data query found for ticker id:{request_id}")
     connection.error(request_id, 162, CANCELLED.format(request_id))
 

@@ -102,6 +102,7 @@ class Subscriptions:
     profit: dict[int, tuple[int, ...]] = field(default_factory=dict)
     profit_single: dict[int, ProfitSingle] = field(default_factory=dict)
     histories: dict[int, LiveBars] = field(default_factory=dict)
+    histories_under_way: set[int] = field(default_factory=set)
     ticks: dict[int, TickStream] = field(default_factory=dict)
     live_bars: dict[int, TickStream] = field(default_factory=dict)
     depth: dict[int, DepthRows] = field(default_factory=dict)

@@ -252,5 +252,5 @@ def test_store_that_cannot_be_used_is_named(tmp_path: Path) -> None:
         Tracker(f"sqlite:///{tmp_path / 'db'}", tmp_path / "file" / "artifacts").champion()
     (tmp_path / "mlflow.db").write_bytes(b"this is no database at all" * 100)
     broken = Tracker(f"sqlite:///{tmp_path / 'mlflow.db'}", tmp_path / "artifacts")
-    with pytest.raises(InvalidInput, match=r"mlflow.db failed.*robo doctor"):
+    with pytest.raises(InvalidInput, match=r"mlflow.db is damaged.*robo retrain"):
         broken.champion()
