@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 import typer
+from typer.exceptions import TyperException
 
 from flows import (
     cli_control,
@@ -19,7 +20,7 @@ from flows import (
     cli_orders,
     cli_reconcile,
 )
-from flows.cli_exit import exits
+from flows.cli_exit import DONE, answer, exits
 from gateway.cli import app as gateway_app
 
 app = typer.Typer(
@@ -49,12 +50,32 @@ cli_ledger.register(app)
 
 
 def main() -> None:
-    """Run the command line; `robo gateway` takes its defaults from the settings."""
-    if sys.argv[1:2] == ["gateway"]:
-        with exits(as_json=False):
-            app(default_map={"gateway": gateway_defaults()})
-    else:
-        app()
+    """Run the command line and end the process with the promised exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(words: list[str]) -> int:
+    """Run one command and return its exit code; with --json, wrong usage is told as JSON too.
+
+    `robo gateway` takes its defaults from the settings; help needs none.
+    """
+    as_json = "--json" in words
+    try:
+        defaults: dict[str, Any] = {}
+        if words[:1] == ["gateway"] and words[1:] and "--help" not in words:
+            with exits(as_json):
+                defaults = {"gateway": gateway_defaults()}
+        code = app(words, prog_name="robo", standalone_mode=not as_json, default_map=defaults)
+        return code if isinstance(code, int) else DONE
+    except typer.Exit as ended:
+        return ended.exit_code
+    except typer.Abort:
+        error = TyperException("aborted at the question")
+    except TyperException as wrong_usage:
+        error = wrong_usage
+    facts = {"error": error.format_message(), "kind": "InvalidInput", "exit_code": error.exit_code}
+    answer(facts, True)
+    return error.exit_code
 
 
 def gateway_defaults() -> dict[str, dict[str, Any]]:

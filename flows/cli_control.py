@@ -7,6 +7,11 @@ import typer
 from flows.cli_exit import FAILED, HALTED, answer, exits
 from flows.cli_flows import AsJson
 
+FIRST_CONTACT = {
+    True: "none seen yet: run make demo",
+    False: "none seen yet: log IB Gateway in, then run robo reconcile",
+}
+
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
@@ -33,7 +38,7 @@ def status(as_json: AsJson = False) -> None:
         cash = f"{found.cash:,.2f} USD" if found.cash is not None else "unknown"
         lines = [
             f"mode          {found.mode}",
-            f"account       {found.account or 'none seen yet: run make demo'}",
+            f"account       {found.account or FIRST_CONTACT[settings.mode == 'simulated']}",
             f"trading       {'HALTED ' + found.halt if found.halt else 'not halted'}",
             f"at work       {found.session_at_work or 'no session'}",
             f"last session  {found.last_session or 'none'}; parent orders: {orders}",

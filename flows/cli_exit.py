@@ -43,10 +43,11 @@ def exits(as_json: bool) -> Iterator[None]:
             typer.echo(f"{mark}: {error}", err=True)
         raise typer.Exit(code) from None
     except KeyboardInterrupt:
-        typer.echo(
-            "robo: interrupted; what was done is kept: run the same command again to go on",
-            err=True,
-        )
+        text = "interrupted; what was done is kept: run the same command again to go on"
+        if as_json:
+            answer({"error": text, "kind": "Interrupted", "exit_code": FAILED}, True)
+        else:
+            typer.echo(f"robo: {text}", err=True)
         raise typer.Exit(FAILED) from None
 
 

@@ -10,13 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from flows.cli_exit import answer, exits
-from flows.console import (
-    flush_records,
-    headline,
-    keep_run_logs_off_terminal,
-    show_progress_on,
-    terminal,
-)
+from flows.console import headline, show_progress_on, terminal
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 Day = Annotated[
@@ -62,6 +56,11 @@ def ingest(
 
         return run(IngestParameters(symbols=symbol), return_state=True)
 
+    with exits(as_json):
+        if symbol:
+            from tasks.symbols import require_symbols
+
+            symbol = require_symbols(symbol, "--symbol")  # before a Prefect server is started
     run_verb(work, as_json)
 
 
@@ -124,22 +123,18 @@ def run_verb(work: Callable[[], Any], as_json: bool) -> None:
 
 
 def _run(work: Callable[[], Any], as_json: bool) -> Any:
-    """Run a flow with a Prefect API at hand and return its outcome, or raise what it raised."""
-    from tasks.prefect_api import prefect_api
+    """Run a flow, shown on the terminal, and return its outcome, or raise what it raised."""
+    from flows.recorded_run import recorded_run
     from tasks.settings import load_settings, quiet_dependencies
 
     settings = load_settings()
     quiet_dependencies(settings)
     os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "WARNING")  # say() shows it
+    os.environ.setdefault("PREFECT_CLIENT_MAX_RETRIES", "3")  # 14 s a call; the 5 of Prefect: 62 s
     if not as_json:
         show_progress_on(terminal())
     headline("starting (Prefect records every run; this takes some seconds)")
-    with prefect_api(settings):
-        keep_run_logs_off_terminal()
-        try:
-            return work().result()
-        finally:
-            flush_records()
+    return recorded_run(work, settings)
 
 
 def _demo() -> Any:

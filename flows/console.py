@@ -10,6 +10,7 @@ from typing import TextIO
 from tasks.redaction import redact
 
 ON_TERMINAL_ALREADY = ("prefect.flow_runs", "robo.alerts")
+ABOUT_RECORDING = ("prefect.events", "prefect._internal")  # the verb says once that Prefect is away
 
 _terminal: list[TextIO] = []
 
@@ -36,9 +37,11 @@ def keep_run_logs_off_terminal() -> None:
     import prefect.logging.configuration  # which attaches the handlers
 
     prefect.logging.configuration.ensure_logging_setup()
+    logging.raiseExceptions = False  # or a log that the API did not take is told on the terminal
     logging.getLogger("robo").propagate = True  # a session's warnings belong on both
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(lambda record: not record.name.startswith(ON_TERMINAL_ALREADY))
+    hidden = ON_TERMINAL_ALREADY + ABOUT_RECORDING
+    for handler in (*logging.getLogger().handlers, *logging.getLogger(ABOUT_RECORDING[1]).handlers):
+        handler.addFilter(lambda record: not record.name.startswith(hidden))
 
 
 def headline(text: str) -> None:

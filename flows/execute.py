@@ -11,13 +11,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from prefect import flow
-from prefect.artifacts import (
-    create_progress_artifact,
-    create_table_artifact,
-    update_progress_artifact,
-)
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.client.schemas.objects import State
 
+from flows.artifacts import publish_table
 from flows.console import say
 from flows.hooks import alert, end_orders
 from flows.outcomes import Outcome, finish, run_name
@@ -59,7 +56,7 @@ def _execute(parameters: ExecuteParameters) -> Outcome:
     with open_ledger(settings) as ledger:
         result = _run_session(settings, ledger, parameters)
         report = day_report(ledger, result.account, result.session)
-    create_table_artifact(day_rows(report), key="execution", description=day_summary(report))
+    publish_table(day_rows(report), key="execution", description=day_summary(report))
     try:
         record_costs(open_warehouse(settings), report, result.ended_at)
     except RetryLater as error:  # the trading is done; reconcile-close writes the rows again
@@ -97,13 +94,13 @@ def _run_session(
     bar = _progress_bar()
 
     def show(progress: SessionProgress) -> None:
+        nonlocal bar
         share = 100.0 * progress.done_shares / max(progress.all_shares, 1)
-        if bar is not None:
-            update_progress_artifact(artifact_id=bar, progress=share)
         say(
             f"{progress.text}, {progress.at:%H:%M} UTC: {progress.done_shares:,} of "
             f"{progress.all_shares:,} shares filled ({share:.0f} %)"
         )
+        bar = _moved(bar, share)
 
     return supervised.run(show, on_halt=lambda: _halt_by_signal(settings))
 
@@ -114,6 +111,18 @@ def _halt_by_signal(settings: Settings) -> None:
 
     order = HaltOrder("SIGUSR1 to the session's process", "a signal", HaltCode.SIGNAL)
     report_halt(settings, halt_trading(settings, order))
+
+
+def _moved(bar: UUID | None, share: float) -> UUID | None:
+    """Move the progress bar to `share` percent; give it up when Prefect does not take it."""
+    if bar is None:
+        return None
+    try:
+        update_progress_artifact(artifact_id=bar, progress=share)
+    except Exception as error:  # each further try would hold the caller up for its retries
+        say(f"the progress bar in the Prefect UI stands still from here: {error}")
+        return None
+    return bar
 
 
 def _progress_bar() -> UUID | None:

@@ -6,9 +6,9 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from prefect import flow
-from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
 
+from flows.artifacts import publish_table
 from flows.console import say
 from flows.hooks import alert
 from flows.outcomes import Outcome, finish, run_name
@@ -30,12 +30,13 @@ def _ingest(parameters: IngestParameters) -> Outcome:
 
     chosen = {"universe": tuple(parameters.symbols)} if parameters.symbols else {}
     settings = load_settings(**chosen)
-    report = asyncio.run(_from_broker(settings))
+    asked_by = "the symbols asked for (--symbol)" if parameters.symbols else "ROBO_UNIVERSE"
+    report = asyncio.run(_from_broker(settings, asked_by))
     _publish(report)
     return Outcome(report.summary, report)
 
 
-async def _from_broker(settings: Settings) -> IngestReport:
+async def _from_broker(settings: Settings, asked_by: str) -> IngestReport:
     from tasks.broker.clock import market_now
     from tasks.broker.market_data import DataConnection
     from tasks.broker.roles import Role, address
@@ -46,7 +47,7 @@ async def _from_broker(settings: Settings) -> IngestReport:
     warehouse = open_warehouse(settings)
     source = await DataConnection.open(address(settings, Role.HISTORY), settings.broker_timeout)
     try:
-        return await ingest_daily(source, warehouse, settings, now, say)
+        return await ingest_daily(source, warehouse, settings, now, say, asked_by=asked_by)
     finally:
         await source.close()
 
@@ -61,6 +62,4 @@ def _publish(report: IngestReport) -> None:
         }
         for check in report.quality.checks
     ]
-    create_table_artifact(
-        rows, key="data-quality", description=f"Great Expectations: {report.summary}"
-    )
+    publish_table(rows, key="data-quality", description=f"Great Expectations: {report.summary}")

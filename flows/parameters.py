@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import date
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from models.execution.differences import CashKind
+from tasks.symbols import checked_symbols
 
 
 class FlowParameters(BaseModel):
@@ -24,6 +25,11 @@ class IngestParameters(FlowParameters):
         title="Symbols",
         description="Symbols to ingest; empty for the whole universe (ROBO_UNIVERSE).",
     )
+
+    @field_validator("symbols")
+    @classmethod
+    def _check_symbols(cls, value: list[str] | None) -> list[str] | None:
+        return checked_symbols(value) if value else None
 
 
 class RetrainParameters(FlowParameters):

@@ -7,14 +7,14 @@ from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from prefect import flow
-from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
 
+from flows.artifacts import publish_table
 from flows.console import say
 from flows.hooks import alert
 from flows.outcomes import Outcome, finish, run_name
 from flows.parameters import RebalanceParameters
-from models.domain.errors import RetryLater, SkipToday
+from models.domain.errors import LeaseHeld, SkipToday
 from models.domain.sessions import TradingSession, exchange_date, next_session, session_on
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _rebalance(parameters: RebalanceParameters) -> Outcome:
     now = market_now(settings.clock, settings.host, settings.control_port)
     session = session_to_plan(parameters.session, now)
     with open_ledger(settings) as ledger:
-        lease = SessionLease.take(ledger, settings, busy=RetryLater)
+        lease = SessionLease.take(ledger, settings, busy=LeaseHeld)
         try:
             ledger.parents.require_not_started(session.date, STRATEGY)
             model = load_champion(open_tracker(settings), ledger)
@@ -154,4 +154,4 @@ def _publish(plan: RebalancePlan) -> None:
         }
         for parent in plan.parents
     ]
-    create_table_artifact(rows, key="rebalance-plan", description=_summary(plan))
+    publish_table(rows, key="rebalance-plan", description=_summary(plan))

@@ -8,14 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from prefect import flow
-from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
 
+from flows.artifacts import publish_table
 from flows.console import say
 from flows.hooks import alert
 from flows.outcomes import Outcome, finish, run_name
 from flows.parameters import ReconcileParameters
-from models.domain.errors import AskPerson, RetryLater, SkipToday
+from models.domain.errors import AskPerson, LeaseHeld, SkipToday
 from models.domain.sessions import exchange_date, session_on
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def _reconcile(parameters: ReconcileParameters) -> Outcome:
         raise SkipToday(f"market closed: {exchange_date(now)} is no session")
     with open_ledger(settings) as ledger:
         # A session at work would look like a difference; a check that did not run is no success.
-        lease = SessionLease.take(ledger, settings, busy=RetryLater)
+        lease = SessionLease.take(ledger, settings, busy=LeaseHeld)
         try:
             if parameters.moment == "close" and settings.clock == "gateway":
                 say("letting the simulated market run to the close")
@@ -126,4 +126,4 @@ def _rows(found: Reconciliation) -> list[dict[str, str]]:
 def _publish(found: Reconciliation) -> None:
     none = {"id": "", "kind": "none", "what": "", "ledger": "", "broker": "", "proposed": ""}
     rows = _rows(found) or [none]
-    create_table_artifact(rows, key="reconciliation", description=found.summary)
+    publish_table(rows, key="reconciliation", description=found.summary)

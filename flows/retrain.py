@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from prefect import flow
-from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
 
+from flows.artifacts import publish_table
 from flows.console import say
 from flows.hooks import alert
 from flows.outcomes import Outcome, finish, run_name
@@ -60,4 +60,4 @@ def _publish(report: RetrainReport) -> None:
         {"metric": name, "value": f"{value:.4f}"}
         for name, value in report.evaluation.metrics().items()
     ]
-    create_table_artifact(rows, key="model-evaluation", description=report.summary)
+    publish_table(rows, key="model-evaluation", description=report.summary)

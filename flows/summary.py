@@ -6,9 +6,9 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from prefect import flow
-from prefect.artifacts import create_table_artifact
 from prefect.client.schemas.objects import State
 
+from flows.artifacts import publish_table
 from flows.outcomes import Outcome, finish
 from flows.tables import day_rows, day_summary, equity_lines
 
@@ -25,7 +25,7 @@ def summary(account: str, session: date) -> State[Any]:
 def publish_day(report: DayReport) -> None:
     """Attach the day's table to the present run."""
     text = "\n\n".join([day_summary(report), *equity_lines(report)])
-    create_table_artifact(day_rows(report), key="trading-day", description=text)
+    publish_table(day_rows(report), key="trading-day", description=text)
 
 
 def _summary(account: str, session: date) -> Outcome:

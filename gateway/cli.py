@@ -7,11 +7,12 @@ import logging
 import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gateway import cli_desk, cli_faults
+from gateway.cli_answers import AsJson, stop_with, tell
 from models.domain.errors import InvalidInput, RetryLater, RoboError
 
 if TYPE_CHECKING:
@@ -139,7 +140,7 @@ def run(  # noqa: PLR0917 - Typer reads the options from the signature
         )
         _serve(options)
     except RoboError as error:
-        _stop_with(error)
+        stop_with(error)
 
 
 def _serve(options: GatewayOptions) -> None:
@@ -169,14 +170,17 @@ def _date(text: str) -> date:
 
 
 @app.command(rich_help_panel=RUNNING)
-def status(host: Host = HOST, control_port: ControlPort = 4998) -> None:
+def status(host: Host = HOST, control_port: ControlPort = 4998, as_json: AsJson = False) -> None:
     """Show time, clients, orders and holders."""
     try:
         hello = ask(host, control_port, {"op": "hello"})
         state = ask(host, control_port, {"op": "status"})
     except RoboError as error:
-        _stop_with(error)
-    typer.echo(json.dumps({**hello, **state}, indent=2))
+        stop_with(error, as_json)
+    if as_json:
+        tell({**hello, **state})
+    else:
+        typer.echo(json.dumps({**hello, **state}, indent=2))
 
 
 @app.command(rich_help_panel=RUNNING)
@@ -184,6 +188,7 @@ def advance(
     to: Annotated[str, typer.Option(help="An ISO-8601 moment, next-open or next-close.")],
     host: Host = HOST,
     control_port: ControlPort = 4998,
+    as_json: AsJson = False,
 ) -> None:
     """Let market time run to a moment."""
     try:
@@ -191,18 +196,24 @@ def advance(
             to = _next(to, host, control_port)
         reply = ask(host, control_port, {"op": "advance", "to": to}, timeout=None)
     except RoboError as error:
-        _stop_with(error)
-    typer.echo(reply["now"])
+        stop_with(error, as_json)
+    if as_json:
+        tell({"now": reply["now"]})
+    else:
+        typer.echo(reply["now"])
 
 
 @app.command(rich_help_panel=RUNNING)
-def stop(host: Host = HOST, control_port: ControlPort = 4998) -> None:
+def stop(host: Host = HOST, control_port: ControlPort = 4998, as_json: AsJson = False) -> None:
     """Stop a running gateway; its state is kept."""
     try:
         reply = ask(host, control_port, {"op": "shutdown"})
     except RoboError as error:
-        _stop_with(error)
-    typer.echo(f"stopped at market time {reply['now']}")
+        stop_with(error, as_json)
+    if as_json:
+        tell({"stopped": True, "now": reply["now"]})
+    else:
+        typer.echo(f"stopped at market time {reply['now']}")
 
 
 def ask(
@@ -244,11 +255,6 @@ def _next(what: str, host: str, control_port: int) -> str:
         later = next_session(date.fromisoformat(hello["session"]["date"]))
         moment = (later.open if edge == "open" else later.close).isoformat()
     return moment
-
-
-def _stop_with(error: RoboError) -> NoReturn:
-    typer.echo(f"error: {error}", err=True)
-    raise typer.Exit(2 if isinstance(error, InvalidInput) else 1)
 
 
 cli_desk.register(app)

@@ -6,10 +6,11 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
 
+from gateway.cli_answers import AsJson, stop_with, tell
 from models.domain.errors import InvalidInput, RoboError
 
 PACING = "Pacing (Interactive Brokers' documented limits; 0 lifts one)"
@@ -67,6 +68,7 @@ def fault(  # noqa: PLR0917 - Typer reads the options from the signature
     nth: Annotated[int, typer.Option(help="Which of them.")] = 1,
     host: Host = HOST,
     control_port: ControlPort = 4998,
+    as_json: AsJson = False,
 ) -> None:
     """Let a running gateway fail, now or later.
 
@@ -78,7 +80,10 @@ def fault(  # noqa: PLR0917 - Typer reads the options from the signature
         request["params"] = dict(_pair(text) for text in param or [])
         reply = _ask(host, control_port, request)
     except RoboError as error:
-        _stop_with(error)
+        stop_with(error, as_json)
+    if as_json:
+        tell({"now": reply["now"], "active": reply["active"]})
+        return
     typer.echo(f"market time {reply['now']}; at work or waiting:")
     for active in reply["active"]:
         typer.echo(f"  {_line(active)}")
@@ -91,30 +96,41 @@ def faults(
     ] = False,
     host: Host = HOST,
     control_port: ControlPort = 4998,
+    as_json: AsJson = False,
 ) -> None:
     """List the faults there are; show, clear them."""
     try:
         if clear:
-            reply = _ask(host, control_port, {"op": "clear-faults"})
-            typer.echo(f"{reply['ended']} faults ended")
+            found = {"ended": _ask(host, control_port, {"op": "clear-faults"})["ended"]}
         elif active:
-            for one in _ask(host, control_port, {"op": "faults"})["active"]:
-                typer.echo(_line(one))
+            found = {"active": _ask(host, control_port, {"op": "faults"})["active"]}
         else:
-            _list()
+            found = {"faults": _known()}
     except RoboError as error:
-        _stop_with(error)
+        stop_with(error, as_json)
+    if as_json:
+        tell(found)
+    else:
+        _show(found)
 
 
-def _list() -> None:
-    from gateway.faults import desk  # noqa: F401 - it brings every kind
-    from gateway.faults.registry import described
-
-    for kind in described():
+def _show(found: dict[str, Any]) -> None:
+    if "ended" in found:
+        typer.echo(f"{found['ended']} faults ended")
+    for one in found.get("active", ()):
+        typer.echo(_line(one))
+    for kind in found.get("faults", ()):
         typer.echo(f"{kind['fault']:<19}{kind['summary']}")
         if kind["params"]:
             params = " ".join(f"{name}={_short(value)}" for name, value in kind["params"].items())
             typer.echo(f"{'':<19}{params}")
+
+
+def _known() -> list[dict[str, Any]]:
+    from gateway.faults import desk  # noqa: F401 - it brings every kind
+    from gateway.faults.registry import described
+
+    return [dict(kind) for kind in described()]
 
 
 def record(
@@ -135,7 +151,7 @@ def record(
         recorder = Recorder(to, out)
         asyncio.run(recorder.run(listen, typer.echo))
     except RoboError as error:
-        _stop_with(error)
+        stop_with(error)
     except KeyboardInterrupt:
         typer.echo("stopped")
 
@@ -143,6 +159,7 @@ def record(
 def compare(
     first: Annotated[Path, typer.Argument(help="A recording (a .jsonl file).")],
     second: Annotated[Path, typer.Argument(help="Another one.")],
+    as_json: AsJson = False,
 ) -> None:
     """Compare the layouts of two recordings.
 
@@ -153,7 +170,10 @@ def compare(
     try:
         found = differences(first, second)
     except RoboError as error:
-        _stop_with(error)
+        stop_with(error, as_json)
+    if as_json:
+        tell({"differences": list(found)})
+        raise typer.Exit(1 if found else 0)
     for line in found:
         typer.echo(line)
     if not found:
@@ -200,9 +220,4 @@ def ask_or_stop(host: str, port: int, request: dict[str, Any]) -> dict[str, Any]
     try:
         return _ask(host, port, request)
     except RoboError as error:
-        _stop_with(error)
-
-
-def _stop_with(error: RoboError) -> NoReturn:
-    typer.echo(f"error: {error}", err=True)
-    raise typer.Exit(2 if isinstance(error, InvalidInput) else 1)
+        stop_with(error)

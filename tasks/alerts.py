@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
+from models.domain.errors import AskPerson, HaltTrading, InvalidInput, LeaseHeld, SkipToday
 from tasks.redaction import redact
 
 logger = logging.getLogger("robo.alerts")
@@ -22,6 +23,22 @@ class Alert:
     severity: str
     subject: str
     text: str
+
+
+def needs_person(error: BaseException, *, is_scheduled: bool, trades: bool) -> bool:
+    """Say whether a run's error belongs among the alerts.
+
+    Not what whoever gave the command has just been told: wrong input, an interruption, another
+    session that holds the lease. But trading that stopped, a run that nobody watches, and a session
+    that `trades` and could not go on.
+    """
+    if isinstance(error, SkipToday | LeaseHeld | KeyboardInterrupt):
+        return False
+    if isinstance(error, HaltTrading | AskPerson) or is_scheduled:
+        return True
+    if trades:
+        return not isinstance(error, InvalidInput)
+    return False
 
 
 def raise_alert(path: Path, alert: Alert) -> None:

@@ -7,36 +7,16 @@ import importlib.metadata
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from models.domain.errors import RoboError
+from tasks.findings import Finding, Health
 
 if TYPE_CHECKING:
     from tasks.settings import Settings
 
 PACKAGES = ("prefect", "duckdb", "pandas", "lightgbm", "mlflow", "ib_async", "great-expectations")
 OLDEST_PYTHON, NEWEST_PYTHON = (3, 11), (3, 13)
-
-
-class Health(StrEnum):
-    """The answers of a check; BROKEN and HALTED fail the check-up."""
-
-    OK = "ok"
-    ABSENT = "not there yet"
-    HALTED = "halted"
-    BROKEN = "broken"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One check's answer: what was seen, and what to do when it is not OK."""
-
-    subject: str
-    health: Health
-    seen: str
-    mend: str = ""
 
 
 def check_up() -> list[Finding]:
@@ -46,26 +26,55 @@ def check_up() -> list[Finding]:
     findings.append(finding)
     if settings is None:
         return findings
-    checks: tuple[tuple[str, Callable[[Settings], Finding]], ...] = (
-        ("state folder", _state_folder),
-        ("risk limits", _limits),
-        ("ledger", _ledger),
-        ("warehouse", _warehouse),
-        ("model registry", _registry),
-        ("gateway", _gateway),
-        ("Prefect API", _prefect),
-    )
+    for subject, check, mend in _checks():
+        findings.append(_answer(subject, check, mend, settings))
     if settings.mode == "live":
-        checks = (*checks, ("live approval", _live_approval))
-    for subject, check in checks:
-        try:
-            findings.append(check(settings))
-        except RoboError as error:
-            findings.append(Finding(subject, Health.BROKEN, str(error), "see the text"))
-        except Exception as error:  # a check-up that dies tells nothing
-            text = f"{type(error).__name__}: {error}"
-            findings.append(Finding(subject, Health.BROKEN, text, "report this with its traceback"))
+        mend = "judge every limit and setting, then approve it by ROBO_LIVE_CONFIG"
+        findings.append(_answer("live approval", _live_approval, mend, settings))
     return findings
+
+
+def _checks() -> tuple[tuple[str, Callable[[Settings], Finding], str], ...]:
+    """Return each subject with its check, and how to mend what the check itself cannot tell."""
+    from tasks.port_checks import check_control_port, check_mlflow_port, check_prefect_port
+
+    return (
+        ("state folder", _state_folder, "set ROBO_HOME to a folder that is yours"),
+        ("risk limits", _limits, "correct the file; git checkout limits.toml has the shipped one"),
+        ("ledger", _ledger, "restore var/<mode>/ledger.sqlite from a backup, then robo reconcile"),
+        ("warehouse", _warehouse, "move var/<mode>/warehouse.duckdb away, then robo ingest"),
+        ("model registry", _registry, "restore mlruns/ from a backup, or robo retrain"),
+        ("gateway", _gateway, "log IB Gateway in, or robo gateway run; see ROBO_HOST, ROBO_PORT"),
+        ("gateway control", check_control_port, "stop that program, or set ROBO_CONTROL_PORT"),
+        ("Prefect API", check_prefect_port, "stop that program, or set ROBO_PREFECT_PORT"),
+        ("MLflow UI", check_mlflow_port, "stop that program, or set ROBO_MLFLOW_PORT"),
+    )
+
+
+def _answer(
+    subject: str, check: Callable[[Settings], Finding], mend: str, settings: Settings
+) -> Finding:
+    try:
+        return check(settings)
+    except RoboError as error:
+        seen, advice = told(error)
+        return Finding(subject, Health.BROKEN, seen, advice or mend)
+    except Exception as error:  # a check-up that dies tells nothing
+        text = f"{type(error).__name__}: {error}"
+        return Finding(subject, Health.BROKEN, text, "report this with its traceback")
+
+
+def told(error: RoboError) -> tuple[str, str]:
+    """Split an error's text, "what is wrong; what to do", into the two; the second may be empty.
+
+    What stands in parentheses belongs to the first.
+    """
+    text, depth = str(error), 0
+    for place, sign in enumerate(text):
+        depth += (sign == "(") - (sign == ")")
+        if depth == 0 and text[place : place + 2] in ("; ", ". "):
+            return text[:place], text[place + 2 :]
+    return text, ""
 
 
 def _python() -> Finding:
@@ -151,19 +160,33 @@ def _warehouse(settings: Settings) -> Finding:
 
 
 def _registry(settings: Settings) -> Finding:
-    if not (settings.mlflow_dir / "mlflow.db").exists():
-        return Finding("model registry", Health.ABSENT, "no model yet", "run robo retrain")
     from tasks.champion import load_champion
     from tasks.stores import open_ledger
     from tasks.tracking import open_tracker
 
-    tracker = open_tracker(settings)
-    if tracker.champion() is None:
-        return Finding("model registry", Health.ABSENT, "no champion", "run robo retrain")
-    with open_ledger(settings) as ledger:
+    subject, mend = "model registry", "restore mlruns/ from a backup, or run robo retrain"
+    try:
+        ledger = open_ledger(settings)
+    except RoboError:
+        why = "the ledger, which holds the hashes of its models, cannot be read"
+        return Finding(subject, Health.UNCHECKED, why, "mend the ledger first (see above)")
+    with ledger:
+        tracker = open_tracker(settings)
+        promoted = ledger.models.newest(tracker.model_name)
+        known = promoted and f"{promoted.model} {promoted.version}, promoted {promoted.at:%Y-%m-%d}"
+        if not (settings.mlflow_dir / "mlflow.db").exists():
+            if promoted is None:
+                return Finding(subject, Health.ABSENT, "no model yet", "run robo retrain")
+            gone = f"{settings.mlflow_dir / 'mlflow.db'} is gone; the ledger knows {known}"
+            return Finding(subject, Health.BROKEN, gone, mend)
+        if tracker.champion() is None:
+            if promoted is None:
+                return Finding(subject, Health.ABSENT, "no champion", "run robo retrain")
+            gone = f"no champion is registered; the ledger knows {known}"
+            return Finding(subject, Health.BROKEN, gone, mend)
         model = load_champion(tracker, ledger)
     seen = f"champion {model.version.label}, {len(model.features)} features, its hashes agree"
-    return Finding("model registry", Health.OK, seen)
+    return Finding(subject, Health.OK, seen)
 
 
 def _gateway(settings: Settings) -> Finding:
@@ -197,12 +220,3 @@ def _live_approval(settings: Settings) -> Finding:
         return Finding("live approval", Health.OK, f"{present}, as in ROBO_LIVE_CONFIG")
     mend = f"judge every limit and setting; then, if all is meant, ROBO_LIVE_CONFIG={present}"
     return Finding("live approval", Health.BROKEN, "this configuration is not approved", mend)
-
-
-def _prefect(settings: Settings) -> Finding:
-    from tasks.prefect_api import api_url, is_up
-
-    if is_up(settings.prefect_port):
-        return Finding("Prefect API", Health.OK, api_url(settings.prefect_port))
-    seen = f"no server on port {settings.prefect_port}; verbs start one for themselves"
-    return Finding("Prefect API", Health.ABSENT, seen, "make serve runs it with worker and UIs")

@@ -67,12 +67,12 @@ class IngestReport:
 class PartlyIngested(InvalidInput):
     """Some symbols could not be ingested; `report` tells what was done for the others."""
 
-    def __init__(self, report: IngestReport) -> None:
+    def __init__(self, report: IngestReport, asked_by: str) -> None:
         self.report = report
         reasons = "; ".join(f"{symbol}: {reason}" for symbol, reason in report.failed.items())
         super().__init__(
             f"{len(report.failed)} of {len(report.symbols)} symbols failed ({reasons}); the others "
-            "were ingested. Correct ROBO_UNIVERSE and run robo ingest again"
+            f"were ingested. Correct {asked_by} and run robo ingest again"
         )
 
 
@@ -93,10 +93,12 @@ async def ingest_daily(
     progress: Progress,
     *,
     run_id: str = "",
+    asked_by: str = "ROBO_UNIVERSE",
 ) -> IngestReport:
     """Ask for what is new since the last stored session, validate it whole, and merge it.
 
     `now` is market time (UTC): bars of a session that has not closed by then are dropped.
+    `asked_by` says where the settings' universe was given, for the errors about it.
     Raises InvalidInput when the batch fails validation (nothing is merged) or no symbol has bars,
     PartlyIngested when some symbols have none, RetryLater when the broker or warehouse is away.
     """
@@ -105,7 +107,7 @@ async def ingest_daily(
     fetched = await _fetch_all(source, warehouse, settings, last, progress)
     if not fetched.frames:
         reasons = "; ".join(f"{symbol}: {why}" for symbol, why in fetched.failed.items())
-        raise InvalidInput(f"no bars for any symbol ({reasons}); correct ROBO_UNIVERSE")
+        raise InvalidInput(f"no bars for any symbol ({reasons}); correct {asked_by}")
     batch, unfinished = _one_batch(list(fetched.frames.values()), last)
     await warming
     progress(f"validating {len(batch)} bars")
@@ -130,7 +132,7 @@ async def ingest_daily(
         quality=quality,
     )
     if report.failed:
-        raise PartlyIngested(report)
+        raise PartlyIngested(report, asked_by)
     return report
 
 

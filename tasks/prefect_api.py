@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from models.domain.errors import InvalidInput, RetryLater
 from tasks.processes import Service, answers_http, free_port, module_command
+from tasks.shared_server import SharedServer
 
 if TYPE_CHECKING:
     from tasks.settings import Settings
@@ -79,6 +80,11 @@ def is_up(port: int) -> bool:
     return answers_http(f"{api_url(port)}/health")
 
 
+def answers_at(url: str) -> bool:
+    """Say whether a Prefect API answers at `url`."""
+    return answers_http(f"{url.rstrip('/')}/health")
+
+
 def is_ours(settings: Settings, port: int) -> bool:
     """Say whether a Prefect server on `port` takes our credential (another's may not)."""
     credential = served_credential(settings).encode() if auth_file(settings).exists() else b""
@@ -91,12 +97,12 @@ def prefect_api(settings: Settings) -> Iterator[str]:
     """Give the URL of a Prefect API that this process's flow runs are recorded with.
 
     The one that the operator names (PREFECT_API_URL), else the served one if it is up, else a
-    server on a free port that ends with the block; it has the same database, so its runs stay.
-    Must be entered before Prefect is imported.
+    server on a free port that verbs at work share: it ends with the last of them, and has the same
+    database, so its runs stay. Must be entered before Prefect is imported.
     """
     named = os.environ.get(API_URL)
     if named:
-        if not answers_http(f"{named.rstrip('/')}/health"):
+        if not answers_at(named):
             raise RetryLater(
                 f"no Prefect API answers at {API_URL}={named}; start it (`make serve`), or unset "
                 "the variable and a server is started for this run"
@@ -109,15 +115,27 @@ def prefect_api(settings: Settings) -> Iterator[str]:
         with _environment({API_URL: api_url(settings.prefect_port)}, settings):
             yield api_url(settings.prefect_port)
         return
+    shared = SharedServer(
+        settings.prefect_home,
+        lambda: _start_own(settings),
+        lambda port: is_ours(settings, port),
+        2 * START_DEADLINE,
+    )
+    with shared.use() as port, _environment({API_URL: api_url(port)}, settings):
+        yield api_url(port)
+
+
+def _start_own(settings: Settings) -> tuple[int, Service]:
+    """Start a server that only records, and return once it answers; stop it when it does not."""
     port = free_port()
     guarded = guarded_environment(settings, port)
     server = start_server(settings, port, guarded, "--no-scheduler", "--no-late-runs")
     try:
         server.wait_until(lambda: is_up(port), START_DEADLINE)
-        with _environment({API_URL: api_url(port)}, settings):
-            yield api_url(port)
-    finally:
+    except BaseException:
         server.stop()
+        raise
+    return port, server
 
 
 @contextmanager

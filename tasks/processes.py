@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -51,11 +51,30 @@ def answers_http(url: str, headers: Mapping[str, str] | None = None, timeout: fl
     """Say whether an HTTP GET of `url` succeeds."""
     request = urllib.request.Request(url, headers=dict(headers or {}))  # noqa: S310 - our own URL
     with (
-        suppress(OSError, urllib.error.URLError),
+        suppress(OSError, http.client.HTTPException),  # the second: it speaks, but not HTTP
         urllib.request.urlopen(request, timeout=timeout) as reply,  # noqa: S310 - our own URL
     ):
         return 200 <= reply.status < 300
     return False
+
+
+def start_ticks(pid: int) -> str:
+    """Return the kernel's start time of a running process, empty for none (or one just ended).
+
+    A process id is given again; with its start time it names one process. Without /proc the id
+    alone has to do.
+    """
+    if not Path("/proc/self/stat").exists():
+        try:
+            os.kill(pid, 0)
+        except OSError:
+            return ""
+        return "unknown"
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if fields[0] == "Z" else fields[19]  # proc(5): state is field 3, starttime 22
 
 
 def module_command(module: str, *arguments: str) -> list[str]:

@@ -11,7 +11,8 @@ import logging
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from models.domain.errors import HaltTrading
+from models.domain.errors import AutomaticHalt, HaltTrading
+from models.domain.halts import HaltCode
 from models.domain.orders import ChildState, ParentState
 from models.domain.sessions import exchange_date
 from models.execution.differences import DifferenceKind, position_differences
@@ -22,7 +23,7 @@ from tasks.adoption import adopt, child_evidence
 from tasks.reconciliation import reconcile_session
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
     from datetime import date, datetime
 
     from models.domain.orders import ParentOrder
@@ -73,6 +74,20 @@ def restore_session(
         for record in ledger.parents.of_session(session)
         if not record.state.is_terminal
     }
+
+
+def ended_shares(ledger: OrderLedger, session: date, at_work: Container[str]) -> tuple[int, int]:
+    """Return the filled and the ordered shares of the parents that ended, `at_work` left out.
+
+    A parent that a check denied at the plan never was part of the session's work.
+    """
+    ended = [
+        record.order
+        for record in ledger.parents.of_session(session)
+        if record.state is not ParentState.REJECTED and record.order.parent_id not in at_work
+    ]
+    filled = sum(fill.quantity for o in ended for fill in ledger.executions.fills_of(o.parent_id))
+    return filled, sum(order.quantity for order in ended)
 
 
 def require_own_client(ledger: OrderLedger, evidence: Evidence, client_id: int) -> None:
@@ -145,6 +160,14 @@ def _compare(desk: OrderDesk, evidence: Evidence) -> None:
         if each.is_new and each.difference.kind is not DifferenceKind.CASH:
             text = f"{each.difference.text}; {each.difference.proposal}"
             desk.alert(f"difference {each.id}", text)
+    strays = [e for e in found if e.difference.kind is DifferenceKind.UNKNOWN_ORDER]
+    if strays:
+        listed = "; ".join(f"{each.id} {each.difference.text}" for each in strays)
+        raise AutomaticHalt(
+            HaltCode.RECONCILIATION,
+            f"orders work under names of this system that it did not commit: {listed}; find who "
+            "sent them and cancel them in TWS, then `robo resume --reason ...`",
+        )
 
 
 async def _reconcile_once(desk: OrderDesk, gateway: OrderGateway) -> Evidence:

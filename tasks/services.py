@@ -13,6 +13,7 @@ from models.domain.errors import RetryLater
 from tasks.gateway_process import find_gateway, start_gateway
 from tasks.prefect_api import LOCAL, guarded_environment, is_up, start_server
 from tasks.processes import Service, answers_http, module_command, require_free
+from tasks.restarts import RestartBudget
 from tasks.settings import project_root
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ WORK_POOL = "robo"
 SERVER_DEADLINE = 120.0
 MLFLOW_DEADLINE = 90.0
 GATEWAY_DEADLINE = 60.0
+LOOK_EVERY = 0.5
 
 
 @dataclass(slots=True)
@@ -31,6 +33,8 @@ class Stack:
     settings: Settings
     say: Callable[[str], None]
     services: list[Service] = field(default_factory=list)
+    gateway: Service | None = None
+    restarts: RestartBudget = field(default_factory=RestartBudget)
 
     def check_ports(self) -> None:
         """Raise InvalidInput for the first port that is taken, before anything is started."""
@@ -47,7 +51,7 @@ class Stack:
         """Start everything and return once all of it answers."""
         settings = self.settings
         if settings.mode == "simulated":
-            self._add(start_gateway(settings))
+            self.gateway = self._add(start_gateway(settings))
         server = self._add(
             start_server(settings, settings.prefect_port, self.prefect_environment())
         )
@@ -63,23 +67,48 @@ class Stack:
         )
         self.say(f"MLflow UI    http://{LOCAL}:{settings.mlflow_port}")
         if settings.mode == "simulated":
-            self.services[0].wait_until(
-                lambda: find_gateway(settings) is not None, GATEWAY_DEADLINE
-            )
+            assert self.gateway is not None
+            self.gateway.wait_until(lambda: find_gateway(settings) is not None, GATEWAY_DEADLINE)
             self.say(f"Gateway      {settings.host}:{settings.port} (simulated)")
         self._add(self._start_watchdog())
         self.say("Watchdog     ends the orders of a session that is gone without a word")
 
     def watch(self) -> None:
-        """Return never; raise RetryLater, with the end of its log, when a service ends."""
+        """Return never; raise RetryLater, with the end of its log, when a service ends.
+
+        A gateway that dies is started again, with the state that it has kept: sessions at work
+        wait for it. One that was stopped on purpose (exit code 0) stays down until somebody runs
+        `robo gateway run`.
+        """
         while True:
-            for service in self.services:
+            for service in list(self.services):
                 if service.exit_code is not None:
-                    raise RetryLater(
-                        f"{service.name} ended with code {service.exit_code}; the end of its log "
-                        f"{service.log}:\n{service.tail()}"
-                    )
-            time.sleep(0.5)
+                    self._see_end(service)
+            time.sleep(LOOK_EVERY)
+
+    def _see_end(self, service: Service) -> None:
+        ended = f"{service.name} ended with code {service.exit_code}"
+        if service is not self.gateway:
+            raise RetryLater(f"{ended}; the end of its log {service.log}:\n{service.tail()}")
+        if service.exit_code == 0:
+            self.services.remove(service)
+            self.say("the gateway was stopped; `robo gateway run` starts it again")
+            return
+        pause = self.restarts.next_pause(time.monotonic())
+        if pause is None:
+            raise RetryLater(
+                f"{ended}, after {self.restarts.used} restarts in {self.restarts.window / 60:g} "
+                f"minutes; the end of its log {service.log}:\n{service.tail()}"
+            )
+        nth = f"{self.restarts.used} of {self.restarts.most}"
+        self.say(f"{ended}; starting it again in {pause:g} s (restart {nth})")
+        time.sleep(pause)
+        self.services.remove(service)
+        if find_gateway(self.settings) is not None:
+            self.say("a gateway that somebody else started runs in its place")
+            return
+        self.gateway = start_gateway(self.settings)
+        self.services.insert(0, self.gateway)
 
     def stop(self) -> None:
         """Stop every service, last started first; all are asked before any is waited for."""

@@ -4,6 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from models.execution.state import ParentExecution
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +31,13 @@ class SessionResult:
     ended_at: datetime
     is_resumed: bool
     denied: dict[str, str]
+
+
+def progress_of(
+    at: datetime, ended: tuple[int, int], at_work: Iterable[ParentExecution], text: str
+) -> SessionProgress:
+    """Return the progress of a session: `ended` are the shares of parents that were over before."""
+    executions = tuple(at_work)
+    filled = sum(execution.filled for execution in executions)
+    ordered = sum(execution.parent.quantity for execution in executions)
+    return SessionProgress(at, ended[0] + filled, ended[1] + ordered, text)

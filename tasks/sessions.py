@@ -33,6 +33,7 @@ from tasks.orders import OrderDesk
 from tasks.program_version import require_version, working_version
 from tasks.recovery import (
     adopt,
+    ended_shares,
     note_schedules,
     recover,
     require_own_client,
@@ -41,7 +42,7 @@ from tasks.recovery import (
 )
 from tasks.session_day import open_book, require_link, require_work, session_to_work
 from tasks.session_lease import SessionLease
-from tasks.session_result import SessionProgress, SessionResult
+from tasks.session_result import SessionProgress, SessionResult, progress_of
 
 if TYPE_CHECKING:
     from models.domain.sessions import TradingSession
@@ -87,6 +88,7 @@ class ExecutionSession:
     _guard: SessionGuard = field(init=False)
     _exits: ExitKeeper = field(init=False)
     _watcher: ExitWatch = field(init=False)
+    _ended: tuple[int, int] = field(init=False, default=(0, 0))  # shares of parents over before
 
     async def run(self) -> SessionResult:
         """Run to the end; raise SkipToday, RetryLater, HaltTrading or InvalidInput on the way."""
@@ -150,6 +152,7 @@ class ExecutionSession:
         self._read_until = self._clock.now()
         data.stamp_quotes_with(lambda: self._read_until)
         executions = restore_session(self.ledger, day.date, self.settings)
+        self._ended = ended_shares(self.ledger, day.date, executions)
         note_schedules(self.ledger, executions, self._clock.now())
         evidence = await orders.collect_evidence()
         told = orders.pending_events()
@@ -389,12 +392,5 @@ class ExecutionSession:
         raise_alert(self.settings.state_dir / "alerts.jsonl", alert)
 
     def _report(self, desk: OrderDesk, text: str) -> None:
-        executions = desk.executions.values()
-        self.on_progress(
-            SessionProgress(
-                self._clock.now(),
-                sum(e.filled for e in executions),
-                sum(e.parent.quantity for e in executions),
-                text,
-            )
-        )
+        at_work = desk.executions.values()
+        self.on_progress(progress_of(self._clock.now(), self._ended, at_work, text))

@@ -25,6 +25,7 @@ from tasks.interlock import Interlock, check_interlock
 from tasks.live_config import live_fingerprint
 from tasks.masking import MASK, mask_account, mask_password
 from tasks.redaction import guard_logging, keep_secret, mask_accounts, secrets_of
+from tasks.symbols import checked_symbols
 
 PREFIX = "ROBO_"
 SAMPLE_UNIVERSE = "AAPL,AMD,BAC,BBY,CVX,GE,HD,JNJ,JPM,KO,LLY,MRK,MSFT,PEP,PFE,PG,RRC,UNH,WMT,XOM"
@@ -131,14 +132,7 @@ class Settings(BaseSettings):
     @field_validator("universe")
     @classmethod
     def _check_symbols(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        symbols = tuple(symbol.upper() for symbol in value)
-        for symbol in symbols:
-            bare = symbol.replace(".", "").replace(" ", "").replace("-", "")
-            if not (bare.isascii() and bare.isalnum() and len(symbol) <= 12):
-                raise ValueError(f"{symbol!r} is no symbol")
-        if len(set(symbols)) != len(symbols):
-            raise ValueError("a symbol is named twice")
-        return symbols
+        return tuple(checked_symbols(value))
 
     @field_validator("home")
     @classmethod

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
-from models.domain.errors import HaltTrading, InvalidInput, RetryLater
+from models.domain.errors import HaltTrading, InvalidInput
+from tasks.registry_failures import store_failure
 from tasks.settings import quiet_dependencies
 
 if TYPE_CHECKING:
@@ -258,18 +259,11 @@ def _version(found: Any) -> ModelVersion:
 @contextmanager
 def _translated(place: str) -> Iterator[None]:
     """Turn the store's exceptions of the block into the domain's."""
+    from alembic.util.exc import CommandError
     from mlflow.exceptions import MlflowException
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
         yield
-    except (MlflowException, SQLAlchemyError, sqlite3.Error) as error:
-        text = " ".join(str(error).split())
-        if "database is locked" in text:
-            raise RetryLater(
-                f"the MLflow store {place} is locked; close what writes to it and run this again"
-            ) from error
-        raise InvalidInput(
-            f"the MLflow store {place} failed: {text[:400]}; run robo doctor, and restore or move "
-            "away the file if it is damaged"
-        ) from error
+    except (MlflowException, SQLAlchemyError, sqlite3.Error, CommandError) as error:
+        raise store_failure(error, place) from error

@@ -27,6 +27,10 @@ class RetryLater(RoboError):
     """The outside world is not ready (locked file, gateway down): nothing is lost, run it again."""
 
 
+class LeaseHeld(RetryLater):
+    """Another session of this system is at work; nothing is wrong, run it again once that ended."""
+
+
 class SkipToday(RoboError):
     """There is rightly nothing to do: the market is closed, or another process does the work."""
 

@@ -11,7 +11,7 @@ class HaltCode(StrEnum):
     OPERATOR = "OPERATOR"  # robo halt, or the button in the Prefect UI
     SIGNAL = "SIGNAL"  # SIGUSR1 to the session's process
     HEARTBEAT = "HEARTBEAT"  # the gateway did not answer for longer than the limit
-    RECONCILIATION = "RECONCILIATION"  # broker and ledger tell different positions
+    RECONCILIATION = "RECONCILIATION"  # an order under our name that we did not commit
     DAILY_LOSS = "DAILY_LOSS"
     DRAWDOWN = "DRAWDOWN"
     QUOTE_AGE = "QUOTE_AGE"  # no quote of any symbol for longer than the limit

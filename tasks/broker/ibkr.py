@@ -26,6 +26,7 @@ from ib_async.wrapper import Wrapper
 
 from models.domain.errors import HaltTrading, InvalidInput, RetryLater
 from tasks.broker import conversion
+from tasks.broker.client_log import take_client_log
 from tasks.broker.codes import PORT_CHANGED
 from tasks.broker.evidence import EvidenceLog
 from tasks.broker.pacing import NO_LIMIT, Urgency, room
@@ -46,6 +47,8 @@ CANCELS = ("4\0", "58\0")  # cancelOrder and reqGlobalCancel
 SUMMARY_TAGS = "TotalCashValue,NetLiquidation"
 
 Answer = TypeVar("Answer")
+
+take_client_log()
 
 
 class EvidenceWrapper(EvidenceTap, Wrapper):  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -159,7 +162,7 @@ class Connection:
                 unknown.append(symbol)
         if unknown:
             raise InvalidInput(
-                f"the broker knows no US stock {', '.join(unknown)}; correct ROBO_UNIVERSE"
+                f"the broker knows no US stock {', '.join(unknown)}: write it as the broker does"
             )
 
     async def flush(self) -> datetime:

@@ -112,19 +112,43 @@ def test_losses(gateway, settings, ledger, make_span, make_parent, execute, code
     assert ledger.executions.fills_of_account(seen.account) == ()
 
 
-def test_positions_that_differ(gateway, settings, ledger, make_span, make_parent, execute):
-    """A trade by hand while nobody looked: no session starts until a person has settled it."""
+def test_a_position_that_differs_keeps_its_symbol_out_and_no_other(
+    gateway, settings, ledger, make_span, make_parent, execute
+):
+    """A trade by hand while nobody looked: that symbol waits for a person, the rest trades on."""
     seen = read_account(settings)
     odd = dict(seen.positions) | {"WMT": seen.positions.get("WMT", 0) + 7}
     ledger.accounts.record_opening(seen.account, seen.cash, odd, seen.at, seen.fills)
     span = make_span(gateway)
-    ledger.parents.add([make_parent(span, "KO", quantity=60)])
-    with pytest.raises(AutomaticHalt, match="positions differ between ledger and broker: WMT"):
+    wanted = [make_parent(span, "KO", quantity=60), make_parent(span, "WMT", quantity=10)]
+    ledger.parents.add(wanted)
+    denied = execute(settings, ledger).denied
+    assert denied
+    assert all("WMT" in ref and "blocked" in text for ref, text in denied.items())
+    ko, wmt = (ledger.parents.get(order.parent_id).state for order in wanted)
+    assert (ko, wmt) == (ParentState.FILLED, ParentState.EXPIRED)
+    assert ledger.halts.current() is None
+
+
+def test_an_order_under_a_name_of_ours_that_nobody_committed(
+    gateway, settings, ledger, make_span, make_parent, execute
+):
+    """Something else speaks in this system's name: nothing is sent until a person has looked."""
+    span = make_span(gateway)
+    first = make_parent(span, "KO", quantity=60)
+    ledger.parents.add([first])
+    execute(settings, ledger)
+    stray = {"symbol": "KO", "action": "BUY", "quantity": 5, "type": "LMT", "limit": 1}
+    gateway.ask("order", order_ref=f"{first.parent_id}.9.1", tif="GTC", **stray)
+    span = make_span(gateway)
+    second = make_parent(span, "PEP", quantity=60)
+    ledger.parents.add([second])
+    with pytest.raises(AutomaticHalt, match="unknown order"):
         execute(settings, ledger)
-    require_halted(settings, ledger, HaltCode.RECONCILIATION)
-    with pytest.raises(HaltTrading, match="not resumed.*WMT"):
+    assert ledger.halts.current().code == HaltCode.RECONCILIATION
+    assert ledger.children.of_parent(second.parent_id) == ()
+    with pytest.raises(HaltTrading, match="not resumed.*unknown order"):
         resume_trading(settings, ledger, "looks fine to me", "tester")
-    assert ledger.children.open_children(seen.account) == ()
 
 
 def test_a_lost_heartbeat(start_gateway, open_ledger, make_span, make_parent, execute):

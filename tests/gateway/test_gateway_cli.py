@@ -1,5 +1,6 @@
 """The command line: clear words and exit codes for what cannot work."""
 
+import json
 import socket
 import subprocess
 import sys
@@ -81,6 +82,10 @@ def test_status_advance_and_stop(tmp_path, start_gateway):
     gateway = start_gateway(tmp_path)
     where = ["--control-port", str(gateway.control_port)]
     assert '"account": "SIM0000001"' in runner.invoke(app, ["status", *where]).output
+    told = json.loads(runner.invoke(app, ["status", "--json", *where]).output)
+    assert told["account"] == "SIM0000001"
+    active = json.loads(runner.invoke(app, ["faults", "--active", "--json", *where]).output)
+    assert active == {"active": []}
     opened = runner.invoke(app, ["advance", "--to", "next-open", *where])
     assert opened.output.strip() == "2022-12-29T14:30:00.000000+00:00"
     bad = runner.invoke(app, ["advance", "--to", "2000-01-01T00:00:00+00:00", *where])
@@ -89,6 +94,14 @@ def test_status_advance_and_stop(tmp_path, start_gateway):
     assert gateway.process.wait(10) == 0
     gone = runner.invoke(app, ["status", *where])
     assert (gone.exit_code, "no gateway answers" in gone.output) == (1, True)
+    gone = runner.invoke(app, ["status", "--json", *where])
+    told = json.loads(gone.output)
+    assert (gone.exit_code, told["exit_code"], told["kind"]) == (1, 1, "RetryLater")
+
+
+def test_the_kinds_of_faults_as_one_object():
+    listed = json.loads(runner.invoke(app, ["faults", "--json"]).output)["faults"]
+    assert all(kind["summary"] for kind in listed)
 
 
 def test_the_command_line_imports_no_heavy_package():

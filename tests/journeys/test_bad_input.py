@@ -114,7 +114,9 @@ def test_unknown_symbol_then_a_held_warehouse(home):
     home.start_gateway()
     text = home.robo("ingest", "--symbol", "NOSUCH", "--symbol", "KO", code=2)
     assert "NOSUCH" in text
-    assert "ROBO_UNIVERSE" in text
+    assert "--symbol" in text
+    assert "ROBO_UNIVERSE" not in text
+    assert "ib_async" not in text
     warehouse = home.state / "warehouse.duckdb"
     command = [sys.executable, "-c", HOLD, str(warehouse)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as holder:

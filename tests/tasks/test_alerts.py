@@ -6,7 +6,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tasks.alerts import Alert, raise_alert, recent_alerts
+from models.domain.errors import (
+    AskPerson,
+    HaltTrading,
+    InvalidInput,
+    LeaseHeld,
+    RetryLater,
+    SkipToday,
+)
+from tasks.alerts import Alert, needs_person, raise_alert, recent_alerts
 
 NOW = datetime(2022, 12, 29, 15, tzinfo=UTC)
 
@@ -58,3 +66,26 @@ def test_an_unwritable_file_is_logged_and_no_error(tmp_path, caplog):
     assert "subject 0: look at it" in caplog.text
     assert "could not be kept" in caplog.text
     assert blocked.read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    ("error", "scheduled", "trades", "told"),
+    [
+        (InvalidInput("no such symbol"), False, False, False),
+        (InvalidInput("no such symbol"), False, True, False),
+        (InvalidInput("the batch failed"), True, False, True),
+        (RetryLater("no gateway answers"), False, False, False),
+        (RetryLater("no gateway answers"), False, True, True),
+        (RetryLater("no gateway answers"), True, False, True),
+        (LeaseHeld("held by 12"), True, True, False),
+        (HaltTrading("positions differ"), False, False, True),
+        (AskPerson("1 difference"), False, False, True),
+        (SkipToday("closed"), True, True, False),
+        (KeyboardInterrupt(), True, True, False),
+        (ZeroDivisionError("defect"), False, False, False),
+        (ZeroDivisionError("defect"), False, True, True),
+        (ZeroDivisionError("defect"), True, False, True),
+    ],
+)
+def test_only_what_a_person_must_know_is_an_alert(error, scheduled, trades, told):
+    assert needs_person(error, is_scheduled=scheduled, trades=trades) is told

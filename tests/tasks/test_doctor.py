@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from models.domain.errors import RoboError
 from tasks import doctor
 from tasks.doctor import Health, check_up
 from tasks.processes import free_port
@@ -24,6 +25,7 @@ def home(tmp_path, monkeypatch) -> Path:
     monkeypatch.setenv("ROBO_PORT", str(free_port()))
     monkeypatch.setenv("ROBO_CONTROL_PORT", str(free_port()))
     monkeypatch.setenv("ROBO_PREFECT_PORT", str(free_port()))
+    monkeypatch.setenv("ROBO_MLFLOW_PORT", str(free_port()))
     monkeypatch.setenv("ROBO_BROKER_TIMEOUT", "1")
     monkeypatch.setenv("ROBO_LOCK_DEADLINE", "1")
     return home
@@ -40,7 +42,9 @@ def test_a_fresh_machine_is_in_order_with_things_not_there_yet(home):
         "warehouse",
         "model registry",
         "gateway",
+        "gateway control",
         "Prefect API",
+        "MLflow UI",
     }
     assert all(f.mend for f in found.values() if f.health is not Health.OK), "each says what to do"
     assert "USD an order" in found["risk limits"].seen
@@ -99,9 +103,12 @@ def test_a_corrupt_ledger_is_broken(home):
     path = load_settings().state_dir / "ledger.sqlite"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"this is no database" * 100)
-    found = findings()["ledger"]
-    assert found.health is Health.BROKEN
-    assert "not a usable SQLite file" in found.seen
+    found = findings()
+    assert found["ledger"].health is Health.BROKEN
+    assert "not a usable SQLite file" in found["ledger"].seen
+    assert "restore a backup" in found["ledger"].mend
+    assert found["model registry"].health is Health.UNCHECKED, "one cause, one broken line"
+    assert "ledger" in found["model registry"].seen
 
 
 def test_stored_bars_are_counted(home, make_bars):
@@ -138,3 +145,58 @@ def test_a_check_that_fails_on_its_own_is_a_finding(home, monkeypatch):
     monkeypatch.setattr(doctor, "_warehouse", dies)
     found = findings()["warehouse"]
     assert (found.health, found.seen) == (Health.BROKEN, "ZeroDivisionError: oops")
+
+
+@pytest.mark.parametrize(
+    ("subject", "variable"),
+    [
+        ("Prefect API", "ROBO_PREFECT_PORT"),
+        ("MLflow UI", "ROBO_MLFLOW_PORT"),
+        ("gateway control", "ROBO_CONTROL_PORT"),
+    ],
+)
+def test_a_foreign_program_on_a_port_is_said(home, monkeypatch, subject, variable):
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        monkeypatch.setenv(variable, str(other.getsockname()[1]))
+        thread = threading.Thread(target=hang_up, args=(other,), daemon=True)
+        thread.start()
+        found = findings()[subject]
+        other.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    assert found.health is Health.BROKEN
+    assert "is held by a program that is no" in found.seen
+    assert variable in found.mend
+
+
+def hang_up(listener):
+    """Be a program that takes connections and says nothing of what we speak."""
+    try:
+        while True:
+            connection, _address = listener.accept()
+            connection.sendall(b"what?\n")
+            connection.close()
+    except OSError:
+        return
+
+
+def test_a_promoted_model_whose_files_are_gone_is_broken(home):
+    from tasks.settings import load_settings
+
+    with open_ledger(load_settings()) as ledger:
+        ledger.models.record_manifest(
+            "robo-daily-ranker", "1:m-1", {"MLmodel": "a" * 64}, run_id="r", metrics={}, at=NOW
+        )
+    found = findings()["model registry"]
+    assert found.health is Health.BROKEN
+    assert "robo-daily-ranker 1:m-1, promoted 2022-12-29" in found.seen
+    assert "robo retrain" in found.mend
+
+
+def test_what_is_wrong_and_what_to_do_are_told_apart():
+    assert doctor.told(RoboError("it broke (a; b); mend it; then go on")) == (
+        "it broke (a; b)",
+        "mend it; then go on",
+    )
+    assert doctor.told(RoboError("no advice")) == ("no advice", "")

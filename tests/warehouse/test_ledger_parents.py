@@ -115,6 +115,15 @@ def test_a_plan_with_a_touched_parent_is_not_replaced(
         ledger.parents.replace_plan(SESSION, "ml", [make_parent()], {})
 
 
+def test_a_day_that_is_done_says_when_the_next_one_is_planned(
+    ledger: OrderLedger, make_parent: MakeParent, commit: Callable[..., ChildOrder]
+) -> None:
+    commit(0)
+    ledger.parents.set_state("20240102-ml-AAPL", ParentState.FILLED)
+    with pytest.raises(SkipToday, match=r"is done.*after the close.*--to next-close"):
+        ledger.parents.require_not_started(SESSION, "ml")
+
+
 def test_a_plan_must_be_of_one_session_and_strategy_without_doubles(
     ledger: OrderLedger, make_parent: MakeParent
 ) -> None:

@@ -14,6 +14,7 @@ from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.encoding import json_of, json_text, moment_of, moment_text
 
 _GET = text("SELECT * FROM model_manifests WHERE model = :model AND version = :version")
+_NEWEST = text("SELECT * FROM model_manifests WHERE model = :model ORDER BY seq DESC LIMIT 1")
 _FILES = text(
     "SELECT name, sha256 FROM model_files WHERE model = :model AND version = :version ORDER BY name"
 )
@@ -71,6 +72,12 @@ class ModelManifests:
             rows = [key | {"name": name, "sha256": files[name].lower()} for name in files]
             connection.execute(_INSERT_FILE, rows)
             return _manifest(connection, connection.execute(_GET, key).one())
+
+    def newest(self, model: str) -> ModelManifest | None:
+        """Return the manifest of the version promoted last, or None."""
+        with self._store.read() as connection:
+            row = connection.execute(_NEWEST, {"model": model}).one_or_none()
+            return None if row is None else _manifest(connection, row)
 
     def manifest(self, model: str, version: str) -> ModelManifest | None:
         """Return the manifest of one version, or None when it was never promoted."""

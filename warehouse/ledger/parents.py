@@ -142,11 +142,19 @@ class Parents:
         key = {"session": session.isoformat(), "strategy": strategy}
         with self._store.read() as connection:
             started = connection.execute(_STARTED, key).first()
-        if started is not None:
+            records = [_record(row) for row in connection.execute(_OF_PLAN, key)]
+        if started is None:
+            return
+        if all(record.state.is_terminal for record in records):
             raise SkipToday(
-                f"the plan of {strategy} for {session} has started ({started.parent_id}); "
-                "it stays as it is: run robo execute to finish it"
+                f"the plan of {strategy} for {session} is done: its {len(records)} parent orders "
+                "have ended. The next session is planned after the close: wait for it, or with the "
+                "simulated gateway run robo gateway advance --to next-close"
             )
+        raise SkipToday(
+            f"the plan of {strategy} for {session} has started ({started.parent_id}); "
+            "it stays as it is: run robo execute to finish it"
+        )
 
     def decided_since(self, moment: datetime) -> tuple[ParentOrder, ...]:
         """Return the parents decided at or after `moment` (UTC) that no check denied."""

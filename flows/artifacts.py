@@ -1,0 +1,19 @@
+"""Tables on a run's page in the Prefect UI; the work never depends on their being there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from prefect.artifacts import create_table_artifact
+
+from flows.console import say
+
+
+def publish_table(rows: Sequence[Mapping[str, Any]], *, key: str, description: str) -> None:
+    """Put a table on the page of the present run; say so when Prefect does not take it."""
+    try:
+        create_table_artifact([dict(row) for row in rows], key=key, description=description)
+    except Exception as error:  # Prefect's own, httpx's or the database's: all mean no table
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        say(f"no table {key} in the Prefect UI: {reason}")
