@@ -47,7 +47,7 @@ def main() -> None:
         session = ExecutionSession(
             settings=settings,
             ledger=ledger,
-            limits=RiskLimits(max_order_quantity=100_000),  # as the rerun has them
+            limits=RiskLimits(max_order_quantity=100_000),  # as the session that goes on
             session=None,
             longest_wait=600.0,
             on_progress=lambda _progress: None,
