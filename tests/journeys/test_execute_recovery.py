@@ -8,7 +8,7 @@ import pytest
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(240)]
 
-SPEED = 1200  # market seconds a second: the session takes some 20 s, so that it can be hit inside
+SPEED = 2400  # market seconds a second: the session takes some 10 s, so that it can be hit inside
 IN_THE_MIDDLE = " 2 of "  # the second step of the schedule
 
 
