@@ -93,7 +93,7 @@ def test_execute_killed_and_run_again(home):
 
 def test_two_sessions_at_once(home):
     home.plan()
-    home.start_gateway(SPEED)
+    home.start_gateway(SPEED / 3)  # the second has all that time to start
     first = home.start("execute")
     first.wait_for(" 1 of ")
     second = home.robo("execute")
