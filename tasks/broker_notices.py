@@ -6,10 +6,11 @@ import logging
 from dataclasses import asdict
 from typing import TYPE_CHECKING, NoReturn
 
-from models.domain.errors import HaltTrading
+from models.domain.errors import HaltTrading, InvalidInput
 from tasks.broker.codes import (
     CONNECTIVITY_LOST,
     CONNECTIVITY_RESTORED,
+    CONTRACT_IN_DOUBT,
     Reaction,
     is_known,
     is_refusal,
@@ -63,6 +64,9 @@ def take_notice(desk: OrderDesk, notice: BrokerNotice, now: datetime) -> None:
     desk.ledger.events.append("notice", notice.order_ref, asdict(notice), now)
     if reaction_to(notice.code) is Reaction.UNKNOWN:
         desk.look_again = True
+    if notice.code in CONTRACT_IN_DOUBT:
+        record = desk.ledger.children.get(notice.order_ref)
+        desk.doubted |= set() if record is None else {record.order.symbol}
     if is_refusal(notice.code):
         desk.rejections[notice.order_ref] = f"{notice.code} {notice.text}"
         logger.warning("%s rejected: %d %s", notice.order_ref, notice.code, notice.text)
@@ -71,3 +75,12 @@ def take_notice(desk: OrderDesk, notice: BrokerNotice, now: datetime) -> None:
         inactive = desk.inactive.pop(notice.order_ref, None)
         if inactive is not None:
             desk.take_status(inactive, now)
+
+
+async def look_up_doubted(desk: OrderDesk) -> None:
+    """Ask anew for the contracts and market rules that a refusal has put in doubt."""
+    symbols, desk.doubted = sorted(desk.doubted), set()
+    try:
+        await desk.gateway.qualify(symbols, refresh=True)
+    except InvalidInput as unknown:
+        desk.alert("a contract is unknown to the broker", str(unknown))

@@ -54,7 +54,8 @@ class ExitWatch:
         desk.guard.observe(quote)
         hit = is_hit(levels, quote.bid, quote.ask)
         offset = Decimal(repr(float(desk.limits.price_collar_bps))) / 2
-        price = marketable_limit(levels.side, quote, offset, None)
+        rule = desk.gateway.market_rule(symbol)
+        price = marketable_limit(levels.side, quote, offset, None, rule)
         if not hit or price is None:
             return
         order = keeper.new_order(symbol, wanted, levels, now)

@@ -207,7 +207,9 @@ class ExitKeeper:
         else:
             order = fitting.parent
         execution = desk.resting[order.parent_id]
+        rule, side = desk.gateway.market_rule(symbol), order.side
         stop, target = levels_of(execution) or (levels.stop, levels.target)
+        stop, target = rule.rounded(stop, side), rule.rounded(target, side)
         self.send(order.parent_id, bracket_children(execution, stop, target), now)
 
     def _is_kept(self, execution: ParentExecution) -> bool:
@@ -262,7 +264,10 @@ class ExitKeeper:
         entry = average_entry(own, held, facts.close)
         if entry is None:
             return None
-        return exit_levels(shares, entry, facts.atr, facts.regime, desk.limits.exits)
+        rule = desk.gateway.market_rule(symbol)
+        return exit_levels(
+            shares, entry, facts.atr, facts.regime, desk.limits.exits, market_rule=rule
+        )
 
     def _resting_levels(self, symbol: str) -> tuple[int, ExitLevels] | None:
         """Return what an exit of an earlier run rests at, with the signed shares it is for."""

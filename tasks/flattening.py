@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from models.domain.errors import InvalidInput, RetryLater, RoboError
 from models.domain.orders import ParentOrder
 from models.execution.engine import restore
-from models.execution.events import CancelRequested, SliceDue
+from models.execution.events import CancelRequested
 from models.execution.state import SlicingPolicy
 from models.risk.closing import Closing, closings, pieces
 from models.risk.reduce_gate import check_reducing
@@ -187,8 +187,7 @@ class _Flatten:
             desk.is_crowded, now = False, clock.now()
             for parent_id in mine:
                 if not desk.executions[parent_id].state.is_terminal:
-                    quote = desk.quote(desk.executions[parent_id].parent.symbol)
-                    desk.feed(parent_id, SliceDue(now, quote), now)
+                    desk.ask(parent_id, now)
             if desk.is_crowded:
                 await asyncio.sleep(CROWDED_WAIT)
                 await self.settled.read_everything()

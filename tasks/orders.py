@@ -16,23 +16,13 @@ from models.domain.errors import HaltTrading, RoboError
 from models.domain.orders import ChildOrder, ChildState, Fill, ParentState
 from models.execution.commands import CancelChild, FinishParent, PlaceChild
 from models.execution.engine import step
-from models.execution.events import (
-    ChildAcked,
-    ChildCancelled,
-    ChildFilled,
-    ChildRejected,
-    ChildSent,
-    ConnectionLost,
-    SessionClosed,
-    SliceDue,
-)
+from models.execution.events import ChildFilled, ChildSent, ConnectionLost, SessionClosed, SliceDue
 from models.execution.exposure import working_shares
 from models.risk.context import SendContext
 from models.risk.gate import check_child
 from models.risk.verdict import all_passed, denials
 from tasks.broker.pacing import urgency_of
 from tasks.broker.protocol import (
-    ENDED_STATUSES,
     BrokerEvent,
     BrokerNotice,
     Commission,
@@ -44,6 +34,7 @@ from tasks.broker_notices import take_notice
 from tasks.check_record import keep_checks
 from tasks.crash_points import Boundary, pass_by
 from tasks.send_guard import SendGuard, nothing_told
+from tasks.status_events import event_of
 
 if TYPE_CHECKING:
     from models.domain.orders import Quote
@@ -62,7 +53,6 @@ logger = logging.getLogger("robo.orders")
 
 Check = Callable[..., "tuple[Verdict, ...]"]  # check_child, or a gate of the same arguments
 
-LIVE_STATUSES = frozenset({"PreSubmitted", "Submitted", "PendingCancel", "Filled"})
 RATE_WINDOW = timedelta(minutes=2)  # of sends remembered for the limit of orders a minute
 
 
@@ -82,7 +72,7 @@ class OrderDesk:
     absence; `must_reconcile` that the link is back and unread. `resting` holds the exit orders,
     which have no schedule and outlive the session; `guard` remembers for the send-time checks.
     `look_again` says that a message left an order's outcome open, `is_crowded` that children wait
-    for room among the messages of a second.
+    for room among the messages of a second. Contracts of `doubted` symbols are looked up anew.
     """
 
     ledger: OrderLedger
@@ -109,6 +99,7 @@ class OrderDesk:
     guard: SendGuard = field(init=False)
     rejections: dict[str, str] = field(default_factory=dict)
     inactive: dict[str, OrderStatus] = field(default_factory=dict)
+    doubted: set[str] = field(default_factory=set)
     _sends: list[datetime] = field(default_factory=list)
     _denied_now: bool = False
 
@@ -158,8 +149,14 @@ class OrderDesk:
         for parent_id in self.order_of_work():
             execution = self.executions[parent_id]
             if not execution.state.is_terminal:
-                self.feed(parent_id, SliceDue(now, self.quote(execution.parent.symbol)), now)
+                self.ask(parent_id, now)
         return self._denied_now
+
+    def ask(self, parent_id: str, now: datetime) -> None:
+        """Ask one parent for the child that its schedule wants at `now`."""
+        symbol = self.executions[parent_id].parent.symbol
+        due = SliceDue(now, self.quote(symbol), self.gateway.market_rule(symbol))
+        self.feed(parent_id, due, now)
 
     def order_of_work(self) -> list[str]:
         """Return the parent ids, sells before buys, by symbol."""
@@ -356,21 +353,11 @@ class OrderDesk:
         if parent_id is None:
             return
         self.ledger.events.append("order_status", status.order_ref, asdict(status), now)
-        event = self._event_of(status)
+        event = event_of(status, self.rejections)
         if event is not None:
             self.feed(parent_id, event, now)
-
-    def _event_of(self, status: OrderStatus) -> Event | None:
-        ref, filled = status.order_ref, status.filled
-        if status.status in LIVE_STATUSES:
-            return ChildAcked(ref, status.perm_id, filled)
-        if status.status in ENDED_STATUSES:
-            return ChildCancelled(ref, filled, status.perm_id)
-        if status.status == "Inactive":
-            if ref in self.rejections:
-                return ChildRejected(ref, self.rejections[ref], filled)
-            self.inactive[ref] = status  # alone it may be a hold; its code may still come
-        return None  # PendingSubmit and ApiPending prove nothing
+        elif status.status == "Inactive":
+            self.inactive[status.order_ref] = status  # its code may still come
 
     def _parent_of(self, order_ref: str) -> str | None:
         parent_id = order_ref.rsplit(".", 2)[0]

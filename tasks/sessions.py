@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from threading import Event as ThreadEvent
@@ -20,9 +19,8 @@ from models.domain.errors import AutomaticHalt, HaltTrading, RetryLater
 from models.execution.events import SessionClosed
 from models.execution.planning import asking_times
 from tasks.alerts import Alert, raise_alert
-from tasks.broker.clock import GatewayClock, WallClock, open_clock
 from tasks.broker.protocol import GatewayUnreachable
-from tasks.broker.roles import Role, address
+from tasks.broker_notices import look_up_doubted
 from tasks.crash_points import Boundary, boundary_of
 from tasks.execution_report import note_mids
 from tasks.exit_watch import ExitWatch, settle_vanished
@@ -42,13 +40,13 @@ from tasks.recovery import (
 )
 from tasks.session_day import open_book, require_link, require_work, session_to_work
 from tasks.session_lease import SessionLease
+from tasks.session_links import SessionLinks
 from tasks.session_result import SessionProgress, SessionResult, progress_of
 
 if TYPE_CHECKING:
     from models.domain.sessions import TradingSession
     from models.risk.limits import RiskLimits
-    from tasks.broker.ibkr import OrderConnection
-    from tasks.broker.market_data import DataConnection
+    from tasks.broker.clock import GatewayClock, WallClock
     from tasks.limits import LimitsWatch
     from tasks.settings import Settings
     from warehouse.ledger import OrderLedger
@@ -61,7 +59,6 @@ LAST_EVIDENCE = timedelta(seconds=10)  # and to the last commissions
 RECONNECT_DEADLINE = 180.0  # beyond the limit of a lost heartbeat, which halts
 FIRST_BACK_OFF, LONGEST_BACK_OFF = 0.1, 5.0  # wall seconds between two attempts to connect
 WATCH_EVERY = 1.0
-BEGINNING = datetime.min.replace(tzinfo=UTC)
 CROWDED_WAIT = 0.25  # wall seconds until room among the messages of a second is looked for again
 
 
@@ -78,13 +75,10 @@ class ExecutionSession:
     stop: ThreadEvent
     crash_plan: Boundary | None = None
     limits_watch: LimitsWatch | None = None
-    _clock: WallClock | GatewayClock = field(default_factory=WallClock)
-    _orders: OrderConnection | None = None
-    _data: DataConnection | None = None
+    _links: SessionLinks = field(init=False)
     _lease: SessionLease = field(init=False)
     _boundary: Boundary = field(init=False)
     _back_off: float = FIRST_BACK_OFF
-    _read_until: datetime = BEGINNING  # a quote that comes is no older
     _guard: SessionGuard = field(init=False)
     _exits: ExitKeeper = field(init=False)
     _watcher: ExitWatch = field(init=False)
@@ -92,12 +86,13 @@ class ExecutionSession:
 
     async def run(self) -> SessionResult:
         """Run to the end; raise SkipToday, RetryLater, HaltTrading or InvalidInput on the way."""
+        self._links = SessionLinks(self.settings, self._alert)
         self._boundary = self.crash_plan or boundary_of(self.settings.crash_at)
         self.ledger.watch_commits(self._boundary)
         self._lease = SessionLease.take(self.ledger, self.settings)
         self._guard = SessionGuard(self.limits)
         try:
-            await self._open_clock()
+            await self._links.open_clock()
             day = session_to_work(self.ledger, self.session, self._clock.now())
             executions = restore_session(self.ledger, day.date, self.settings)
             require_work(self.ledger, day, executions, self._clock, self.longest_wait)
@@ -108,8 +103,7 @@ class ExecutionSession:
             self._keep_halt(halt)
             raise
         finally:
-            await self._disconnect()
-            await self._clock.close()
+            await self._links.close()
             self._lease.release()
 
     async def _run_day(self, day: TradingSession) -> SessionResult:
@@ -137,20 +131,8 @@ class ExecutionSession:
 
     async def _start(self, day: TradingSession) -> OrderDesk:
         """Connect, check the account, and bring ledger and engine to what the broker shows."""
-        from tasks.broker.ibkr import OrderConnection
-        from tasks.broker.market_data import DataConnection
-
         settings = self.settings
-        await self._disconnect()
-        if isinstance(self._clock, GatewayClock) and not self._clock.is_open:
-            await self._open_clock()
-        timeout, beat = settings.broker_timeout, settings.heartbeat
-        where, data_where = address(settings, Role.ORDERS), address(settings, Role.DATA)
-        orders = self._orders = await OrderConnection.open(where, timeout, beat)
-        data = self._data = await DataConnection.open(data_where, timeout, beat)
-        settings.require_tradable(orders.account)
-        self._read_until = self._clock.now()
-        data.stamp_quotes_with(lambda: self._read_until)
+        orders, data = await self._links.connect()
         executions = restore_session(self.ledger, day.date, self.settings)
         self._ended = ended_shares(self.ledger, day.date, executions)
         note_schedules(self.ledger, executions, self._clock.now())
@@ -302,11 +284,9 @@ class ExecutionSession:
 
     async def _read_everything(self, desk: OrderDesk) -> None:
         """Return once all that the gateway had sent on both connections has been taken."""
-        assert self._orders is not None and self._data is not None
-        await self._orders.flush()
-        await self._data.flush()
-        self._read_until = self._clock.now()
-        desk.pump(self._clock.now())
+        desk.pump(await self._links.read())
+        if desk.doubted:
+            await look_up_doubted(desk)
         if desk.must_reconcile or desk.look_again:
             await recover(desk, self.settings.quiet_period)
         self._watcher.look(self._clock.now())
@@ -319,7 +299,7 @@ class ExecutionSession:
         changed = self.limits_watch.notice() if self.limits_watch else ""
         if changed:
             self._alert("the risk limits were changed", changed)
-        reason = self._reason_to_stop(desk)
+        reason = self._reason_to_stop(desk) or await self._lost_time()
         if reason is None:
             desk.lease = self._lease.renew()
             return
@@ -332,6 +312,15 @@ class ExecutionSession:
         await self._clock.sleep_until(self._clock.now() + SETTLE)
         await self._read_everything(desk)
         raise reason
+
+    async def _lost_time(self) -> RetryLater | None:
+        try:
+            await self._links.require_even_time()
+        except GatewayUnreachable:
+            raise
+        except RetryLater as lost:
+            return lost
+        return None
 
     def _reason_to_stop(self, desk: OrderDesk) -> HaltTrading | RetryLater | None:
         for halt in self.ledger.halts.in_force():
@@ -356,11 +345,9 @@ class ExecutionSession:
     def _keep_halt(self, halt: AutomaticHalt) -> None:
         keep_halt(self.ledger, halt, self._alert)
 
-    async def _open_clock(self) -> None:
-        settings = self.settings
-        self._clock = await open_clock(
-            settings.clock, settings.host, settings.control_port, "execute"
-        )
+    @property
+    def _clock(self) -> WallClock | GatewayClock:
+        return self._links.clock
 
     async def _await_gateway(self, deadline: datetime, error: GatewayUnreachable) -> None:
         """Wait a little for the gateway to come back; RetryLater once the deadline has passed.
@@ -375,17 +362,9 @@ class ExecutionSession:
             ) from error
         self._lease.renew()
         logger.warning("%s; trying again in %.1f s", error, self._back_off)
-        await self._disconnect()
-        await self._clock.close()
+        await self._links.close()
         await asyncio.sleep(self._back_off)
         self._back_off = min(2 * self._back_off, LONGEST_BACK_OFF)
-
-    async def _disconnect(self) -> None:
-        for connection in (self._orders, self._data):
-            if connection is not None:
-                with suppress(OSError):
-                    await connection.close()
-        self._orders = self._data = None
 
     def _alert(self, subject: str, text: str) -> None:
         alert = Alert(datetime.now(UTC), "error", subject, text)

@@ -105,6 +105,9 @@ class Settings(BaseSettings):
         description="seconds, 0.2-300 (simulated) or 10-300 (paper, live)",
     )
     heartbeat: float = Field(5.0, ge=0.1, le=60, description="seconds, 0.1-60")
+    max_clock_skew: float = Field(
+        1.0, ge=0.5, le=5, description="seconds off the broker's clock, 0.5-5"
+    )
     lease_ttl: float = Field(30.0, ge=1, le=3600, description="seconds, 1-3600")
     on_stop: Literal["cancel", "leave"] = Field(
         "cancel", description="cancel or leave: working orders when a session is stopped"

@@ -162,7 +162,7 @@ def _slice(
 ) -> tuple[ParentExecution, ChildOrder | None]:
     if event.now >= execution.curve.end:
         return replace(execution, over=True), None
-    child = next_child(execution, event.now, event.quote)
+    child = next_child(execution, event.now, event.quote, event.rule)
     if child is None:
         return execution, None
     return placed(execution, child), child

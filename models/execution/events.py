@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from models.domain.market_rules import REG_NMS, MarketRule
 from models.domain.orders import ChildState, Fill, Quote
 
 
@@ -16,10 +17,12 @@ class SliceDue:
     """The schedule asks for a child now; may be repeated within a slice (a slice sends once).
 
     Also to be fed once at or after the parent's end, so that the schedule is known to be over.
+    `rule` says which prices the exchange accepts.
     """
 
     now: datetime
     quote: Quote | None
+    rule: MarketRule = REG_NMS
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from datetime import datetime
 
+from models.domain.market_rules import REG_NMS, MarketRule
 from models.domain.orders import ChildOrder, ChildState, ParentState, Quote
 from models.execution.pricing import marketable_limit
 from models.execution.state import ParentExecution
@@ -28,14 +29,20 @@ def asking_times(execution: ParentExecution) -> tuple[datetime, ...]:
     return due + tuple(due[-1] + span * k / attempts for k in range(1, attempts))
 
 
-def next_child(execution: ParentExecution, now: datetime, quote: Quote | None) -> ChildOrder | None:
+def next_child(
+    execution: ParentExecution,
+    now: datetime,
+    quote: Quote | None,
+    rule: MarketRule = REG_NMS,
+) -> ChildOrder | None:
     """Return the intent for the slice that `now` lies in, or None when nothing may be sent.
 
     Its quantity brings the parent to what the curve plans for the end of the slice, counting every
     share that is done or may still be, and at most `catch_up` times the scheduled slice (at least
     one share); the last slice sweeps the rest. A slice sends once: it gets another attempt only
     when every earlier one is proven never sent. The last slice gets one more at each of its asking
-    times, once every earlier one has ended. No child without a sane quote of the symbol.
+    times, once every earlier one has ended. No child without a sane quote of the symbol. Its
+    price is on a tick of `rule`.
     """
     slice_no = bisect_right(execution.curve.due_times(), now)
     if not _may_send(execution, slice_no, now) or quote is None:
@@ -44,7 +51,7 @@ def next_child(execution: ParentExecution, now: datetime, quote: Quote | None) -
     quantity = _wanted(execution, slice_no)
     if quantity <= 0 or quote.symbol != parent.symbol:
         return None
-    price = marketable_limit(parent.side, quote, policy.offset_bps, parent.limit_price)
+    price = marketable_limit(parent.side, quote, policy.offset_bps, parent.limit_price, rule)
     if price is None:
         return None
     attempts = [c.attempt for c in execution.children.values() if c.slice_no == slice_no]

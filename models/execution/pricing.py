@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+from decimal import Decimal
 
+from models.domain.market_rules import REG_NMS, MarketRule
 from models.domain.orders import Quote, Side
 
 BPS = Decimal(10_000)
 
 
-def tick_size(price: Decimal) -> Decimal:
-    """Return the minimum price increment in USD (SEC Regulation NMS, Rule 612)."""
-    return Decimal("0.01") if price >= 1 else Decimal("0.0001")
-
-
-def round_to_tick(price: Decimal, side: Side) -> Decimal:
-    """Round to a tick on the safe side: a buy never pays more, a sell never takes less."""
-    tick = tick_size(price)
-    rounding = ROUND_FLOOR if side is Side.BUY else ROUND_CEILING
-    return (price / tick).to_integral_value(rounding) * tick
-
-
 def marketable_limit(
-    side: Side, quote: Quote, offset_bps: Decimal, parent_limit: Decimal | None
+    side: Side,
+    quote: Quote,
+    offset_bps: Decimal,
+    parent_limit: Decimal | None,
+    rule: MarketRule = REG_NMS,
 ) -> Decimal | None:
     """Return the far touch made worse by `offset_bps`, on tick and within the parent's limit.
 
@@ -35,7 +28,9 @@ def marketable_limit(
     price = touch * (1 + side.sign * offset_bps / BPS)
     if parent_limit is not None:
         price = min(price, parent_limit) if side is Side.BUY else max(price, parent_limit)
-    price = round_to_tick(price, side)
+    if price <= 0:
+        return None
+    price = rule.rounded(price, side)
     if price <= 0 or (price - touch) * side.sign < 0:
         return None
     return price

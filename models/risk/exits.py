@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import Decimal
 from math import isfinite
 from typing import cast
 
 from models.domain.errors import InvalidInput
+from models.domain.market_rules import REG_NMS, MarketRule
 from models.domain.orders import Side
 from models.domain.regimes import Regime
 
@@ -73,12 +74,20 @@ class ExitLevels:
 
 
 def exit_levels(
-    shares: int, entry: Decimal, unit: float, regime: Regime, rules: ExitRules
+    shares: int,
+    entry: Decimal,
+    unit: float,
+    regime: Regime,
+    rules: ExitRules,
+    *,
+    market_rule: MarketRule = REG_NMS,
 ) -> ExitLevels | None:
     """Return stop and target of a position of signed `shares` entered at `entry` USD.
 
-    `unit` is the average true range in USD. None for no position, and when a level would not be a
-    positive price (a short's target, or the stop of a share that costs less than its distance).
+    `unit` is the average true range in USD. Levels are on a tick of `market_rule`, the stop on the
+    near side. None for no position, when a level would not be a positive price (a short's target,
+    or the stop of a share that costs less than its distance), and when ticks are too coarse for a
+    stop that loses.
     """
     if shares == 0 or not entry.is_finite() or entry <= 0 or not isfinite(unit) or unit <= 0:
         return None
@@ -86,10 +95,13 @@ def exit_levels(
     distance = Decimal(repr(unit))
     stop = entry - sign * distance * Decimal(repr(rules.stops[regime.value]))
     target = entry + sign * distance * Decimal(repr(rules.targets[regime.value]))
-    stop, target = _on_tick(stop), _on_tick(target)
-    if min(stop, target) <= 0 or stop == target:
+    if min(stop, target) <= 0:
         return None
-    return ExitLevels(Side.SELL if shares > 0 else Side.BUY, stop, target, regime)
+    side = Side.SELL if shares > 0 else Side.BUY
+    stop, target = market_rule.rounded(stop, side), market_rule.rounded(target, side)
+    if min(stop, target) <= 0 or (entry - stop) * sign <= 0 or (target - entry) * sign <= 0:
+        return None
+    return ExitLevels(side, stop, target, regime)
 
 
 def tightened(before: ExitLevels, after: ExitLevels) -> ExitLevels:
@@ -109,11 +121,6 @@ def is_hit(levels: ExitLevels, bid: Decimal, ask: Decimal) -> str:
     if levels.side is Side.SELL:
         return "stop" if bid <= levels.stop else "target" if bid >= levels.target else ""
     return "stop" if ask >= levels.stop else "target" if ask <= levels.target else ""
-
-
-def _on_tick(price: Decimal) -> Decimal:
-    tick = Decimal("0.01") if price >= 1 else Decimal("0.0001")
-    return (price / tick).to_integral_value(ROUND_HALF_EVEN) * tick
 
 
 def _is_sessions(value: object) -> bool:

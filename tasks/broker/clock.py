@@ -9,7 +9,9 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from models.domain.clock import Clock
@@ -20,14 +22,38 @@ CONTROL_TIMEOUT = 10.0
 
 
 class WallClock:
-    """Real time, for paper and live accounts."""
+    """Real time, for paper and live accounts: read once, and then by what has elapsed.
+
+    A system clock that is stepped, back or forth, moves no schedule; `stepped` tells of it.
+    """
+
+    def __init__(
+        self,
+        system: Callable[[], datetime] = lambda: datetime.now(UTC),
+        elapsed: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._system, self._elapsed = system, elapsed
+        self._began, self._since = system(), elapsed()
+        self._granted = 0.0
 
     def now(self) -> datetime:
         """Return the present time (UTC)."""
-        return datetime.now(UTC)
+        return self._began + timedelta(seconds=self._elapsed() - self._since)
+
+    @property
+    def stepped(self) -> float:
+        """The seconds that the system clock has gone ahead of the elapsed time (behind: below 0).
+
+        Those that were taken for granted are left out.
+        """
+        return (self._system() - self.now()).total_seconds() - self._granted
+
+    def take_for_granted(self) -> None:
+        """Count `stepped` from here on."""
+        self._granted += self.stepped
 
     async def sleep_until(self, moment: datetime) -> None:
-        """Sleep in steps of at most a minute, so that a stepped system clock is noticed."""
+        """Sleep in steps of at most a minute."""
         while (remaining := (moment - self.now()).total_seconds()) > 0:
             await asyncio.sleep(min(remaining, 60.0))
 

@@ -14,6 +14,7 @@ CONNECTIVITY_RESTORED = frozenset({1101, 1102})
 DATA_LOST = 1101
 PORT_CHANGED = 1300
 DUPLICATE_ID = 103
+CONTRACT_IN_DOUBT = frozenset({110, 200})  # off the tick, or no such contract: look it up anew
 
 
 class Reaction(Enum):

@@ -11,12 +11,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from models.domain.errors import HaltTrading, InvalidInput, RetryLater
+from models.domain.market_rules import MarketRule, PriceBand
 from models.domain.orders import ChildOrder, Fill, OrderKind, Quote, Side
 from models.risk.margin import MarginImpact
+from tasks.broker.contracts import ContractFacts
 from tasks.broker.protocol import Commission, OrderStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
     from datetime import date, datetime
 
     import pandas as pd
@@ -25,12 +27,15 @@ if TYPE_CHECKING:
         BarData,
         CommissionReport,
         Contract,
+        ContractDetails,
         Execution,
         Order,
         OrderState,
+        PriceIncrement,
         Ticker,
     )
 
+SMART = "SMART"
 UNSET_DOUBLE = 1.7976931348623157e308
 CANCEL_OTHERS = 1  # OCA type: the others end at the first fill, and one at a time is at an exchange
 
@@ -45,6 +50,39 @@ def name_of(contract: Contract) -> str:
     if contract.secType in ("STK", ""):
         return contract.symbol
     return f"{contract.localSymbol or contract.symbol} {contract.secType}"
+
+
+def contract_facts(symbol: str, details: Sequence[ContractDetails]) -> ContractFacts | None:
+    """Return what a look-up told of a symbol, or None when it told nothing.
+
+    Market rules are listed in the order of the exchanges; SMART's own is the one that counts.
+    """
+    contract = details[0].contract if details else None
+    if contract is None or not contract.conId:
+        return None
+    exchanges = details[0].validExchanges.split(",")
+    rules = dict(zip(exchanges, details[0].marketRuleIds.split(","), strict=False))
+    named = rules.get(SMART, "")
+    tick = details[0].minTick
+    return ContractFacts(
+        con_id=contract.conId,
+        symbol=symbol,
+        exchange=SMART,
+        rule_id=int(named) if named.isdigit() else 0,
+        min_tick=exact(tick) if _is_told(tick) and tick > 0 else Decimal(0),
+    )
+
+
+def market_rule_of(rule_id: int, bands: Iterable[PriceIncrement]) -> MarketRule:
+    """Return a market rule as the broker told it; RetryLater when it cannot be used."""
+    told = sorted((exact(band.lowEdge), exact(band.increment)) for band in bands)
+    try:
+        return MarketRule(tuple(PriceBand(low, increment) for low, increment in told))
+    except InvalidInput as error:
+        raise RetryLater(
+            f"the broker's market rule {rule_id} cannot be used ({error}); nothing is priced by "
+            "it: try again"
+        ) from error
 
 
 def fill_of(contract: Contract, execution: Execution) -> Fill:

@@ -28,6 +28,8 @@ from models.domain.errors import HaltTrading, InvalidInput, RetryLater
 from tasks.broker import conversion
 from tasks.broker.client_log import take_client_log
 from tasks.broker.codes import PORT_CHANGED
+from tasks.broker.connecting import ClientIdInUse, connect
+from tasks.broker.contracts import ContractBook, ContractFacts
 from tasks.broker.evidence import EvidenceLog
 from tasks.broker.pacing import NO_LIMIT, Urgency, room
 from tasks.broker.protocol import ApiAddress, BrokerEvent, Evidence, GatewayUnreachable
@@ -37,6 +39,7 @@ from tasks.broker.tap import EvidenceTap
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from models.domain.market_rules import MarketRule
     from models.domain.orders import ChildOrder
     from models.risk.margin import MarginImpact
 
@@ -107,30 +110,41 @@ class Connection:
     """
 
     def __init__(
-        self, ib: EvidenceIB, where: str, timeout: float, heartbeat: float | None = None
+        self,
+        ib: EvidenceIB,
+        where: str,
+        timeout: float,
+        heartbeat: float | None = None,
+        book: ContractBook | None = None,
     ) -> None:
         self._ib = ib
         self._where = where
         self._timeout = timeout
         self._heartbeat = min(heartbeat or timeout, timeout)
+        self._book = book if book is not None else ContractBook()
         self._contracts: dict[str, Contract] = {}
 
     @classmethod
     async def open(
-        cls, address: ApiAddress, timeout: float, heartbeat: float | None = None
+        cls,
+        address: ApiAddress,
+        timeout: float,
+        heartbeat: float | None = None,
+        book: ContractBook | None = None,
     ) -> Self:
         """Connect, retrying a client id that is still in use by a connection just closed.
 
-        `timeout` and `heartbeat` (that of `flush`; None: the same) are wall seconds.
+        `timeout` and `heartbeat` (that of `flush`; None: the same) are wall seconds. `book` keeps
+        contracts beyond this connection.
         """
         for attempt in range(CLIENT_ID_ATTEMPTS):
             ib = EvidenceIB()
             try:
-                await _connect(ib, address, timeout)
-            except _ClientIdInUse:
+                await connect(ib, address, timeout, StartupFetch(0))
+            except ClientIdInUse:
                 await asyncio.sleep(ID_IN_USE_WAIT * attempt)
                 continue
-            return cls(ib, f"{address.host}:{address.port}", timeout, heartbeat)
+            return cls(ib, f"{address.host}:{address.port}", timeout, heartbeat, book)
         raise RetryLater(
             f"client id {address.client_id} is in use at the gateway on {address.host}:"
             f"{address.port}: another session of this system, or another program, is connected "
@@ -154,12 +168,20 @@ class Connection:
         """The API client id of this connection."""
         return self._ib.client.clientId
 
-    async def qualify(self, symbols: Sequence[str]) -> None:
-        """Look up the contracts of `symbols`; InvalidInput names every one that is unknown."""
+    async def qualify(self, symbols: Sequence[str], *, refresh: bool = False) -> None:
+        """Look up the contracts of `symbols` that are not known, with `refresh` all of them.
+
+        InvalidInput names every one that the broker does not know.
+        """
+        if refresh:
+            self._book.forget(symbols)
         unknown: list[str] = []
         for symbol in symbols:
-            if symbol not in self._contracts and not await self._qualified(symbol):
+            facts = self._book.get(symbol) or await self._looked_up(symbol)
+            if facts is None:
                 unknown.append(symbol)
+            else:
+                self._contracts[symbol] = Stock(symbol, "SMART", "USD", conId=facts.con_id)
         if unknown:
             raise InvalidInput(
                 f"the broker knows no US stock {', '.join(unknown)}: write it as the broker does"
@@ -179,20 +201,19 @@ class Connection:
         self._ib.disconnect()
         await asyncio.sleep(0)
 
-    async def _qualified(self, symbol: str) -> bool:
+    async def _looked_up(self, symbol: str) -> ContractFacts | None:
         stock = Stock(symbol, "SMART", "USD")
         what = f"contract details of {symbol}"
         try:
             details = await self._call(lambda: self._ib.reqContractDetailsAsync(stock), what)
         except RequestRefused as error:
             if error.code == NO_SECURITY:
-                return False
+                return None
             raise
-        if not details:
-            return False
-        stock.conId = details[0].contract.conId if details[0].contract else 0
-        self._contracts[symbol] = stock
-        return True
+        facts = conversion.contract_facts(symbol, details)
+        if facts is not None:
+            self._book.put(facts)
+        return facts
 
     async def _call(
         self, ask: Callable[[], Awaitable[Answer]], what: str, deadline: float | None = None
@@ -224,6 +245,20 @@ class Connection:
 
 class OrderConnection(Connection):
     """The connection that carries orders and no data: the OrderGateway of `protocol`."""
+
+    async def qualify(self, symbols: Sequence[str], *, refresh: bool = False) -> None:
+        """Look up contracts, and the market rules that their prices must keep to."""
+        await super().qualify(symbols, refresh=refresh)
+        for rule_id in self._book.missing_rules(symbols):
+            bands = await self._call(
+                lambda rule_id=rule_id: self._ib.reqMarketRuleAsync(rule_id),
+                f"market rule {rule_id}",
+            )
+            self._book.put_rule(rule_id, conversion.market_rule_of(rule_id, bands or ()))
+
+    def market_rule(self, symbol: str) -> MarketRule:
+        """Return the price increments of a symbol that was looked up."""
+        return self._book.rule_of(symbol)
 
     def next_order_id(self) -> int:
         """Return an order id above every one that the gateway has shown."""
@@ -336,40 +371,3 @@ class OrderConnection(Connection):
             ib.client.cancelAccountSummary(request_id)
         values = ib.wrapper.acctSummary.values()
         return conversion.summary_of(values, account, SUMMARY_TAGS)
-
-
-class _ClientIdInUse(Exception):  # noqa: N818
-    """The gateway answered 326."""
-
-
-async def _connect(ib: EvidenceIB, address: ApiAddress, timeout: float) -> None:
-    host, port = address.host, address.port
-    connecting = asyncio.ensure_future(
-        ib.connectAsync(
-            host,
-            port,
-            address.client_id,
-            timeout,
-            readonly=True,  # orders are asked for by collect_evidence, in its own sequence
-            raiseSyncErrors=True,
-            fetchFields=StartupFetch(0),
-        )
-    )
-    refused = asyncio.ensure_future(ib.id_in_use.wait())
-    try:
-        await asyncio.wait({connecting, refused}, return_when=asyncio.FIRST_COMPLETED)
-        if refused.done() and not connecting.done():
-            raise _ClientIdInUse
-        await connecting
-    except (OSError, TimeoutError) as error:
-        if ib.id_in_use.is_set():
-            raise _ClientIdInUse from error
-        raise GatewayUnreachable(
-            f"no gateway answers on {host}:{port} ({error or type(error).__name__}); start the "
-            "simulated one with `robo gateway run`, or IB Gateway for a paper account, and see "
-            "ROBO_HOST and ROBO_PORT"
-        ) from error
-    finally:
-        for task in (connecting, refused):
-            task.cancel()
-        await asyncio.gather(connecting, refused, return_exceptions=True)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from models.domain.orders import Quote
+    from tasks.broker.contracts import ContractBook
 
 SHORTABLE = "236"  # the generic tick that tells how many shares may be borrowed
 
@@ -25,9 +26,14 @@ class DataConnection(Connection):
     """The connection that carries market data and history and no orders."""
 
     def __init__(
-        self, ib: EvidenceIB, where: str, timeout: float, heartbeat: float | None = None
+        self,
+        ib: EvidenceIB,
+        where: str,
+        timeout: float,
+        heartbeat: float | None = None,
+        book: ContractBook | None = None,
     ) -> None:
-        super().__init__(ib, where, timeout, heartbeat)
+        super().__init__(ib, where, timeout, heartbeat, book)
         self._now: Callable[[], datetime] = lambda: datetime.now(UTC)
         self._stamps: dict[str, datetime] = {}
         self._subscribed: dict[str, str] = {}  # and what else was asked for

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from models.domain.market_rules import MarketRule
     from models.risk.margin import MarginImpact
     from tasks.broker.pacing import Urgency
 
@@ -128,6 +129,14 @@ class OrderGateway(Protocol):
 
     def next_order_id(self) -> int:
         """Return an order id above every one that the gateway has shown."""
+        ...
+
+    async def qualify(self, symbols: Sequence[str], *, refresh: bool = False) -> None:
+        """Look up contracts and market rules that are not known, with `refresh` in any case."""
+        ...
+
+    def market_rule(self, symbol: str) -> MarketRule:
+        """Return the price increments of a symbol that was looked up."""
         ...
 
     async def collect_evidence(self) -> Evidence:

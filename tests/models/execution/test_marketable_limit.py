@@ -3,32 +3,13 @@ from decimal import Decimal
 import pytest
 
 from models.domain.orders import Quote, Side
-from models.execution.pricing import marketable_limit, round_to_tick, tick_size
+from models.execution.pricing import marketable_limit
 
 
 def limit(side, bid, ask, bps="5", parent=None, at=None):
     quote = Quote("KO", Decimal(bid), Decimal(ask), 1, 1, at)
     cap = None if parent is None else Decimal(parent)
     return marketable_limit(side, quote, Decimal(bps), cap)
-
-
-@pytest.mark.parametrize(
-    ("side", "price", "rounded"),
-    [
-        (Side.BUY, "10.019", "10.01"),
-        (Side.SELL, "10.011", "10.02"),
-        (Side.BUY, "0.12349", "0.1234"),
-        (Side.SELL, "0.12341", "0.1235"),
-        (Side.SELL, "10.01", "10.01"),
-    ],
-)
-def test_rounding_is_never_for_the_worse(side, price, rounded):
-    assert round_to_tick(Decimal(price), side) == Decimal(rounded)
-
-
-def test_ticks_change_at_one_dollar():
-    assert tick_size(Decimal(1)) == Decimal("0.01")
-    assert tick_size(Decimal("0.9999")) == Decimal("0.0001")
 
 
 def test_the_offset_goes_past_the_far_touch():

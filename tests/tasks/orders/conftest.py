@@ -3,7 +3,7 @@
 It implements the OrderGateway protocol in memory; the ledger behind the desk is a real one.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -11,6 +11,7 @@ from itertools import count
 
 import pytest
 
+from models.domain.market_rules import REG_NMS, MarketRule
 from models.domain.orders import ChildOrder, Fill, ParentOrder, Quote, Side
 from models.domain.sessions import session_on
 from models.risk.limits import RiskLimits
@@ -54,6 +55,8 @@ class ScriptedBroker:
     positions: dict[str, int] = field(default_factory=dict)
     cash: Decimal = Decimal(100_000)
     reads: int = 0
+    rules: dict[str, MarketRule] = field(default_factory=dict)
+    looked_up: list[str] = field(default_factory=list)
     budget: int = NO_LIMIT
     _ids: count = field(default_factory=lambda: count(1))
     _perms: count = field(default_factory=lambda: count(9001))
@@ -62,6 +65,12 @@ class ScriptedBroker:
 
     def next_order_id(self) -> int:
         return next(self._ids)
+
+    async def qualify(self, symbols: Sequence[str], *, refresh: bool = False) -> None:
+        self.looked_up += list(symbols)
+
+    def market_rule(self, symbol: str) -> MarketRule:
+        return self.rules.get(symbol, REG_NMS)
 
     async def collect_evidence(self) -> Evidence:
         self.reads += 1
