@@ -8,6 +8,7 @@ from typing import Any
 
 from gateway.codec.framing import frame
 from gateway.codec.messages import Out
+from gateway.engine.checks import OFF_TICK
 from gateway.engine.corrections import correct
 from gateway.engine.edge import Fills
 from gateway.engine.orders import (
@@ -148,6 +149,21 @@ class DuplicateId(Counted):
         if name == "placeOrder" and not values["whatIf"] and concerns(self.client, connection):
             self.strike(self.count)
             raise Refused(103, "Duplicate order id")
+        return False
+
+
+@fault("off-tick", "Refuse new orders with 110, as when a price is on no tick of the market rule.")
+class OffTick(Counted):
+    """Refuses `count` orders; nothing of them is kept."""
+
+    count: int = 1
+    client: int = EVERYONE
+
+    def asked(self, connection: Connection, name: str, values: dict[str, Any]) -> bool:
+        """Refuse."""
+        if name == "placeOrder" and not values["whatIf"] and concerns(self.client, connection):
+            self.strike(self.count)
+            raise Refused(*OFF_TICK)
         return False
 
 
