@@ -30,8 +30,9 @@ def adopt(ledger: OrderLedger, evidence: Evidence) -> None:
             ledger.executions.record_commission(
                 commission.exec_id, commission.amount, commission.currency, commission.realized_pnl
             )
+        at_work = {order.order_ref for order in evidence.open_orders}
         for order in evidence.orders:
-            _adopt_order(ledger, order)
+            _adopt_order(ledger, order, order.order_ref in at_work)
 
 
 def child_evidence(order: OrderStatus, child: ChildOrder | None) -> ChildEvidence:
@@ -48,10 +49,12 @@ def child_evidence(order: OrderStatus, child: ChildOrder | None) -> ChildEvidenc
     return ChildEvidence(order.order_ref, state, filled, order.perm_id)
 
 
-def _adopt_order(ledger: OrderLedger, order: OrderStatus) -> None:
+def _adopt_order(ledger: OrderLedger, order: OrderStatus, is_at_work: bool) -> None:
+    """Keep what a read shows; the end of one order is not a child's while another carries on."""
     record = ledger.children.get(order.order_ref) if order.order_ref else None
     if record is None:  # of no child of this system
         return
     shown = child_evidence(order, record.order)
-    ledger.children.record_status(shown.order_ref, shown.state, shown.filled, shown.perm_id)
+    state = ChildState.ACKED if is_at_work and order.is_over else shown.state
+    ledger.children.record_status(shown.order_ref, state, shown.filled, shown.perm_id)
     ledger.executions.explain_reported(shown.order_ref)

@@ -139,6 +139,11 @@ class OrderDesk:
         """The scheduled parents and the exits, by id."""
         return self.executions | self.resting
 
+    def child(self, order_ref: str) -> ChildOrder | None:
+        """Return a child of a parent at work here."""
+        execution = self.everything.get(order_ref.rsplit(".", 2)[0])
+        return None if execution is None else execution.children.get(order_ref)
+
     def slice_due(self, now: datetime) -> bool:
         """Ask every parent for the child that its schedule wants at `now`.
 
@@ -374,7 +379,8 @@ class OrderDesk:
                 continue
             self.ledger.children.record_status(ref, child.state, told, child.perm_id)
         if after.state is not before.state and not after.state.is_terminal:
-            self.ledger.parents.set_state(parent_id, after.state, after.reason)
+            why = after.quarantine or after.reason
+            self.ledger.parents.set_state(parent_id, after.state, why)
         if after.quarantine != before.quarantine and after.quarantine:
             self.alert(f"{parent_id} {after.state}", after.quarantine)
         elif after.state is ParentState.PAUSED and before.state is not ParentState.PAUSED:

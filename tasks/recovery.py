@@ -21,6 +21,7 @@ from models.execution.events import ChildRejected, ProvenNeverSent, Reconciled
 from models.execution.state import SlicingPolicy
 from tasks.adoption import adopt, child_evidence
 from tasks.reconciliation import reconcile_session
+from tasks.second_orders import doubled, end_second_orders
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
@@ -133,6 +134,10 @@ async def recover(desk: OrderDesk, quiet_period: float) -> Evidence:
     """
     desk.look_again = False
     evidence = await _reconcile_once(desk, desk.gateway)
+    if doubled(desk):
+        evidence = await end_second_orders(
+            desk, evidence, lambda: _reconcile_once(desk, desk.gateway)
+        )
     unproven = _unknown_children(desk)
     if unproven and not desk.is_blind:
         logger.warning("no trace at the broker yet of %s", ", ".join(sorted(unproven)))

@@ -45,6 +45,7 @@ from models.execution.evidence import (
 )
 from models.execution.fills import gross_quantity, net_quantity
 from models.execution.planning import next_child, no_attempt_left
+from models.execution.second_orders import living
 from models.execution.state import ParentExecution, SlicingPolicy
 
 _STOPPED = frozenset({ParentState.PAUSED, ParentState.CANCELLING})
@@ -68,7 +69,7 @@ def restore(
     ordered = sorted(children, key=lambda child: (child.slice_no, child.attempt))
     rows = {child.order_ref: replace(child, filled=0) for child in ordered}
     execution = replace(execution, children=rows)
-    execution = with_fills(execution, fills)
+    execution = with_fills(execution, fills, is_news=False)
     for child in ordered:
         known = execution.fills.get(child.order_ref, ())
         if child.filled > net_quantity(known):
@@ -217,15 +218,17 @@ def _cancel_working(execution: ParentExecution) -> tuple[ParentExecution, list[C
     wanted = execution.state in _STOPPED or execution.state.is_terminal or execution.over
     if not wanted or not execution.reconciled:
         return execution, []
-    working = [
-        order_ref
-        for order_ref, child in execution.children.items()
-        if child.state in _WORKING_CHILD and order_ref not in execution.cancels_asked
-    ]
-    if not working:
+    working: dict[str, str] = {}
+    for order_ref, child in execution.children.items():
+        alive = len(living(execution.orders_of.get(order_ref, {})))
+        if child.state in _WORKING_CHILD or alive:
+            # One cancel ends one order: another is asked for while others under its name live.
+            working[order_ref] = f"{order_ref} of {alive}" if alive > 1 else order_ref
+    news = [ref for ref, name in working.items() if name not in execution.cancels_asked]
+    if not news:
         return execution, []
-    asked = execution.cancels_asked.union(working)
-    return replace(execution, cancels_asked=asked), [CancelChild(ref) for ref in working]
+    asked = execution.cancels_asked.union(working[ref] for ref in news)
+    return replace(execution, cancels_asked=asked), [CancelChild(ref) for ref in news]
 
 
 def _finish(execution: ParentExecution) -> ParentExecution:

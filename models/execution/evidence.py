@@ -18,6 +18,7 @@ from models.execution.child_state import (
 )
 from models.execution.events import Reconciled
 from models.execution.fills import explained_by_read, gross_quantity, net_quantity
+from models.execution.second_orders import told_apart
 from models.execution.state import ParentExecution
 
 
@@ -54,14 +55,21 @@ def with_fill(execution: ParentExecution, fill: Fill) -> ParentExecution:
     return with_fills(execution, (fill,))
 
 
-def with_fills(execution: ParentExecution, fills: Iterable[Fill]) -> ParentExecution:
-    """Take in executions in any order, each child's all at once (so a bust with what it busts)."""
+def with_fills(
+    execution: ParentExecution, fills: Iterable[Fill], *, is_news: bool = True
+) -> ParentExecution:
+    """Take in executions in any order, each child's all at once (so a bust with what it busts).
+
+    Only what `is_news` tells of a second order under a name: a person may have answered the rest.
+    """
     news: dict[str, list[Fill]] = {}
     for fill in fills:
         news.setdefault(fill.order_ref, []).append(fill)
     for order_ref, arrived in news.items():
         child = child_of(execution, order_ref)
         known = {fill.exec_id: fill for fill in execution.fills.get(order_ref, ())}
+        news_of = {fill.perm_id for fill in arrived if fill.exec_id not in known}
+        perm_ids = news_of if is_news and news_of else {0}
         for fill in arrived:
             _require_same_instrument(child, fill)
             known.setdefault(fill.exec_id, fill)
@@ -70,7 +78,7 @@ def with_fills(execution: ParentExecution, fills: Iterable[Fill]) -> ParentExecu
         if len(kept) > len(execution.fills.get(order_ref, ())):
             execution = replace(execution, fills={**execution.fills, order_ref: kept})
         evidence = Executed(gross_quantity(kept), net_quantity(kept))
-        for perm_id in sorted({fill.perm_id for fill in arrived}):
+        for perm_id in sorted(perm_ids):
             current = execution.children[order_ref]
             execution = _with_child(execution, current, before, evidence, perm_id)
             before = _facts(execution, current)
@@ -150,6 +158,7 @@ def _with_child(
     perm_id: int,
 ) -> ParentExecution:
     """Take one piece of evidence into a child; what contradicts pauses its parent."""
+    execution, evidence, second = told_apart(execution, child, evidence, perm_id)
     after = take(before, evidence)
     if after.reported > before.reported:
         reported = {**execution.reported, child.order_ref: after.reported}
@@ -161,7 +170,7 @@ def _with_child(
         perm_id=child.perm_id or perm_id or None,
     )
     trouble = contradiction(before, evidence)
-    trouble = f"{child.order_ref} {trouble}" if trouble else _two_orders(child, perm_id)
+    trouble = f"{child.order_ref} {trouble}" if trouble else second
     execution = execution if updated == child else _put(execution, updated)
     if not trouble and _exposure(updated) > _exposure(child) and execution.unallocated < 0:
         trouble = (
@@ -171,12 +180,6 @@ def _with_child(
     if not trouble:
         return execution
     return quarantined(execution, f"{trouble}; reconcile by hand, then resume or cancel")
-
-
-def _two_orders(child: ChildOrder, perm_id: int) -> str:
-    if perm_id and child.perm_id and perm_id != child.perm_id:
-        return f"two orders carry {child.order_ref}: permId {child.perm_id} and {perm_id}"
-    return ""
 
 
 def _exposure(child: ChildOrder) -> int:

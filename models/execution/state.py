@@ -46,8 +46,9 @@ class ParentExecution:
     but whose executions have not come yet. `reported` is the highest cumulative count in any
     status message (busts are not taken off it). `fills` holds every revision of every execution, by
     orderRef, sorted by exec id; `explained` the shares ever executed where a complete read proved
-    more of them than `fills` has. These only grow or move towards the terminal, so that the order
-    and the repetition of evidence don't matter.
+    more of them than `fills` has; `orders_of` which of a child's orders are over, by permanent id,
+    where the broker has shown more than one. These only grow or move towards the terminal, so that
+    the order and the repetition of evidence don't matter.
 
     `reconciled` is False from a start or a lost connection until the next reconciliation; nothing
     is sent meanwhile. `over` says that no slice can come any more. `quarantine` says what a person
@@ -62,6 +63,9 @@ class ParentExecution:
     reported: Mapping[str, int] = field(default_factory=dict[str, int])
     fills: Mapping[str, tuple[Fill, ...]] = field(default_factory=dict[str, tuple[Fill, ...]])
     explained: Mapping[str, int] = field(default_factory=dict[str, int])
+    orders_of: Mapping[str, Mapping[int, bool]] = field(
+        default_factory=dict[str, Mapping[int, bool]]
+    )
     cancels_asked: frozenset[str] = frozenset()
     reconciled: bool = False
     over: bool = False
@@ -89,14 +93,23 @@ class ParentExecution:
     def exposure(self) -> int:
         """Worst-case shares: filled plus the leaves of every child that is not proven dead.
 
-        A one-cancels-all group counts once: its largest living child, or what it has filled.
+        A one-cancels-all group counts once: its largest living child, or what it has filled. A
+        second order under a child's name counts in full beside it.
         """
         alone = sum(c.filled + c.leaves for c in self.children.values() if not c.oca_group)
         groups: dict[str, list[ChildOrder]] = {}
         for child in self.children.values():
             if child.oca_group:
                 groups.setdefault(child.oca_group, []).append(child)
-        return alone + sum(_group_exposure(group) for group in groups.values())
+        return alone + sum(_group_exposure(group) for group in groups.values()) + self._second
+
+    @property
+    def _second(self) -> int:
+        total = 0
+        for order_ref, orders in self.orders_of.items():
+            child, alive = self.children[order_ref], sum(not over for over in orders.values())
+            total += max(0, alive * child.quantity - child.leaves)
+        return total
 
     @property
     def unallocated(self) -> int:
@@ -110,8 +123,9 @@ class ParentExecution:
 
     @property
     def is_quiet(self) -> bool:
-        """Say whether every child has ended."""
-        return all(child.state.is_terminal for child in self.children.values())
+        """Say whether every child has ended, every order that carries its name included."""
+        ended = all(child.state.is_terminal for child in self.children.values())
+        return ended and all(all(orders.values()) for orders in self.orders_of.values())
 
     @property
     def is_settled(self) -> bool:

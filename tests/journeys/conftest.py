@@ -133,13 +133,13 @@ class Home:
 
     def start(self, *arguments: str, **settings: str) -> Process:
         """Start `robo ...` and return at once."""
-        process = Process(
-            [sys.executable, "-u", "-m", "flows.cli", *arguments],
-            self.environment | {k: v for k, v in settings.items() if v},
-            self.folder,
-        )
-        self._started.append(process)
-        return process
+        environment = self.environment | {k: v for k, v in settings.items() if v}
+        return self.launch([sys.executable, "-u", "-m", "flows.cli", *arguments], environment)
+
+    def launch(self, command: list[str], environment: dict[str, str]) -> Process:
+        """Start any command, which ends with this home."""
+        self._started.append(Process(command, environment, self.folder))
+        return self._started[-1]
 
     def robo(self, *arguments: str, code: int = 0, timeout: float = 150, **settings: str) -> str:
         """Run `robo ...` to its end, require the exit code, and return all that it wrote."""
@@ -162,8 +162,11 @@ class Home:
         self.gateway.wait_for("gateway ready")
         return self.gateway
 
-    def plan(self, orders: dict[str, tuple[int, str]] = PLAN) -> None:
-        """Put one buy order per symbol, {symbol: (shares, decision price)}, into the ledger."""
+    def plan(self, orders: dict[str, tuple[int, str]] = PLAN, until: int = 20) -> None:
+        """Put one buy order per symbol, {symbol: (shares, decision price)}, into the ledger.
+
+        They are worked from 14:35 to 55 minutes past the hour `until` (UTC).
+        """
         opening = datetime(2022, 12, 29, 14, 35, tzinfo=UTC)
         parents = [
             ParentOrder(
@@ -175,7 +178,7 @@ class Home:
                 quantity=shares,
                 algo="TWAP",
                 start=opening,
-                end=opening.replace(hour=20, minute=55),
+                end=opening.replace(hour=until, minute=55),
                 decision_price=Decimal(price),
                 decided_at=opening.replace(hour=13),
                 model_version="journey/1",
@@ -195,7 +198,11 @@ class Home:
 
     def broker_executions(self) -> dict[str, tuple[str, int]]:
         """What the gateway shows a plain client: {execution id: (order reference, shares)}."""
-        return asyncio.run(_executions(self.ports["ROBO_PORT"]))
+        return asyncio.run(_shown(self.ports["ROBO_PORT"]))[0]
+
+    def working_orders(self) -> list[str]:
+        """The order references that the gateway shows a plain client as working."""
+        return asyncio.run(_shown(self.ports["ROBO_PORT"]))[1]
 
     def survivors(self) -> dict[int, str]:
         """Every living process, {pid: command}, whose environment names this home."""
@@ -226,13 +233,13 @@ class Home:
                 os.kill(pid, signal.SIGKILL)
 
 
-async def _executions(port: int) -> dict[str, tuple[str, int]]:
+async def _shown(port: int) -> tuple[dict[str, tuple[str, int]], list[str]]:
     client = IB()
     await client.connectAsync("127.0.0.1", port, clientId=99, readonly=True)
     try:
-        fills = await client.reqExecutionsAsync()
-        shown = [fill.execution for fill in fills]
-        return {one.execId: (one.orderRef, int(one.shares)) for one in shown}
+        shown = [fill.execution for fill in await client.reqExecutionsAsync()]
+        working = [trade.order.orderRef for trade in await client.reqAllOpenOrdersAsync()]
+        return {one.execId: (one.orderRef, int(one.shares)) for one in shown}, working
     finally:
         client.disconnect()
 
@@ -248,8 +255,8 @@ def _prefect_server(folder: Path) -> Iterator[str]:
         server.end()
 
 
-def _start_prefect(folder: Path) -> tuple[Process, str]:
-    port = free_ports(1)[0]
+def _start_prefect(folder: Path, port: int = 0) -> tuple[Process, str]:
+    port = port or free_ports(1)[0]
     environment = {k: v for k, v in os.environ.items() if not k.startswith(OURS)}
     environment |= {"PREFECT_HOME": str(folder), "DO_NOT_TRACK": "true"}
     environment |= {"PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
@@ -259,15 +266,17 @@ def _start_prefect(folder: Path) -> tuple[Process, str]:
 
 
 @pytest.fixture
-def prefect_of(tmp_path: Path) -> Iterator[Callable[[], tuple[Process, str]]]:
-    """Start a Prefect server of a test's own, which it may kill."""
+def prefect_of(tmp_path: Path) -> Iterator[Callable[..., tuple[Process, str]]]:
+    """Start a Prefect server of a test's own, which it may kill, and start again where it was."""
     started: list[Process] = []
+    places: dict[Process, tuple[Path, int]] = {}
 
-    def start() -> tuple[Process, str]:
-        folder = tmp_path / f"prefect-{len(started)}"
-        folder.mkdir()
-        server, url = _start_prefect(folder)
+    def start(again: Process | None = None) -> tuple[Process, str]:
+        folder, port = places.get(again, (tmp_path / f"prefect-{len(started)}", 0))
+        folder.mkdir(exist_ok=True)
+        server, url = _start_prefect(folder, port)
         started.append(server)
+        places[server] = folder, int(url.rpartition(":")[2].partition("/")[0])
         wait_until(lambda: answers(f"{url}/health"), 120)
         return server, url
 
@@ -373,7 +382,7 @@ def _ask(url: str, body: object = None, **headers: str) -> object:
         return json.loads(reply.read())
 
 
-def wait_until(holds: Callable[[], bool], timeout: float) -> None:
+def wait_until(holds: Callable[[], object], timeout: float) -> None:
     """Return once `holds()`; fail when it does not within `timeout` seconds."""
     deadline = time.monotonic() + timeout
     while not holds():
