@@ -8,12 +8,18 @@ from typing import Any
 from prefect.artifacts import create_table_artifact
 
 from flows.console import say
+from tasks.redaction import redact
 
 
 def publish_table(rows: Sequence[Mapping[str, Any]], *, key: str, description: str) -> None:
     """Put a table on the page of the present run; say so when Prefect does not take it."""
     try:
-        create_table_artifact([dict(row) for row in rows], key=key, description=description)
+        shown = [{name: _redacted(value) for name, value in row.items()} for row in rows]
+        create_table_artifact(shown, key=key, description=redact(description))
     except Exception as error:  # Prefect's own, httpx's or the database's: all mean no table
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         say(f"no table {key} in the Prefect UI: {reason}")
+
+
+def _redacted(value: Any) -> Any:
+    return redact(value) if isinstance(value, str) else value

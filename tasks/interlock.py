@@ -53,6 +53,13 @@ def check_interlock(account: str, declared: Interlock, now: datetime) -> None:
         )
 
 
+def mode_of(account: str) -> str:
+    """Return the mode that an account id belongs to."""
+    if account.startswith(SIMULATED_PREFIX):
+        return "simulated"
+    return "paper" if account.startswith(PAPER_PREFIXES) else "live"
+
+
 def _prefix_disagreements(account: str, mode: str) -> list[str]:
     is_simulated = account.startswith(SIMULATED_PREFIX)
     is_paper = account.startswith(PAPER_PREFIXES)

@@ -38,6 +38,7 @@ SESSION_KINDS = (
     DifferenceKind.UNKNOWN_ORDER,
     DifferenceKind.UNSETTLED_ORDER,
     DifferenceKind.POSITION,
+    DifferenceKind.SPLIT,
 )
 
 
@@ -83,7 +84,8 @@ def reconcile(ledger: OrderLedger, evidence: Evidence) -> Reconciliation:
     adopt(ledger, evidence)
     cash = ledger.executions.cash(account)
     positions = ledger.executions.positions(account)
-    mismatches = position_differences(positions, evidence.positions)
+    moved = evidence.cash - cash.amount
+    mismatches = position_differences(positions, evidence.positions, moved)
     differences = [
         *missing_fills(missing, own),
         *mismatches,
@@ -126,7 +128,7 @@ def reconcile_session(
     every commission of the day is known, for it blocks nothing and settles late. Costs some
     milliseconds: the ledger's own consistency and older executions are left to `reconcile`.
     """
-    mismatches = position_differences(positions, evidence.positions)
+    mismatches = position_differences(positions, evidence.positions, evidence.cash - cash)
     differences = [*mismatches, *_order_differences(ledger, evidence, in_hand)]
     kinds = SESSION_KINDS
     told = {commission.exec_id for commission in evidence.commissions}

@@ -11,10 +11,20 @@ if TYPE_CHECKING:
 
 
 def open_ledger(settings: Settings) -> OrderLedger:
-    """Open the order ledger, created or migrated on first use."""
+    """Open the order ledger, created or migrated on first use.
+
+    Raises InvalidInput when it is one of another mode.
+    """
+    from tasks.ledger_mode import require_mode
     from warehouse.ledger import OrderLedger
 
-    return OrderLedger(settings.ledger_url.get_secret_value(), settings.lock_deadline)
+    ledger = OrderLedger(settings.ledger_url.get_secret_value(), settings.lock_deadline)
+    try:
+        require_mode(ledger, settings.mode)
+    except BaseException:
+        ledger.close()
+        raise
+    return ledger
 
 
 def open_warehouse(settings: Settings) -> MarketWarehouse:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from models.domain.errors import HaltTrading, InvalidInput
+from tasks.redaction import redact
 from tasks.registry_failures import store_failure
 from tasks.settings import quiet_dependencies
 
@@ -124,9 +125,10 @@ class Tracker:
         experiment = self._experiment_id()
         name, model_id = f"{record.trained_at:%Y-%m-%d}", ""
         with mlflow.start_run(experiment_id=experiment, run_name=name) as run:
-            mlflow.log_params(dict(record.params))
+            params, tags = texts_of(record)
+            mlflow.log_params(params)
             mlflow.log_metrics(dict(record.metrics))
-            mlflow.set_tags(_tags(record) | {"git_commit": record.git_commit})
+            mlflow.set_tags(tags)
             mlflow.log_dict(dict(record.importance), "feature_importance.json")
             mlflow.log_dict(dict(record.recipe), "recipe.json")
             model_id = _log_booster(booster)
@@ -232,12 +234,18 @@ def _ensure_registered(client: MlflowClient, name: str) -> None:
             raise
 
 
+def texts_of(record: CandidateRecord) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the parameters and the tags of a run, as MLflow shows them: without any secret."""
+    params = {name: redact(str(value)) for name, value in record.params.items()}
+    return params, _tags(record) | {"git_commit": redact(record.git_commit)}
+
+
 def _tags(record: CandidateRecord) -> dict[str, str]:
     return {
         "fingerprint": record.fingerprint,
         "gate": "passed" if record.passed else "missed",
-        "gate_reasons": json.dumps(record.reasons),
-        "recipe": json.dumps(dict(record.recipe), sort_keys=True),
+        "gate_reasons": redact(json.dumps(record.reasons)),
+        "recipe": redact(json.dumps(dict(record.recipe), sort_keys=True)),
     }
 
 

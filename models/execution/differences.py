@@ -12,6 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from models.domain.orders import ChildOrder, Fill
+from models.execution.split_positions import split_ratio
 
 CENT = Decimal("0.01")
 HUNDRED = Decimal(100)
@@ -26,6 +27,7 @@ class DifferenceKind(StrEnum):
     UNKNOWN_ORDER = "unknown order"  # carries a name of ours that the ledger does not stand behind
     UNSETTLED_ORDER = "unsettled order"  # ours, without an end in the ledger or at the broker
     POSITION = "position mismatch"
+    SPLIT = "split"  # shares by a usual ratio while no money moved
     CASH = "cash difference"
     LEDGER = "ledger contradiction"
 
@@ -44,7 +46,12 @@ _RECORDED = frozenset(
     {DifferenceKind.MISSING_FILL, DifferenceKind.EXTERNAL_FILL, DifferenceKind.EXTERNAL_ORDER}
 )
 _BLOCKING = frozenset(
-    {DifferenceKind.UNKNOWN_ORDER, DifferenceKind.UNSETTLED_ORDER, DifferenceKind.POSITION}
+    {
+        DifferenceKind.UNKNOWN_ORDER,
+        DifferenceKind.UNSETTLED_ORDER,
+        DifferenceKind.POSITION,
+        DifferenceKind.SPLIT,
+    }
 )
 
 
@@ -137,29 +144,43 @@ class WorkingOrder:
 
 
 def position_differences(
-    ours: Mapping[str, int], theirs: Mapping[str, int]
+    ours: Mapping[str, int], theirs: Mapping[str, int], cash_moved: Decimal | None = None
 ) -> tuple[Difference, ...]:
-    """Compare signed shares by symbol; both leave out zeros or not, as they like."""
+    """Compare signed shares by symbol; both leave out zeros or not, as they like.
+
+    `cash_moved` (broker less ledger, USD; None: unknown) tells a split from a trade.
+    """
     found: list[Difference] = []
     for symbol in sorted(ours.keys() | theirs.keys()):
         ledger, broker = ours.get(symbol, 0), theirs.get(symbol, 0)
         if ledger == broker:
             continue
-        shares = broker - ledger
+        shares, ratio = broker - ledger, split_ratio(ledger, broker, cash_moved)
         found.append(
             Difference(
-                DifferenceKind.POSITION,
+                DifferenceKind.POSITION if ratio is None else DifferenceKind.SPLIT,
                 symbol,
                 symbol,
                 f"{ledger}",
                 f"{broker}",
                 "shares",
-                f"find the trade, split or transfer of {shares:+d} shares in the statement; "
-                "a child that was filled: robo settle; else accept to take them over",
+                _about_shares(shares, ratio),
                 PositionCorrection(symbol, shares),
             )
         )
     return tuple(found)
+
+
+def _about_shares(shares: int, ratio: tuple[int, int] | None) -> str:
+    if ratio is not None:
+        return (
+            f"looks like a split of {ratio[0]} for {ratio[1]}, since no money moved: compare the "
+            f"statement; accept books {shares:+d} shares at the cost of those held"
+        )
+    return (
+        f"find the trade, split or transfer of {shares:+d} shares in the statement; "
+        "a child that was filled: robo settle; else accept to take them over"
+    )
 
 
 def cash_differences(

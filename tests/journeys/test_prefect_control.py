@@ -16,6 +16,7 @@ import pytest
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(400)]
 
 ROOT = Path(__file__).resolve().parents[2]
+CANARY = "canary-hunter2-of-the-cloud"
 SPEED = 300  # market seconds a second: the plan of 145 minutes takes 29 s
 
 
@@ -68,10 +69,10 @@ def session_pid(home):
 
 
 def test_a_run_is_cancelled_deserted_and_killed_and_no_share_is_bought_twice(
-    new_home, prefect_of, ask
+    new_home, prefect_of, ask, tmp_path
 ):
     server, url = prefect_of()
-    home = new_home(ROBO_GATEWAY_SPEED=str(SPEED), PREFECT_CLIENT_MAX_RETRIES="1")
+    home = new_home(PREFECT_CLIENT_MAX_RETRIES="1", PREFECT_API_KEY=CANARY)
     home.plan(until=16)
     home.start_gateway(SPEED)
     control = Control(home, url, ask)
@@ -110,10 +111,15 @@ def test_a_run_is_cancelled_deserted_and_killed_and_no_share_is_bought_twice(
     wait(lambda: control.runs("CRASHED"), 60)
     wait(lambda: set(home.ledger("SELECT state FROM parents")) == {("FILLED",)}, 120)
     wait(lambda: control.runs("COMPLETED"), 60)
-    assert worker.text
     at_broker = home.broker_executions()
     by_parent = Counter()
     for order_ref, count in at_broker.values():
         by_parent[order_ref.rsplit(".", 2)[0]] += count
     assert by_parent == dict(home.ledger("SELECT parent_id, quantity FROM parents"))
     assert home.working_orders() == []
+
+    # nothing that any of them kept shows the secret that all of them were given
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert any(path.name == "prefect.db" for path in files)
+    assert not [path for path in files if CANARY.encode() in path.read_bytes()]
+    assert CANARY not in worker.text

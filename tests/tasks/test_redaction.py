@@ -6,12 +6,15 @@ from datetime import UTC, datetime
 
 import pytest
 
+from flows import parameters
+from flows.artifacts import publish_table
 from flows.outcomes import Outcome, finish
 from models.domain.errors import HaltTrading
-from tasks import redaction
+from tasks import redaction, tracking
 from tasks.alerts import Alert, raise_alert
 from tasks.redaction import redact
 from tasks.settings import load_settings
+from tasks.tracking import CandidateRecord
 
 PASSWORD, CREDENTIAL = "canary-hunter2", "robo:canary-credential"
 PAPER, LIVE, OTHER = "DU7654321", "U1234567", "U7777777"
@@ -91,3 +94,43 @@ def test_simulated_ids_are_no_secret(monkeypatch):
     monkeypatch.setattr(redaction, "_masks_accounts", [False])
     load_settings()
     assert redact("SIM0000001 U1234567") == "SIM0000001 U1234567"
+
+
+def test_tables_in_the_prefect_ui(paper, monkeypatch):
+    kept = []
+    monkeypatch.setattr(
+        "flows.artifacts.create_table_artifact", lambda *table, **words: kept.append((table, words))
+    )
+    publish_table([{"reason": leak(), "shares": 5}], key="execution", description=leak())
+    require_none(str(kept))
+    ((table,), _) = kept[0]
+    assert table[0]["shares"] == 5
+
+
+def test_tags_and_parameters_in_mlflow(paper):
+    record = CandidateRecord(
+        fingerprint="f",
+        recipe={"note": leak()},
+        params={"folds": 6, "note": leak()},
+        metrics={},
+        importance={},
+        passed=False,
+        reasons=(leak(),),
+        trained_at=datetime.now(UTC),
+        git_commit=leak(),
+    )
+    require_none(str(tracking.texts_of(record)))
+    assert tracking.texts_of(record)[0]["folds"] == "6"
+
+
+def test_no_form_of_the_prefect_ui_asks_for_a_secret():
+    """A parameter is stored and shown as it was given: what is secret has no parameter."""
+    forms = [
+        form
+        for form in vars(parameters).values()
+        if isinstance(form, type) and issubclass(form, parameters.FlowParameters)
+    ]
+    assert len(forms) > 4
+    named = {name for form in forms for name in form.model_fields}
+    words = ("account", "password", "secret", "token", "url", "key", "credential", "armed")
+    assert not [name for name in named if any(word in name for word in words)]

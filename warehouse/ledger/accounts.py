@@ -18,6 +18,7 @@ from warehouse.ledger.execution_rows import store_execution
 
 _GET = text("SELECT * FROM accounts WHERE account = :account")
 _LATEST = text("SELECT account FROM accounts ORDER BY opened_at DESC LIMIT 1")
+_KNOWN = text("SELECT account FROM accounts ORDER BY account")
 _POSITIONS = text(
     "SELECT symbol, quantity FROM opening_positions WHERE account = :account ORDER BY symbol"
 )
@@ -78,6 +79,11 @@ class Accounts:
             return None
         positions = {found.symbol: int(found.quantity) for found in rows}
         return Opening(account, Decimal(row.cash), positions, moment_of(row.opened_at))
+
+    def known(self) -> tuple[str, ...]:
+        """Return the ids of every account with an opening balance."""
+        with self._store.read() as connection:
+            return tuple(connection.execute(_KNOWN).scalars())
 
     def latest_account(self) -> str | None:
         """Return the account that was opened last, or None before first contact."""

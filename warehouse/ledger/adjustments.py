@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
-from models.execution.differences import CashKind
+from models.execution.differences import CashKind, DifferenceKind
 from warehouse.ledger.chain import seal
 from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.encoding import moment_of, moment_text, money_text
@@ -25,7 +26,10 @@ _INSERT_CASH = text(
 )
 _NEXT_POSITION = text("SELECT COALESCE(MAX(id), 0) + 1 FROM position_adjustments")
 _NEXT_CASH = text("SELECT COALESCE(MAX(id), 0) + 1 FROM cash_adjustments")
-_POSITIONS = text("SELECT * FROM position_adjustments WHERE account = :account ORDER BY id")
+_POSITIONS = text(
+    "SELECT a.*, d.kind, d.ledger_value, d.broker_value FROM position_adjustments a "
+    "LEFT JOIN differences d ON d.id = a.difference_id WHERE a.account = :account ORDER BY a.id"
+)
 _CASH = text("SELECT * FROM cash_adjustments WHERE account = :account ORDER BY id")
 _SUMS = text(
     "SELECT symbol, SUM(quantity) AS quantity FROM position_adjustments "
@@ -45,11 +49,15 @@ class Acceptance:
 
 @dataclass(frozen=True, slots=True)
 class PositionAdjustment:
-    """Shares (signed) added to a position without a fill."""
+    """Shares (signed) added to a position without a fill.
+
+    `split` is (new, old) where they came by a split, so that the cost of the position stays.
+    """
 
     symbol: str
     shares: int
     acceptance: Acceptance
+    split: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +100,7 @@ class Adjustments:
                 row.symbol,
                 int(row.quantity),
                 Acceptance(int(row.difference_id), row.reason, row.accepted_by, moment_of(row.at)),
+                _split(row),
             )
             for row in rows
         )
@@ -120,6 +129,12 @@ def adjusted_cash(connection: Connection, account: str) -> Decimal:
     """Return the USD that adjustments add up to."""
     rows = connection.execute(_CASH, {"account": account})
     return sum((Decimal(row.amount) for row in rows), Decimal(0))
+
+
+def _split(row: Row[Any]) -> tuple[int, int] | None:
+    if row.kind != DifferenceKind.SPLIT:
+        return None
+    return int(row.broker_value), int(row.ledger_value)
 
 
 def _row(account: str, accepted: Acceptance) -> dict[str, object]:

@@ -52,6 +52,11 @@ class Leases:
     def __init__(self, store: LedgerStore) -> None:
         self._store = store
 
+    def is_known(self, name: str) -> bool:
+        """Say whether a lease of that name was ever held."""
+        with self._store.read() as connection:
+            return connection.execute(_GET, {"name": name}).first() is not None
+
     def acquire(
         self,
         name: str,

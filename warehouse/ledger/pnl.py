@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -13,6 +13,7 @@ from models.portfolio.lots import (
     Adjustment,
     CostMethod,
     PositionBook,
+    Split,
     Transfer,
     market_value,
     money,
@@ -134,10 +135,12 @@ def account_pnl(
     )
 
 
-def transfers_of(adjustments: Adjustments, account: str) -> tuple[Transfer, ...]:
-    """Return the shares that accepted corrections brought, at a cost that nobody knows."""
+def transfers_of(adjustments: Adjustments, account: str) -> tuple[Adjustment, ...]:
+    """Return what accepted corrections brought: splits, and shares at a cost that nobody knows."""
     return tuple(
-        Transfer(one.symbol, one.acceptance.at, Fraction(one.shares))
+        Split(one.symbol, one.acceptance.at, *(abs(count) for count in one.split))
+        if one.split is not None
+        else Transfer(one.symbol, one.acceptance.at, Fraction(one.shares))
         for one in adjustments.of_positions(account)
     )
 
@@ -146,7 +149,7 @@ def lots_disagree(
     accounts: Accounts,
     executions: Executions,
     account: str,
-    transfers: Sequence[Transfer] = (),
+    transfers: Sequence[Adjustment] = (),
     other_cash: Decimal = Decimal(0),
 ) -> list[str]:
     """Compare lots with the ledger's sums: shares by symbol, and cash to 1e-8 USD, in words.
@@ -160,10 +163,12 @@ def lots_disagree(
         return []
     found: list[str] = []
     one = dict.fromkeys(opening.positions, Decimal(1))
-    moved = [Transfer(come.symbol, come.at, come.shares, Decimal(1)) for come in transfers]
+    come = [each for each in transfers if isinstance(each, Transfer)]
+    moved: list[Adjustment] = [replace(each, price=Decimal(1)) for each in come]
+    moved += [each for each in transfers if isinstance(each, Split)]
     books = account_books(accounts, executions, account, one, moved)
     free = Fraction(opening.cash) + Fraction(other_cash) + sum(opening.positions.values())
-    free += sum((come.shares for come in moved), Fraction(0))
+    free += sum((each.shares for each in come), Fraction(0))
     positions = executions.positions(account)
     told = executions.cash(account)
     for method, by_symbol in (("FIFO", books.fifo), ("average cost", books.average)):

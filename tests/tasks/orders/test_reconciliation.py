@@ -271,7 +271,7 @@ async def test_accepted_differences_become_adjustments_and_never_touch_a_fill(tr
 
 async def test_accepting_one_leaves_the_others_open(traded, broker):
     broker.cash += 100
-    evidence = replace(await broker.collect_evidence(), positions={"KO": 60})
+    evidence = replace(await broker.collect_evidence(), positions={"KO": 61})
     reconcile(traded.ledger, evidence)
     after = accept(traded.ledger, evidence, "D2", cash_kind=CashKind.DEPOSIT)
     assert [line[0] for line in told(after)] == ["position mismatch"]
@@ -285,3 +285,25 @@ async def test_a_plan_sees_the_blocks_that_its_own_look_found(traded, broker):
     (found,) = look_before_planning(traded.ledger, evidence)
     assert found.difference.symbol == "KO"
     assert "D1" in traded.ledger.differences.blocked(broker.account)["KO"]
+
+
+async def test_a_split_overnight_is_no_mismatch_and_keeps_what_the_position_cost(traded, broker):
+    broker.positions["KO"] = 60
+    found = reconcile(traded.ledger, await broker.collect_evidence())
+    assert told(found) == [("split", "KO", "30", "60", "shares")]
+    assert "split of 2 for 1" in found.found[0].difference.proposal
+    assert traded.ledger.differences.block_reason(broker.account, "KO")
+    accept(traded.ledger, await broker.collect_evidence(), *ids(found))
+    assert reconcile(traded.ledger, await broker.collect_evidence()).agrees
+    assert traded.ledger.differences.blocked(broker.account) == {}
+    [row] = traded.ledger.pnl(broker.account, {"KO": Decimal(30)}, {}).symbols
+    assert (row.shares, row.fifo.average_cost, row.average.average_cost) == (60, 25, 25)
+    assert row.fifo.unrealised == 60 * (30 - 25)
+    assert traded.ledger.audit(broker.account).contradictions == ()
+
+
+@pytest.mark.parametrize(("shares", "cash"), [(60, "-1500"), (31, "0"), (-30, "0"), (45, "0.02")])
+async def test_what_only_looks_like_a_split_is_a_mismatch(traded, broker, shares, cash):
+    broker.positions["KO"], broker.cash = shares, broker.cash + Decimal(cash)
+    found = reconcile(traded.ledger, await broker.collect_evidence())
+    assert found.found[0].difference.kind.value == "position mismatch"
