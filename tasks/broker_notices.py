@@ -6,7 +6,7 @@ import logging
 from dataclasses import asdict
 from typing import TYPE_CHECKING, NoReturn
 
-from models.domain.errors import HaltTrading, InvalidInput
+from models.domain.errors import HaltTrading, InvalidInput, RetryLater
 from tasks.broker.codes import (
     CONNECTIVITY_LOST,
     CONNECTIVITY_RESTORED,
@@ -16,6 +16,7 @@ from tasks.broker.codes import (
     is_refusal,
     reaction_to,
 )
+from tasks.broker.protocol import GatewayUnreachable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,5 +83,9 @@ async def look_up_doubted(desk: OrderDesk) -> None:
     symbols, desk.doubted = sorted(desk.doubted), set()
     try:
         await desk.gateway.qualify(symbols, refresh=True)
+    except GatewayUnreachable:
+        raise
     except InvalidInput as unknown:
         desk.alert("a contract is unknown to the broker", str(unknown))
+    except RetryLater as busy:  # what was known of it goes on being used
+        logger.warning("contracts could not be looked up again: %s", busy)

@@ -7,10 +7,12 @@ any market, and each case ends its own.
 
 import asyncio
 import os
+import re
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from decimal import Decimal
 from itertools import count
+from pathlib import Path
 
 import pytest
 
@@ -239,3 +241,12 @@ async def test_op309_a_global_cancel_ends_every_order(desk):
         assert await link.cancel_everything() >= 2
         await desk.until(link, lambda: desk.of(child)[-1].status == "Cancelled")
         await desk.until(other, lambda: desk.of(stranger)[-1].status == "Cancelled")
+
+
+def test_every_case_is_listed_in_the_docs():
+    own = Path(__file__)
+    cases = re.findall(r"def test_op(\d{3})_", own.read_text())
+    listed = (own.parents[3] / "docs" / "risk.md").read_text()
+    assert [f"OP-{number}" for number in cases] == re.findall(
+        r"^\| (OP-\d{3}) \|", listed, re.MULTILINE
+    )
