@@ -162,11 +162,8 @@ class Home:
         self.gateway.wait_for("gateway ready")
         return self.gateway
 
-    def plan(self, orders: dict[str, tuple[int, str]] = PLAN, until: int = 20) -> None:
-        """Put one buy order per symbol, {symbol: (shares, decision price)}, into the ledger.
-
-        They are worked from 14:35 to 55 minutes past the hour `until` (UTC).
-        """
+    def plan(self, orders: dict[str, tuple[int, str]] = PLAN) -> None:
+        """Put one buy order per symbol, {symbol: (shares, decision price)}, into the ledger."""
         opening = datetime(2022, 12, 29, 14, 35, tzinfo=UTC)
         parents = [
             ParentOrder(
@@ -178,7 +175,7 @@ class Home:
                 quantity=shares,
                 algo="TWAP",
                 start=opening,
-                end=opening.replace(hour=until, minute=55),
+                end=opening.replace(hour=20, minute=55),
                 decision_price=Decimal(price),
                 decided_at=opening.replace(hour=13),
                 model_version="journey/1",
