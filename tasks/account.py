@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from math import isfinite
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -21,18 +22,23 @@ class AccountBook:
     """Positions in signed shares and cash in USD, as the ledger's executions add up to them.
 
     `refresh` reads the ledger's whole history; between two of them each new execution and
-    commission is added on. `day_start_equity` and `peak_equity` are what the broker reported, in
-    USD.
+    commission is added on. `day_start_equity` and `peak_equity` are the broker's worth of the
+    account in USD; so that they can be compared with `equity`, `outside_cash` is what the broker
+    has in cash beyond the ledger: deposits, withdrawals and dividends that nobody accepted yet.
     """
 
     account: str
     ledger: OrderLedger
-    day_start_equity: float
-    peak_equity: float
+    day_start_equity: float = UNKNOWN_EQUITY
+    peak_equity: float = UNKNOWN_EQUITY
+    watches_inflow: bool = False
+    outside_cash: Decimal = Decimal(0)
     positions: dict[str, int] = field(default_factory=dict)
     cash: Decimal = Decimal(0)
     _counted: dict[str, tuple[str, Decimal | None]] = field(default_factory=dict)
     _early: dict[str, Decimal] = field(default_factory=dict)
+    _adjusted: Decimal | None = None
+    _last_equity: float = UNKNOWN_EQUITY
 
     def refresh(self) -> None:
         """Read positions and cash from the ledger."""
@@ -41,6 +47,24 @@ class AccountBook:
         self.cash = executions.cash(self.account).amount
         fills = executions.fills_of_account(self.account)
         self._counted = {fill.exec_base: (fill.exec_id, fill.commission) for fill in fills}
+        adjusted = sum(
+            (a.amount for a in self.ledger.adjustments.of_cash(self.account)), Decimal(0)
+        )
+        if self._adjusted is not None:  # what was accepted meanwhile is no longer outside
+            self.outside_cash -= adjusted - self._adjusted
+        self._adjusted = adjusted
+
+    def compare_cash(self, at_broker: Decimal) -> None:
+        """Take the broker's cash in USD, as of this moment, with every commission known.
+
+        Money that nobody has named and that came during the day is no gain: what losses are
+        measured from rises with it. Money that went counts as lost until somebody accepts it.
+        """
+        outside = at_broker - self.cash
+        if outside > self.outside_cash and self.watches_inflow:
+            self.day_start_equity += float(outside - self.outside_cash)
+            self.peak_equity += float(outside - self.outside_cash)
+        self.outside_cash = outside
 
     def add_fill(self, fill: Fill) -> None:
         """Add an execution that the ledger has just taken as new; a correction reads all again."""
@@ -69,14 +93,23 @@ class AccountBook:
 
     def equity(self, quote: Callable[[str], Quote | None]) -> float:
         """Return cash and positions at mid, in USD; not a number while a mid is missing."""
-        total = self.cash
+        total = self.cash + self.outside_cash
         for symbol, shares in self.positions.items():
             seen = quote(symbol)
             if seen is None or not seen.is_sane:
                 return UNKNOWN_EQUITY
             total += shares * seen.mid
-        self.peak_equity = max(self.peak_equity, float(total))
         return float(total)
+
+    def note_worth(self, equity: float) -> None:
+        """Raise the highest worth once it was passed at two looks in a row: to the lower of them.
+
+        One wrong tick upwards would else be a drawdown when the next one is right.
+        """
+        lower = min(self._last_equity, equity)
+        if isfinite(equity) and isfinite(self._last_equity) and lower > self.peak_equity:
+            self.peak_equity = lower
+        self._last_equity = equity
 
 
 def exec_base(exec_id: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from models.domain.errors import AutomaticHalt
@@ -24,6 +25,7 @@ MINUTE = timedelta(minutes=1)
 # One wrong tick must not stop the day: a loss has to be there at two looks in a row. No child
 # passes its own checks meanwhile.
 LOOKS_OF_A_LOSS = 2
+LONGEST_UNPRICED = timedelta(minutes=1)  # of market time, before a person is told
 _LOSSES = frozenset({HaltCode.DAILY_LOSS, HaltCode.DRAWDOWN})
 
 
@@ -41,6 +43,8 @@ class SessionGuard:
     _looked_at: datetime | None = None
     _heard_at: datetime | None = None
     _losses: int = 0
+    _unpriced_since: datetime | None = None
+    _told_unpriced: bool = False
 
     def attempted(self, now: datetime) -> None:
         """Count a child that the schedule wants, whether or not it may be sent."""
@@ -89,6 +93,16 @@ class SessionGuard:
         if trip is not None and (not is_loss or self._losses >= LOOKS_OF_A_LOSS):
             raise AutomaticHalt(trip.code, _text(trip.reason))
 
+    def is_long_unpriced(self, equity: float, now: datetime, day: TradingSession) -> bool:
+        """Say, once, that the account's worth has been unknown for too long in an open session."""
+        if isfinite(equity) or not day.contains(now):
+            self._unpriced_since, self._told_unpriced = None, False
+            return False
+        self._unpriced_since = self._unpriced_since or now
+        is_late = now - self._unpriced_since >= LONGEST_UNPRICED and not self._told_unpriced
+        self._told_unpriced |= is_late
+        return is_late
+
     def require_heartbeat(self, wall: datetime) -> None:
         """Raise AutomaticHalt when the gateway has not answered for longer than the limit."""
         lost = 0.0 if self.lost_at is None else (wall - self.lost_at).total_seconds()
@@ -114,8 +128,17 @@ def breach(guard: SessionGuard, desk: OrderDesk, now: datetime) -> AutomaticHalt
     """Return the halt that a limit of the session itself demands at `now`, if one does."""
     quotes = (desk.quote(execution.parent.symbol) for execution in desk.executions.values())
     guard.heard([quote.at for quote in quotes if quote is not None], now)
+    equity = desk.book.equity(desk.quote)
+    desk.book.note_worth(equity)
+    if guard.is_long_unpriced(equity, now, desk.session):
+        names = ", ".join(sorted(desk.unpriced()))
+        desk.alert(
+            "the account's worth is unknown",
+            f"no usable quote of {names} for {LONGEST_UNPRICED}; no scheduled order passes its "
+            "checks and no loss limit sees anything: look at the market data of these symbols",
+        )
     try:
-        guard.require_sound(now, desk.session, desk.book, desk.book.equity(desk.quote))
+        guard.require_sound(now, desk.session, desk.book, equity)
     except AutomaticHalt as halt:
         return halt
     return None

@@ -326,6 +326,10 @@ class OrderDesk:
             blocked_reason=self.ledger.differences.block_reason(self.book.account, symbol),
         )
 
+    def unpriced(self) -> set[str]:
+        """Return the symbols held without a usable quote."""
+        return self.book.positions.keys() - self._mids(self.book.positions).keys()
+
     def _mids(self, symbols: Iterable[str]) -> dict[str, float]:
         quotes = {symbol: self.quote(symbol) for symbol in symbols}
         return {s: float(q.mid) for s, q in quotes.items() if q is not None and q.is_sane}

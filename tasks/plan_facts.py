@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from models.domain.errors import InvalidInput
 from models.features.true_range import average_true_range
 from models.regime.realised import RegimeRule, classify
+from tasks.account_worth import comparable_worths
 from tasks.day_trading import day_trades
 from warehouse.ledger.symbol_facts import SymbolFacts
 
@@ -53,12 +54,11 @@ def account_standing(
 ) -> AccountStanding:
     """Return how the account stands before `session`, from the ledger and the broker's evidence."""
     account, equity = evidence.account, float(evidence.net_liquidation)
-    snapshots = ledger.accounts.snapshots(account)
-    before = ledger.accounts.snapshots(account, f"{session} before")
-    worths = [float(one.net_liquidation) for one in snapshots]
+    worths = comparable_worths(ledger, account)
+    before = (worth.usd for worth in worths if worth.label == f"{session} before")
     return AccountStanding(
-        day_start_equity=float(before[0].net_liquidation) if before else None,
-        peak_equity=max(worths, default=None),
+        day_start_equity=next(before, None),
+        peak_equity=max((worth.usd for worth in worths), default=None),
         day_trades=day_trades(ledger, account, evidence.positions, equity, session, limits=limits),
         disabled={one.name: one.reason for one in ledger.disablements.current()},
         shortable=shortable or {},

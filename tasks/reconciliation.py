@@ -131,8 +131,7 @@ def reconcile_session(
     mismatches = position_differences(positions, evidence.positions, evidence.cash - cash)
     differences = [*mismatches, *_order_differences(ledger, evidence, in_hand)]
     kinds = SESSION_KINDS
-    told = {commission.exec_id for commission in evidence.commissions}
-    if all(fill.exec_id in told for fill in evidence.fills):
+    if is_cash_settled(evidence):
         kinds = (*kinds, DifferenceKind.CASH)
         differences += cash_differences(
             cash, evidence.cash, positions=positions, mismatched=bool(mismatches)
@@ -140,6 +139,12 @@ def reconcile_session(
     with ledger.transaction():
         _note_external(ledger, evidence, differences)
         return ledger.differences.observe(evidence.account, differences, evidence.at, kinds)
+
+
+def is_cash_settled(evidence: Evidence) -> bool:
+    """Say whether every commission of the day's executions is known, so that cash can agree."""
+    told = {commission.exec_id for commission in evidence.commissions}
+    return all(fill.exec_id in told for fill in evidence.fills)
 
 
 def look_before_planning(ledger: OrderLedger, evidence: Evidence) -> tuple[Found, ...]:

@@ -20,7 +20,7 @@ from models.execution.engine import restore
 from models.execution.events import ChildRejected, ProvenNeverSent, Reconciled
 from models.execution.state import SlicingPolicy
 from tasks.adoption import adopt, child_evidence
-from tasks.reconciliation import reconcile_session
+from tasks.reconciliation import is_cash_settled, reconcile_session
 from tasks.second_orders import doubled, end_second_orders
 
 if TYPE_CHECKING:
@@ -160,6 +160,8 @@ async def recover(desk: OrderDesk, quiet_period: float) -> Evidence:
 
 def _compare(desk: OrderDesk, evidence: Evidence) -> None:
     book, in_hand = desk.book, desk.executions.keys()
+    if is_cash_settled(evidence) and not position_differences(book.positions, evidence.positions):
+        book.compare_cash(evidence.cash)
     found = reconcile_session(desk.ledger, evidence, book.positions, book.cash, in_hand)
     for each in found:
         if each.is_new and each.difference.kind is not DifferenceKind.CASH:

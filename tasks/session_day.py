@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING
 
 from models.domain.errors import SkipToday
 from models.domain.sessions import TradingSession, exchange_date, next_session, session_on
-from tasks.account import AccountBook
+from tasks.account_worth import comparable_worths
 from tasks.broker.codes import CONNECTIVITY_LOST, CONNECTIVITY_RESTORED
 from tasks.broker.protocol import BrokerNotice, GatewayUnreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
     from datetime import date, datetime
-    from decimal import Decimal
 
     from models.domain.clock import Clock
+    from models.risk.limits import RiskLimits
+    from tasks.account import AccountBook
+    from tasks.broker.market_data import DataConnection
     from tasks.broker.protocol import BrokerEvent, Evidence
     from warehouse.ledger import OrderLedger
 
@@ -77,22 +79,38 @@ def require_link(ledger: OrderLedger, account: str, told: Iterable[BrokerEvent])
 
 
 def open_book(
-    ledger: OrderLedger, day: TradingSession, evidence: Evidence, now: datetime
-) -> AccountBook:
-    """Return the account's book with its worth at the day's first start and at its highest."""
-    before = _equity_before(ledger, day, evidence.account, evidence.net_liquidation, now)
-    snapshots = ledger.accounts.snapshots(evidence.account)
-    peak = max(float(snapshot.net_liquidation) for snapshot in snapshots)
-    return AccountBook(evidence.account, ledger, before, peak)
+    ledger: OrderLedger, day: TradingSession, book: AccountBook, evidence: Evidence
+) -> None:
+    """Set what losses are measured from: worth at the day's first start, and at its highest.
+
+    `evidence` was compared with the ledger before. Both sides are the broker's worth: the book
+    counts the broker's cash too.
+    """
+    label, account = f"{day.date} before", evidence.account
+    if not ledger.accounts.snapshots(account, label):
+        ledger.accounts.record_snapshot(
+            account, evidence.at, evidence.cash, evidence.net_liquidation, label
+        )
+    worths = comparable_worths(ledger, account)
+    book.day_start_equity = next(worth.usd for worth in worths if worth.label == label)
+    book.peak_equity = max(worth.usd for worth in worths)
+    book.watches_inflow = True
 
 
-def _equity_before(
-    ledger: OrderLedger, day: TradingSession, account: str, now_worth: Decimal, now: datetime
-) -> float:
-    label = f"{day.date} before"
-    known = ledger.accounts.snapshots(account, label)
-    if known:
-        return float(known[0].net_liquidation)
-    cash = ledger.executions.cash(account).amount
-    ledger.accounts.record_snapshot(account, now, cash, now_worth, label)
-    return float(now_worth)
+async def stream_prices(
+    data: DataConnection,
+    worked: Collection[str],
+    held: Collection[str],
+    limits: RiskLimits,
+    alert: Callable[[str, str], None],
+) -> None:
+    """Stream the quotes of symbols to work, and of what else is held; tell what has no price."""
+    await data.subscribe(sorted(worked), with_shortable=limits.allow_short)
+    strange = await data.subscribe_known(held)
+    if strange:
+        alert(
+            "positions that cannot be priced",
+            f"{', '.join(strange)}: no US stocks to the broker, so the account's worth is not "
+            "known and no scheduled order passes its checks; hold them in another account, or "
+            "close them by hand",
+        )

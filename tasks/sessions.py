@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from models.domain.errors import AutomaticHalt, HaltTrading, RetryLater
 from models.execution.events import SessionClosed
 from models.execution.planning import asking_times
+from tasks.account import AccountBook
 from tasks.alerts import Alert, raise_alert
 from tasks.broker.protocol import GatewayUnreachable
 from tasks.broker_notices import look_up_doubted
@@ -38,7 +39,13 @@ from tasks.recovery import (
     restore_session,
     tell_held,
 )
-from tasks.session_day import open_book, require_link, require_work, session_to_work
+from tasks.session_day import (
+    open_book,
+    require_link,
+    require_work,
+    session_to_work,
+    stream_prices,
+)
 from tasks.session_lease import SessionLease
 from tasks.session_links import SessionLinks
 from tasks.session_result import SessionProgress, SessionResult, progress_of
@@ -141,7 +148,7 @@ class ExecutionSession:
         require_link(self.ledger, evidence.account, told)
         adopt(self.ledger, evidence)
         require_own_client(self.ledger, evidence, orders.client_id)
-        book = open_book(self.ledger, day, evidence, self._clock.now())
+        book = AccountBook(evidence.account, self.ledger)
         desk = OrderDesk(
             self.ledger,
             orders,
@@ -169,8 +176,9 @@ class ExecutionSession:
         known = {e.parent.symbol for e in desk.everything.values()} | desk.guard.facts.keys()
         await orders.qualify(sorted(symbols & known))
         settle = await recover(desk, settings.quiet_period)
+        open_book(self.ledger, day, book, settle)
         await settle_vanished(desk, settle, settings.quiet_period)
-        await data.subscribe(sorted(symbols), with_shortable=self.limits.allow_short)
+        await stream_prices(data, symbols & known, symbols - known, self.limits, self._alert)
         return desk
 
     async def _work(self, day: TradingSession, desk: OrderDesk) -> None:

@@ -6,13 +6,14 @@ import math
 from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any
 
+from models.domain.errors import InvalidInput
 from tasks.broker import conversion
 from tasks.broker.codes import DATA_LOST
 from tasks.broker.ibkr import Connection, EvidenceIB
 from tasks.broker.refusals import HISTORY, RequestRefused
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     import pandas as pd
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from tasks.broker.contracts import ContractBook
 
 SHORTABLE = "236"  # the generic tick that tells how many shares may be borrowed
+LIVE_TICKS = frozenset({0, 1, 2, 3, 4, 5, 8})  # of bid, ask and trades: the book is quoted now
 
 
 class DataConnection(Connection):
@@ -42,6 +44,16 @@ class DataConnection(Connection):
     def stamp_quotes_with(self, now: Callable[[], datetime]) -> None:
         """Stamp arriving quotes with `now()`: the market time at which they cannot be older."""
         self._now = now
+
+    async def subscribe_known(self, symbols: Iterable[str]) -> tuple[str, ...]:
+        """Stream what the broker knows as US stocks; return the other names."""
+        unknown = []
+        for symbol in sorted(symbols):
+            try:
+                await self.subscribe([symbol])
+            except InvalidInput:
+                unknown.append(symbol)
+        return tuple(unknown)
 
     async def subscribe(self, symbols: Sequence[str], *, with_shortable: bool = False) -> None:
         """Stream the top of book of every symbol, and on request what may be borrowed."""
@@ -69,8 +81,8 @@ class DataConnection(Connection):
                 with self._connected():
                     self._ib.cancelMktData(contract)
                 ticker = self._ib.ticker(contract)
-                if ticker is not None:  # it is used again, and would pair a new bid with an old ask
-                    ticker.bid = ticker.ask = math.nan
+                if ticker is not None:  # it is used again
+                    _forget(ticker)
                 self._stream(symbol, wanted)
 
     def quote(self, symbol: str) -> Quote | None:
@@ -115,4 +127,20 @@ class DataConnection(Connection):
         return frame[inside].reset_index(drop=True)
 
     def _stamp(self, ticker: Any) -> None:
-        self._stamps[ticker.contract.symbol] = self._now()
+        """Note that the quote is current: one of its sides came, or a trade beside it.
+
+        A side that does not change is not sent again, so trades count; other news does not. While
+        the exchange has halted the symbol there is no quote, and after it none before both sides
+        have come anew.
+        """
+        symbol = ticker.contract.symbol
+        if ticker.halted > 0:  # 1: by the exchange, 2: volatility
+            self._stamps.pop(symbol, None)
+            _forget(ticker)
+        elif any(tick.tickType in LIVE_TICKS for tick in ticker.ticks):
+            self._stamps[symbol] = self._now()
+
+
+def _forget(ticker: Any) -> None:
+    """Forget both sides, so that a new bid is not paired with an old ask."""
+    ticker.bid = ticker.ask = math.nan

@@ -43,6 +43,32 @@ async def test_history_comes_whole_and_then_only_what_is_new(gateway):
         assert years["session"].iloc[0] == date(2020, 6, 1)
 
 
+async def test_a_halted_symbol_has_no_quote_and_news_that_is_no_quote_makes_none_fresh(
+    gateway, into_session
+):
+    async with gateway.clock() as clock, gateway.data(45) as data:
+        await into_session(clock)
+        data.stamp_quotes_with(clock.now)
+        await data.subscribe(["KO", "JPM"])
+        await clock.sleep_until(clock.now() + timedelta(minutes=1))
+        await data.flush()
+        assert data.quote("KO") is not None
+        gateway.ask("halt", symbol="KO")
+        try:
+            await clock.sleep_until(clock.now() + timedelta(minutes=10))
+            await data.flush()
+            assert data.quote("KO") is None
+            assert data.quote("JPM") is not None
+        finally:
+            gateway.ask("resume", symbol="KO")
+        resumed = clock.now()
+        await clock.sleep_until(resumed + timedelta(minutes=10))
+        await data.flush()
+        quote = data.quote("KO")
+        assert quote is not None
+        assert quote.at >= resumed
+
+
 async def test_quotes_carry_the_market_time_at_which_they_arrived(gateway, into_session):
     async with gateway.clock() as clock, gateway.data(44) as data:
         await into_session(clock)

@@ -97,3 +97,13 @@ def test_a_halt_is_kept_and_told_once_while_it_is_in_force(ledger):
     assert told == [("trading halted: REJECTS", "too many")]
     keep_halt(ledger, AutomaticHalt(HaltCode.DRAWDOWN, "more"), lambda *a: told.append(a))
     assert len(ledger.halts.in_force()) == len(told) == 2
+
+
+def test_a_worth_that_stays_unknown_is_told_once_and_again_after_it_was_known():
+    one, nan = guard(), float("nan")
+    told = [
+        one.is_long_unpriced(equity, OPEN + timedelta(seconds=30 * step), DAY)
+        for step, equity in enumerate([nan, nan, nan, nan, 100.0, nan, nan, nan])
+    ]
+    assert told == [False, False, True, False, False, False, False, True]
+    assert not one.is_long_unpriced(nan, DAY.close, DAY)
