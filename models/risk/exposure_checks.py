@@ -100,11 +100,14 @@ def _books(
     if mid is None:
         return _no_mid(check, child.symbol)
     before: dict[str, WorstCase] = {}
-    for symbol in sorted({*context.positions, *context.buying, *context.selling, child.symbol}):
-        price = mid if symbol == child.symbol else context.mids.get(symbol)
+    held, buying, selling, mids = context.positions, context.buying, context.selling, context.mids
+    for symbol in sorted({*held, *buying, *selling, child.symbol}):
+        price = mid if symbol == child.symbol else mids.get(symbol)
         if price is None:
             return _no_mid(check, symbol)
-        before[symbol] = _of_symbol(symbol, context, price)
+        shares = held.get(symbol, 0)
+        high, low = shares + buying.get(symbol, 0), shares - selling.get(symbol, 0)
+        before[symbol] = WorstCase(high * price, low * price)
     return before, before | {child.symbol: _of_symbol(child.symbol, context, mid, child)}
 
 

@@ -47,6 +47,11 @@ class FileAnswer:
             return []
         return list(map(self._row, self._cursor.fetchall()))
 
+    def first(self) -> LedgerRow:
+        """Return the first row or None."""
+        found = self.all()
+        return found[0] if found else None
+
     def one_or_none(self) -> LedgerRow:
         """Return the only row or None; raises MultipleResultsFound when there is another."""
         found = self._cursor.fetchall()

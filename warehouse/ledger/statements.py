@@ -39,6 +39,10 @@ class Answer(Protocol):
         """Return every row."""
         ...
 
+    def first(self) -> LedgerRow:
+        """Return the first row or None."""
+        ...
+
     def one(self) -> LedgerRow:
         """Return the only row; raises when there is none or another."""
         ...
