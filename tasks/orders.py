@@ -308,7 +308,8 @@ class OrderDesk:
         """Return account and session now, for `symbol`; `before` stands for its parent."""
         halt = self.ledger.halts.current(symbol)
         since = now - RATE_WINDOW
-        self._sends = [moment for moment in self._sends if moment > since]
+        if self._sends and self._sends[0] <= since:
+            self._sends = [moment for moment in self._sends if moment > since]
         others = self.everything | {before.parent.parent_id: before}
         buying, selling = working_shares(others.values())
         quotes = {s: self.quote(s) for s in {*self.book.positions, *buying, *selling}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.encoding import moment_text, optional_money, optional_money_text
 from warehouse.ledger.halts import require_no_halt
 from warehouse.ledger.leases import Lease, require_lease
+from warehouse.ledger.parent_room import INSERT_CHILD, PARENT, ROOM
 from warehouse.ledger.statements import LedgerConnection, LedgerRow
 
 _OF_SLICE = text(
@@ -31,38 +32,7 @@ _OWN_ID = text(
     "INSERT INTO order_ids (account, client_id, order_id, parent_id, slice_no) "
     "VALUES (:account, :client_id, :order_id, :parent_id, :slice_no)"
 )
-# The view parent_exposures for one parent: a database computes the view for all of them first.
-_EXPOSURE = (
-    "(SELECT COALESCE(SUM(CASE WHEN alive > filled THEN alive ELSE filled END), 0) FROM ("
-    "SELECT MAX(alive) AS alive, SUM(filled) AS filled FROM ("
-    "SELECT CASE WHEN oca_group = '' THEN order_ref ELSE oca_group END AS grouped, "
-    "CASE WHEN state IN ('FILLED', 'CANCELLED', 'REJECTED', 'NEVER_SENT') THEN 0 "
-    "ELSE quantity END AS alive, "
-    "executed + CASE WHEN reported > gross THEN reported - gross ELSE 0 END AS filled "
-    "FROM children AS own WHERE own.parent_id = :parent_id"
-    ") AS shown GROUP BY grouped) AS counted)"
-)
-# The last line is the independent gate: no child is stored that its parent has no room for.
-_INSERT = text(
-    "INSERT INTO children (order_ref, parent_id, slice_no, attempt, account, client_id, order_id, "  # noqa: S608
-    "symbol, side, quantity, limit_price, tif, kind, stop_price, oca_group, state, committed_at) "
-    "SELECT :order_ref, parents.parent_id, :slice_no, :attempt, :account, :client_id, :order_id, "
-    ":symbol, :side, :quantity, :limit_price, :tif, :kind, :stop_price, :oca_group, 'INTENT', "
-    ":committed_at FROM parents "
-    "WHERE parents.parent_id = :parent_id AND symbol = :symbol AND side = :side "
-    "AND state IN ('NEW', 'WORKING') AND parents.quantity >= "
-    # A sibling of the same one-cancels-all group has taken this child's room already.
-    "CASE WHEN EXISTS (SELECT 1 FROM children AS sibling WHERE sibling.oca_group = :oca_group "
-    "AND :oca_group <> '' AND sibling.parent_id = :parent_id AND sibling.quantity >= :quantity "
-    "AND sibling.state NOT IN ('FILLED', 'CANCELLED', 'REJECTED', 'NEVER_SENT')) "
-    "THEN 0 ELSE :quantity END + " + _EXPOSURE
-)
 _MAY_SEND = frozenset({ParentState.NEW, ParentState.WORKING})
-_PARENT = text("SELECT parent_id FROM parents WHERE parent_id = :parent_id")
-_ROOM = text(
-    f"SELECT parents.*, {_EXPOSURE} AS exposure "  # noqa: S608
-    "FROM parents WHERE parent_id = :parent_id"
-)
 _GET = text("SELECT * FROM children WHERE order_ref = :order_ref")
 _UPDATE = text(
     "UPDATE children SET state = :state, reported = :reported, perm_id = :perm_id, "
@@ -135,7 +105,9 @@ class Children:
                 _require_parent(connection, child.parent_id)
                 connection.execute(_OWN_ID, owner | {"order_id": order_id})
             _insert_intent(connection, child, owner | {"order_id": order_id}, at)
-            return _child(_require(connection, child.order_ref))
+            return replace(
+                child, state=ChildState.INTENT, filled=0, order_id=order_id, perm_id=None
+            )
 
     def mark_sent(self, order_ref: str, at: datetime) -> ChildOrder:
         """Note that an intent goes to the socket at `at` (UTC)."""
@@ -172,7 +144,7 @@ class Children:
         """Say whether an orderRef (parent.slice.attempt) names a parent of this ledger."""
         parts = order_ref.rsplit(".", 2)
         with self._store.read() as connection:
-            row = connection.execute(_PARENT, {"parent_id": parts[0]}).one_or_none()
+            row = connection.execute(PARENT, {"parent_id": parts[0]}).one_or_none()
         return row is not None and len(parts) == 3
 
     def open_children(self, account: str) -> tuple[ChildOrder, ...]:
@@ -261,7 +233,7 @@ def _content(child: ChildOrder) -> tuple[object, ...]:
 
 
 def _require_parent(connection: LedgerConnection, parent_id: str) -> None:
-    if connection.execute(_PARENT, {"parent_id": parent_id}).one_or_none() is None:
+    if connection.execute(PARENT, {"parent_id": parent_id}).one_or_none() is None:
         raise InvalidInput(
             f"there is no parent order {parent_id} in the ledger; run robo rebalance first"
         )
@@ -283,10 +255,10 @@ def _insert_intent(
         "oca_group": child.oca_group,
         "committed_at": moment_text(at),
     }
-    if connection.execute(_INSERT, row).rowcount == 1:
+    if connection.execute(INSERT_CHILD, row).rowcount == 1:
         seal(connection, "children", [row])
         return
-    parent = connection.execute(_ROOM, {"parent_id": child.parent_id}).one()
+    parent = connection.execute(ROOM, {"parent_id": child.parent_id}).one()
     refused = f"{child.order_ref} ({child.side} {child.quantity} {child.symbol}) is refused"
     if ParentState(parent.state) not in _MAY_SEND:
         raise HaltTrading(

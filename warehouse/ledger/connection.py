@@ -254,7 +254,10 @@ def _prepare_file(path: Path) -> None:
 
 def _make_engine(url: URL, deadline: float) -> Engine:
     try:
-        engine = create_engine(url, pool_pre_ping=not _is_sqlite(url))
+        if _is_sqlite(url):  # every transaction ends by itself: there is nothing to reset
+            engine = create_engine(url, pool_reset_on_return=None)
+        else:
+            engine = create_engine(url, pool_pre_ping=True)
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         raise InvalidInput(
             f"the database driver of {url.drivername} is not installed; "
