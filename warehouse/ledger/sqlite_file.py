@@ -26,12 +26,10 @@ CHECKPOINT_PAGES = 1000  # of the write-ahead log; SQLite's own default
 class FileAnswer:
     """The rows of one statement, as `statements.Answer` has them."""
 
-    __slots__ = ("_cursor", "_row")
+    __slots__ = ("_cursor",)
 
     def __init__(self, cursor: sqlite3.Cursor) -> None:
         self._cursor = cursor
-        told = cursor.description
-        self._row = None if told is None else _row_of(tuple(column[0] for column in told))
 
     @property
     def rowcount(self) -> int:
@@ -43,9 +41,8 @@ class FileAnswer:
 
     def all(self) -> list[LedgerRow]:
         """Return every row; a statement that gives none has no rows."""
-        if self._row is None:
-            return []
-        return list(map(self._row, self._cursor.fetchall()))
+        found = self._cursor.fetchall()
+        return list(map(self._row(), found)) if found else []
 
     def first(self) -> LedgerRow:
         """Return the first row or None."""
@@ -57,7 +54,7 @@ class FileAnswer:
         found = self._cursor.fetchall()
         if len(found) > 1:
             raise MultipleResultsFound("more than one row where one was expected")
-        return self._row(found[0]) if found and self._row is not None else None
+        return self._row()(found[0]) if found else None
 
     def one(self) -> LedgerRow:
         """Return the only row; raises NoResultFound or MultipleResultsFound."""
@@ -78,6 +75,9 @@ class FileAnswer:
     def scalars(self) -> FileScalars:
         """Return the first column."""
         return FileScalars(self._cursor)
+
+    def _row(self) -> Callable[[tuple[Any, ...]], LedgerRow]:
+        return _row_of(tuple(column[0] for column in self._cursor.description))
 
 
 class FileScalars:
