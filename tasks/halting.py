@@ -10,11 +10,13 @@ import asyncio
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from threading import Thread
 from typing import TYPE_CHECKING
 
 from models.domain.errors import RoboError
 from models.domain.halts import HaltCode
+from tasks.broker.global_cancel import NotSaid, cancel_all
 from tasks.broker.protocol import GatewayUnreachable
 from tasks.broker.roles import Role, address
 from tasks.interlock import Interlock, check_interlock
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 RECORD_PATIENCE = 0.5  # a ledger that is locked or broken must not hold the cancels up
 CANCEL_DEADLINE = 10.0
+FIRST_PATIENCE = 3.0  # seconds for the way without the client library
 LOOK_EVERY = 0.25
 
 
@@ -133,22 +136,44 @@ def _write_row(settings: Settings, order: HaltOrder) -> None:
 
 async def _end_orders(settings: Settings, symbol: str, progress: _Progress) -> str:
     """Cancel, count, and return why the outcome is unknown if it is."""
-    from tasks.broker.ibkr import OrderConnection
-
     if symbol:
         return await _end_orders_of(settings, symbol, progress)
+    working = await asyncio.to_thread(_cancel_at_once, settings, progress)
+    try:
+        return await _see_them_end(settings, working, progress)
+    except (RoboError, OSError) as error:
+        if progress.cancelled_after is None:
+            raise
+        sent = "every working order was asked to end, but what became of them is unread"
+        return f"{sent}: {error}"
+
+
+def _cancel_at_once(settings: Settings, progress: _Progress) -> int | None:
+    """Cancel by a few messages before the client library is loaded; None: that must do it."""
+
+    def sent() -> None:
+        progress.cancelled_after = progress.seconds()
+
+    there, patience = address(settings, Role.HALT), min(settings.broker_timeout, FIRST_PATIENCE)
+    try:
+        return cancel_all(there, patience, partial(require_right_account, settings), sent)
+    except NotSaid:
+        return None
+
+
+async def _see_them_end(settings: Settings, working: int | None, progress: _Progress) -> str:
+    """Count what is left of `working` orders; None: they have to be cancelled first."""
+    from tasks.broker.ibkr import OrderConnection
+
     timeout = settings.broker_timeout
     connection = await OrderConnection.open(address(settings, Role.HALT), timeout)
     try:
         require_right_account(settings, connection.account)
-        asked = connection.cancel_everything()
-        progress.cancelled_after = progress.seconds()
-        try:
+        if working is None:
+            asked = connection.cancel_everything()
+            progress.cancelled_after = progress.cancelled_after or progress.seconds()
             working = await asked
-            left = await _wait_for_the_end(connection.collect_evidence, lambda _order: True)
-        except RoboError as error:
-            sent = "every working order was asked to end, but what became of them is unread"
-            return f"{sent}: {error}"
+        left = await _wait_for_the_end(connection.collect_evidence, lambda _order: True)
         progress.cancelled, progress.still_working = max(working - left, 0), left
         return ""
     finally:

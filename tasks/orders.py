@@ -7,7 +7,7 @@ before anything follows from it, and each intent before it is sent.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -250,8 +250,9 @@ class OrderDesk:
         if self.breaker is not None:
             self.breaker.attempted(now)
         quote = self.quote(child.symbol)
-        context = self.context(before, child.symbol, now)
-        context = self.guard.complete(context, child, quote, self.executions)
+        with self.ledger.snapshot():
+            context = self.context(before, child.symbol, now)
+            context = self.guard.complete(context, child, quote, self.executions)
         verdicts = self.check(child, quote, context, self.limits, now)
         if not all_passed(verdicts):
             self.executions[child.parent_id] = before
@@ -269,7 +270,7 @@ class OrderDesk:
         """Commit an intent and what let it pass, then send it; uncommitted, all is as `before`."""
         parents = self.resting if child.parent_id in self.resting else self.executions
         try:
-            with self.ledger.transaction():
+            with self.ledger.transaction(urgent=True):
                 committed = self.ledger.children.commit_intent(
                     child,
                     self.gateway.client_id,
@@ -308,31 +309,31 @@ class OrderDesk:
     def context(self, before: ParentExecution, symbol: str, now: datetime) -> SendContext:
         """Return account and session now, for `symbol`; `before` stands for its parent."""
         halt = self.ledger.halts.current(symbol)
-        self._sends = [moment for moment in self._sends if now - moment < RATE_WINDOW]
+        since = now - RATE_WINDOW
+        if self._sends and self._sends[0] <= since:
+            self._sends = [moment for moment in self._sends if moment > since]
         others = self.everything | {before.parent.parent_id: before}
         buying, selling = working_shares(others.values())
+        quotes = {s: self.quote(s) for s in {*self.book.positions, *buying, *selling}}
         return SendContext(
             halt_reason=None if halt is None else halt.reason,
             session=self.session,
             parent_remaining=before.unallocated,
             positions=self.book.positions,
-            equity=self.book.equity(self.quote),
+            equity=self.book.equity(quotes.get),
             day_start_equity=self.book.day_start_equity,
             peak_equity=self.book.peak_equity,
             recent_sends=tuple(self._sends),
             buying=buying,
             selling=selling,
-            mids=self._mids({*self.book.positions, *buying, *selling}),
+            mids={s: float(q.mid) for s, q in quotes.items() if q is not None and q.is_sane},
             blocked_reason=self.ledger.differences.block_reason(self.book.account, symbol),
         )
 
     def unpriced(self) -> set[str]:
         """Return the symbols held without a usable quote."""
-        return self.book.positions.keys() - self._mids(self.book.positions).keys()
-
-    def _mids(self, symbols: Iterable[str]) -> dict[str, float]:
-        quotes = {symbol: self.quote(symbol) for symbol in symbols}
-        return {s: float(q.mid) for s, q in quotes.items() if q is not None and q.is_sane}
+        quotes = {symbol: self.quote(symbol) for symbol in self.book.positions}
+        return {symbol for symbol, quote in quotes.items() if quote is None or not quote.is_sane}
 
     def _cancel(self, child: ChildOrder) -> None:
         if child.order_id is None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from models.domain.orders import ChildState
 from models.risk.quotes import PriceReference, after_quote, is_usable
 from models.risk.throttle import DISABLING
 from tasks.day_trading import day_trades
@@ -87,8 +86,11 @@ class SendGuard:
         strategy = executions[child.parent_id].parent.strategy
         disabled = self._disabled
         day = self.session.date
-        rejects = _rejects(executions.values(), symbol=child.symbol)
-        by_strategy = _rejects(executions.values(), strategy=strategy)
+        rejects = by_strategy = 0
+        for execution in executions.values():
+            refused = execution.rejects
+            rejects += refused if execution.parent.symbol == child.symbol else 0
+            by_strategy += refused if execution.parent.strategy == strategy else 0
         book = self.book
         short = self.shortable(child.symbol) if self.limits.allow_short else None
         adv = None if child.symbol not in self.facts else self.facts[child.symbol].adv
@@ -145,12 +147,3 @@ class SendGuard:
         if known is not None:
             return PriceReference(known.close, self.session.open, is_decision=True)
         return PriceReference(quote.mid, quote.at) if is_usable(quote) else None
-
-
-def _rejects(executions: Iterable[ParentExecution], symbol: str = "", strategy: str = "") -> int:
-    return sum(
-        child.state is ChildState.REJECTED
-        for execution in executions
-        if symbol in ("", execution.parent.symbol) and strategy in ("", execution.parent.strategy)
-        for child in execution.children.values()
-    )

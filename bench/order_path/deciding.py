@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from ib_async import IB, LimitOrder
@@ -17,7 +20,7 @@ from ib_async import IB, LimitOrder
 from bench.api_client import api_client, stocks
 from bench.figures import Figure, at_most
 from bench.running_gateway import RunningGateway, running_gateway
-from bench.timing import quantile
+from bench.timing import quantile, seconds
 from gateway.market.universe import INSTRUMENTS
 from models.domain.orders import ParentOrder, Side
 from models.domain.sessions import exchange_date, session_on
@@ -36,17 +39,28 @@ from warehouse.ledger import OrderLedger
 SYMBOLS = tuple(instrument.symbol for instrument in INSTRUMENTS[:20])
 SLICES = 20  # of each of twenty parents
 WARM_UPS = 40
+PAGES_OF_AN_INTENT = 10  # and two of the table itself: what the log grows by before a send
 MEDIAN_MS, P99_MS = 1.0, 10.0  # the targets
 LIMITS = RiskLimits(max_orders_per_minute=1800, duplicate_window=0)
 
 
 @dataclass(slots=True)
 class Times:
-    """Seconds from the decision to the socket write, of its ledger commit, of a bare placeOrder."""
+    """Seconds from the decision to the socket write, and of what it is held against, in turns.
+
+    `intent` is the ledger's transaction before the send, COMMIT included; `bare` a placeOrder of
+    ib_async; `disk` a bare sqlite3 commit that syncs as many pages.
+    """
 
     written: list[float] = field(default_factory=list[float])
-    commit: list[float] = field(default_factory=list[float])
+    intent: list[float] = field(default_factory=list[float])
     bare: list[float] = field(default_factory=list[float])
+    disk: list[float] = field(default_factory=list[float])
+
+    def after(self, warm_ups: int) -> Times:
+        """Return the same without the first of each."""
+        lists = (self.written, self.intent, self.bare, self.disk)
+        return Times(*(times[warm_ups:] for times in lists))
 
 
 def measure() -> Iterator[Figure]:
@@ -55,20 +69,26 @@ def measure() -> Iterator[Figure]:
     From the word that a slice is due to the return of the socket write: the engine's step, every
     pre-trade check, the ledger's commit (SQLite, synchronous FULL, on the disk of the temporary
     folder) and the encoding. The bare one is IB.placeOrder of ib_async on a connection of its own.
+    What the disk itself takes bounds all of it from below: it is measured in the same turns.
     """
     logging.getLogger("ib_async").setLevel(logging.CRITICAL)  # it tells each of the bare ones' ends
     with running_gateway() as gateway:
         now = gateway.open_market()
         times = asyncio.run(_run(gateway, now))
     written, bare = statistics.median(times.written), statistics.median(times.bare)
-    commit, worst = statistics.median(times.commit), quantile(times.written, 0.99)
+    intent, worst = statistics.median(times.intent), quantile(times.written, 0.99)
+    disk, disk_worst = statistics.median(times.disk), quantile(times.disk, 0.99)
     name = "order_path.decision_to_write"
     yield Figure(name, written * 1e3, "ms", "target", MEDIAN_MS, at_most(1.0))
     yield Figure(f"{name}_p99", worst * 1e3, "ms", "target", P99_MS, at_most(1.0))
     rival = "ib_async IB.placeOrder, no check, no ledger"
     yield Figure(f"{name}_bare", written * 1e3, "ms", rival, bare * 1e3, at_most(8.0))
     whole = "decision to write, of which the commit is a part"
-    yield Figure("order_path.commit", commit * 1e3, "ms", whole, written * 1e3, at_most(0.9))
+    yield Figure("order_path.commit", intent * 1e3, "ms", whole, written * 1e3, at_most(0.9))
+    bound = "sqlite3 INSERT and COMMIT of as many pages, WAL, synchronous FULL"
+    yield Figure("order_path.commit_disk", intent * 1e3, "ms", bound, disk * 1e3, at_most(4.0))
+    bound = f"99th percentile of {bound}"
+    yield Figure(f"{name}_p99_disk", worst * 1e3, "ms", bound, disk_worst * 1e3, at_most(4.0))
 
 
 async def _run(gateway: RunningGateway, now: datetime) -> Times:
@@ -79,7 +99,7 @@ async def _run(gateway: RunningGateway, now: datetime) -> Times:
         with OrderLedger(f"sqlite:///{gateway.folder / 'ledger.sqlite'}") as ledger:
             async with api_client(gateway) as bare:
                 desk = await _desk(ledger, orders, data, now)
-                return await _decide(desk, bare, now)
+                return await _decide(desk, bare, now, gateway.folder / "bare.sqlite")
     finally:
         await orders.close()
         await data.close()
@@ -127,24 +147,33 @@ def _parent(symbol: str, now: datetime) -> ParentOrder:
     )
 
 
-async def _decide(desk: OrderDesk, bare: IB, now: datetime) -> Times:
-    times, clock = Times(), time.perf_counter
+def _note_marks(desk: OrderDesk, times: Times) -> list[float]:
+    """Time the transaction of each intent; return where the moment of each socket write goes."""
+    clock = time.perf_counter
     marks: list[float] = []
     send: Any = desk.gateway.send
-    commit: Any = desk.ledger.children.commit_intent
+    transaction: Any = desk.ledger.transaction
 
     def timed_send(child: Any) -> None:
         send(child)
         marks.append(clock())
 
-    def timed_commit(*child: Any, **terms: Any) -> Any:
+    @contextmanager
+    def timed_transaction(**terms: Any) -> Iterator[None]:
         started = clock()
-        stored = commit(*child, **terms)
-        times.commit.append(clock() - started)
-        return stored
+        with transaction(**terms):
+            yield
+        times.intent.append(clock() - started)
 
     desk.gateway.send = timed_send  # type: ignore[method-assign]
-    desk.ledger.children.commit_intent = timed_commit  # type: ignore[method-assign]
+    desk.ledger.transaction = timed_transaction  # type: ignore[method-assign]
+    return marks
+
+
+async def _decide(desk: OrderDesk, bare: IB, now: datetime, beside: Path) -> Times:
+    times, clock = Times(), time.perf_counter
+    marks = _note_marks(desk, times)
+    disk_commit = bare_commit(beside)
     contracts = {contract.symbol: contract for contract in stocks()}
     for number in range(SLICES):
         due = now + timedelta(seconds=number)
@@ -159,10 +188,27 @@ async def _decide(desk: OrderDesk, bare: IB, now: datetime) -> Times:
             started = clock()
             bare.placeOrder(contracts[symbol], order)
             times.bare.append(clock() - started)
+            times.disk.append(seconds(disk_commit))
         await desk.gateway.flush()
         desk.pump(now)
         if not desk.is_quiet:
             await recover(desk, 0.2)
     if len(times.written) < SLICES * len(SYMBOLS) * 0.9:
         raise RuntimeError(f"only {len(times.written)} orders were sent: {desk.denied}")
-    return Times(times.written[WARM_UPS:], times.commit[WARM_UPS:], times.bare[WARM_UPS:])
+    return times.after(WARM_UPS)
+
+
+def bare_commit(path: Path) -> Callable[[], None]:
+    """Return what commits one row of an intent's size to a database of its own."""
+    bare = sqlite3.connect(path, isolation_level=None)
+    bare.execute("PRAGMA journal_mode = WAL")
+    bare.execute("PRAGMA synchronous = FULL")
+    bare.execute("CREATE TABLE intents (content BLOB)")
+    content = bytes(PAGES_OF_AN_INTENT * 4096)
+
+    def commit() -> None:
+        bare.execute("BEGIN IMMEDIATE")
+        bare.execute("INSERT INTO intents VALUES (?)", (content,))
+        bare.execute("COMMIT")
+
+    return commit

@@ -11,6 +11,8 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
+_NOTHING = Decimal(0)
+
 
 class Side(StrEnum):
     """The direction of an order."""
@@ -183,4 +185,4 @@ class Quote:
         """Say whether both sides are finite, positive and not crossed."""
         if not (self.bid.is_finite() and self.ask.is_finite()):
             return False
-        return Decimal(0) < self.bid <= self.ask
+        return _NOTHING < self.bid <= self.ask

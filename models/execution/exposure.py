@@ -17,8 +17,9 @@ def working_shares(
     """Return the shares by symbol, bought and sold, that living children may still fill."""
     shares: dict[Side, dict[str, int]] = {Side.BUY: {}, Side.SELL: {}}
     for execution in executions:
-        if execution.leaves > 0:
+        leaves = execution.leaves
+        if leaves > 0:
             side = shares[execution.parent.side]
             symbol = execution.parent.symbol
-            side[symbol] = side.get(symbol, 0) + execution.leaves
+            side[symbol] = side.get(symbol, 0) + leaves
     return shares[Side.BUY], shares[Side.SELL]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
 from models.domain.errors import InvalidInput
-from models.domain.orders import ChildOrder, Fill, ParentOrder, ParentState
+from models.domain.orders import ChildOrder, ChildState, Fill, ParentOrder, ParentState
 from models.execution.curves import TargetCurve
 from models.execution.fills import current_fills, gross_quantity
 
@@ -73,6 +73,10 @@ class ParentExecution:
     quarantine: str = ""
     reason: str = ""
     last_rejection: str = ""
+    # Worked out when first asked for: a state never changes, and every check of a send asks again.
+    _filled: int | None = field(default=None, init=False, repr=False, compare=False)
+    _exposure: int | None = field(default=None, init=False, repr=False, compare=False)
+    _rejects: int | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def executions(self) -> tuple[Fill, ...]:
@@ -82,7 +86,20 @@ class ParentExecution:
     @property
     def filled(self) -> int:
         """Shares done, by executions that count."""
-        return sum(fill.quantity for fill in self.executions)
+        known = self._filled
+        if known is None:
+            known = sum(fill.quantity for fill in self.executions)
+            object.__setattr__(self, "_filled", known)
+        return known
+
+    @property
+    def rejects(self) -> int:
+        """Children that the broker refused."""
+        known = self._rejects
+        if known is None:
+            known = sum(c.state is ChildState.REJECTED for c in self.children.values())
+            object.__setattr__(self, "_rejects", known)
+        return known
 
     @property
     def leaves(self) -> int:
@@ -96,12 +113,11 @@ class ParentExecution:
         A one-cancels-all group counts once: its largest living child, or what it has filled. A
         second order under a child's name counts in full beside it.
         """
-        alone = sum(c.filled + c.leaves for c in self.children.values() if not c.oca_group)
-        groups: dict[str, list[ChildOrder]] = {}
-        for child in self.children.values():
-            if child.oca_group:
-                groups.setdefault(child.oca_group, []).append(child)
-        return alone + sum(_group_exposure(group) for group in groups.values()) + self._second
+        known = self._exposure
+        if known is None:
+            known = _exposure(self.children.values()) + self._second
+            object.__setattr__(self, "_exposure", known)
+        return known
 
     @property
     def _second(self) -> int:
@@ -131,6 +147,17 @@ class ParentExecution:
     def is_settled(self) -> bool:
         """Say whether an execution has come for every share that a status reported as filled."""
         return all(self.gross_of(order_ref) >= count for order_ref, count in self.reported.items())
+
+
+def _exposure(children: Iterable[ChildOrder]) -> int:
+    alone = 0
+    groups: dict[str, list[ChildOrder]] = {}
+    for child in children:
+        if child.oca_group:
+            groups.setdefault(child.oca_group, []).append(child)
+        else:
+            alone += child.filled + child.leaves
+    return alone + sum(_group_exposure(group) for group in groups.values())
 
 
 def _group_exposure(group: list[ChildOrder]) -> int:

@@ -53,28 +53,23 @@ def check_child_position(
     return _weigh("position", what, (before, after), limits.max_position_weight, context.equity)
 
 
-def check_child_gross(
+def check_child_books(
     child: ChildOrder, quote: Quote | None, context: SendContext, limits: RiskLimits
-) -> Verdict:
-    """Deny a child that could take the sum of absolute positions beyond its limit (x equity)."""
-    books = _books("gross", child, quote, context)
-    if isinstance(books, Verdict):
-        return books
-    before, after = (sum(case.size for case in book.values()) for book in books)
-    what = "worst-case gross exposure"
-    return _weigh("gross", what, (before, after), limits.max_gross_exposure, context.equity)
+) -> tuple[Verdict, Verdict]:
+    """Deny a child that could take the book beyond its limits (x equity): gross, then net.
 
-
-def check_child_net(
-    child: ChildOrder, quote: Quote | None, context: SendContext, limits: RiskLimits
-) -> Verdict:
-    """Deny a child that could take the signed sum of positions beyond its limit (x equity)."""
-    books = _books("net", child, quote, context)
-    if isinstance(books, Verdict):
-        return books
-    before, after = (_net(book) for book in books)
-    what = "worst-case net exposure"
-    return _weigh("net", what, (before, after), limits.max_net_exposure, context.equity)
+    Gross is the sum of absolute positions, net the signed sum.
+    """
+    books = _books(child, quote, context)
+    if isinstance(books, str):
+        return _no_mid("gross", books), _no_mid("net", books)
+    equity, gross, net = context.equity, "worst-case gross exposure", "worst-case net exposure"
+    sizes = (_gross(books[0]), _gross(books[1]))
+    signed = (_net(books[0]), _net(books[1]))
+    return (
+        _weigh("gross", gross, sizes, limits.max_gross_exposure, equity),
+        _weigh("net", net, signed, limits.max_net_exposure, equity),
+    )
 
 
 def _weigh(
@@ -93,18 +88,21 @@ def _weigh(
 
 
 def _books(
-    check: str, child: ChildOrder, quote: Quote | None, context: SendContext
-) -> tuple[Mapping[str, WorstCase], Mapping[str, WorstCase]] | Verdict:
-    """Return the worst cases of all symbols before and after the child, or a denial."""
+    child: ChildOrder, quote: Quote | None, context: SendContext
+) -> tuple[Mapping[str, WorstCase], Mapping[str, WorstCase]] | str:
+    """Return the worst cases of all symbols before and after the child, or one without a mid."""
     mid = _own_mid(child, quote)
     if mid is None:
-        return _no_mid(check, child.symbol)
+        return child.symbol
     before: dict[str, WorstCase] = {}
-    for symbol in sorted({*context.positions, *context.buying, *context.selling, child.symbol}):
-        price = mid if symbol == child.symbol else context.mids.get(symbol)
+    held, buying, selling, mids = context.positions, context.buying, context.selling, context.mids
+    for symbol in sorted({*held, *buying, *selling, child.symbol}):
+        price = mid if symbol == child.symbol else mids.get(symbol)
         if price is None:
-            return _no_mid(check, symbol)
-        before[symbol] = _of_symbol(symbol, context, price)
+            return symbol
+        shares = held.get(symbol, 0)
+        high, low = shares + buying.get(symbol, 0), shares - selling.get(symbol, 0)
+        before[symbol] = WorstCase(high * price, low * price)
     return before, before | {child.symbol: _of_symbol(child.symbol, context, mid, child)}
 
 
@@ -118,6 +116,10 @@ def _of_symbol(
     elif child is not None:
         selling += child.quantity
     return WorstCase((held + buying) * mid, (held - selling) * mid)
+
+
+def _gross(book: Mapping[str, WorstCase]) -> float:
+    return sum(case.size for case in book.values())
 
 
 def _net(book: Mapping[str, WorstCase]) -> float:

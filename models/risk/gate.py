@@ -81,8 +81,7 @@ def check_child(
         send_checks.check_drawdown(child, context, limits),
         exposure_checks.check_child_notional(child, quote, context, limits),
         exposure_checks.check_child_position(child, quote, context, limits),
-        exposure_checks.check_child_gross(child, quote, context, limits),
-        exposure_checks.check_child_net(child, quote, context, limits),
+        *exposure_checks.check_child_books(child, quote, context, limits),
         check_child_short(child, context, limits),
         check_day_trades(
             child.symbol,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from models.domain.orders import ChildOrder, Quote, Side
@@ -12,6 +12,7 @@ from models.risk.quotes import is_usable
 from models.risk.verdict import Number, Verdict, compare, not_finite
 
 BPS = Decimal(10_000)
+MINUTE = timedelta(seconds=60)
 
 
 def check_halt(context: SendContext) -> Verdict:
@@ -91,7 +92,8 @@ def check_child_adv(child: ChildOrder, context: SendContext, limits: RiskLimits)
 
 def check_rate(context: SendContext, limits: RiskLimits, now: datetime) -> Verdict:
     """Deny when this send would exceed the account's orders in the trailing 60 seconds."""
-    count = 1 + sum((now - sent).total_seconds() < 60 for sent in context.recent_sends)
+    since = now - MINUTE
+    count = 1 + sum(sent > since for sent in context.recent_sends)
     return compare("rate", count, limits.max_orders_per_minute, "sending", "orders a minute")
 
 

@@ -38,6 +38,7 @@ class DataConnection(Connection):
         super().__init__(ib, where, timeout, heartbeat, book)
         self._now: Callable[[], datetime] = lambda: datetime.now(UTC)
         self._stamps: dict[str, datetime] = {}
+        self._quotes: dict[str, tuple[object, Quote | None]] = {}  # with what each was made of
         self._subscribed: dict[str, str] = {}  # and what else was asked for
         ib.errorEvent += self._saw_notice
 
@@ -91,7 +92,12 @@ class DataConnection(Connection):
         ticker = None if contract is None else self._ib.ticker(contract)
         if ticker is None or symbol not in self._stamps:
             return None
-        return conversion.quote_of(symbol, ticker, self._stamps[symbol])
+        at, sizes = self._stamps[symbol], (ticker.bidSize, ticker.askSize)
+        made_of = (ticker.bid, ticker.ask, sizes, ticker.marketDataType, at)
+        known = self._quotes.get(symbol)
+        if known is None or known[0] != made_of:
+            known = self._quotes[symbol] = made_of, conversion.quote_of(symbol, ticker, at)
+        return known[1]
 
     def shortable(self, symbol: str) -> int | None:
         """Return the shares that may be borrowed, or None before the broker has said."""

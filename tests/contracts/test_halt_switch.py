@@ -8,8 +8,10 @@ from pydantic import SecretStr
 
 from models.domain.errors import HaltTrading, InvalidInput
 from tasks.account_snapshot import read_account
+from tasks.broker.global_cancel import cancel_all
 from tasks.broker.ibkr import OrderConnection
 from tasks.broker.protocol import GatewayUnreachable
+from tasks.broker.roles import Role, address
 from tasks.halting import HaltOrder, halt_trading, require_right_account
 from tasks.processes import free_port
 from tasks.resuming import resume_trading
@@ -49,6 +51,15 @@ def test_a_halt_cancels_the_orders_of_every_client(gateway, settings, ledger, ma
     assert "broker and ledger agree" in lifted.reconciliation
     assert ledger.halts.current() is None
     assert not resume_trading(settings, ledger, "again", "tester").resumed
+
+
+def test_the_first_words_alone_cancel_and_count(gateway, settings, make_child):
+    place(gateway, make_child, 11, 51)
+    accounts, sent = [], []
+    there = address(settings, Role.HALT)
+    assert cancel_all(there, 5.0, accounts.append, lambda: sent.append(True)) == 2
+    assert (accounts, sent) == ([read_account(settings).account], [True])
+    assert read_account(settings).open_orders == ()
 
 
 def test_the_cancels_do_not_wait_for_a_ledger_that_is_locked(gateway, settings, ledger, make_child):

@@ -257,8 +257,7 @@ def test_no_outcome_of_what_works_exceeds_gross_or_net(
     desk = replace(DESK, equity=8192.0, positions=held, buying=buying, selling=selling, mids=mids)
     child = replace(CHILD, symbol=symbol, side=side, quantity=quantity)
     quote = Quote(symbol, Decimal(64), Decimal(64), 1, 1, NOW)
-    gross = exposure_checks.check_child_gross(child, quote, desk, limits)
-    net = exposure_checks.check_child_net(child, quote, desk, limits)
+    gross, net = exposure_checks.check_child_books(child, quote, desk, limits)
     mine = buying if side is Side.BUY else selling
     after = mine | {symbol: mine.get(symbol, 0) + quantity}
     buys, sells = (after, selling) if side is Side.BUY else (buying, after)

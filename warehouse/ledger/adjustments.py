@@ -7,12 +7,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Row, text
 
 from models.execution.differences import CashKind, DifferenceKind
 from warehouse.ledger.chain import seal
 from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.encoding import moment_of, moment_text, money_text
+from warehouse.ledger.statements import LedgerConnection
 
 _INSERT_POSITION = text(
     "INSERT INTO position_adjustments (id, account, symbol, quantity, difference_id, reason, "
@@ -119,13 +120,13 @@ class Adjustments:
         )
 
 
-def adjusted_shares(connection: Connection, account: str) -> dict[str, int]:
+def adjusted_shares(connection: LedgerConnection, account: str) -> dict[str, int]:
     """Return the signed shares by symbol that adjustments add up to."""
     rows = connection.execute(_SUMS, {"account": account})
     return {row.symbol: int(row.quantity) for row in rows}
 
 
-def adjusted_cash(connection: Connection, account: str) -> Decimal:
+def adjusted_cash(connection: LedgerConnection, account: str) -> Decimal:
     """Return the USD that adjustments add up to."""
     rows = connection.execute(_CASH, {"account": account})
     return sum((Decimal(row.amount) for row in rows), Decimal(0))

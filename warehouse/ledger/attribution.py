@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from sqlalchemy import Row, text
+from sqlalchemy import text
 
 from models.domain.errors import HaltTrading
 from models.domain.orders import ChildOrder, Side
 from warehouse.ledger.connection import LedgerStore
+from warehouse.ledger.statements import LedgerRow
 
 _OWN = text(
     "SELECT executions.symbol, SUM(CASE executions.side WHEN 'BUY' THEN executions.quantity "
@@ -35,7 +34,7 @@ class Attribution:
     def own_positions(self, account: str) -> dict[str, int]:
         """Return signed shares by symbol, of executions of this system's own orders alone."""
         with self._store.read() as connection:
-            rows: list[Row[Any]] = list(connection.execute(_OWN, {"account": account}))
+            rows: list[LedgerRow] = list(connection.execute(_OWN, {"account": account}))
         return {row.symbol: int(row.quantity) for row in rows if row.quantity}
 
     def coming(self, account: str, symbol: str, side: Side) -> int:

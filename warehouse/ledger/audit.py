@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
 from warehouse.ledger.accounts import Accounts
 from warehouse.ledger.adjustments import Adjustments
@@ -15,6 +15,7 @@ from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.executions import Executions
 from warehouse.ledger.integrity import check_ledger
 from warehouse.ledger.pnl import lots_disagree, transfers_of
+from warehouse.ledger.statements import LedgerConnection
 
 _TABLES_SQLITE = text(
     "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name"
@@ -103,7 +104,7 @@ def audit_ledger(
     )
 
 
-def table_rows(connection: Connection, *, is_sqlite: bool) -> dict[str, int]:
+def table_rows(connection: LedgerConnection, *, is_sqlite: bool) -> dict[str, int]:
     """Return the number of rows of every table, by name."""
     names = connection.execute(_TABLES_SQLITE if is_sqlite else _TABLES_SERVER).scalars().all()
     return {
@@ -112,7 +113,7 @@ def table_rows(connection: Connection, *, is_sqlite: bool) -> dict[str, int]:
     }
 
 
-def _origins(connection: Connection, found: list[str]) -> tuple[int, int, int]:
+def _origins(connection: LedgerConnection, found: list[str]) -> tuple[int, int, int]:
     """Count current executions by origin; one that names an order never committed is a finding."""
     parents = set(connection.execute(_PARENTS).scalars())
     own = external = opening = 0

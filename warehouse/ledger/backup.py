@@ -149,7 +149,7 @@ def _copy_pages(source: Path, partial: Path, progress: Progress) -> None:
 def _copy_tables(store: LedgerStore, partial: Path, progress: Progress) -> None:
     copy = LedgerStore(f"sqlite:///{partial}")
     try:
-        with store.read() as source, copy.write() as target:
+        with store.tables() as source, copy.tables(writes=True) as target:
             copy_rows(source, target, progress)
     finally:
         copy.close()

@@ -13,7 +13,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import text
+
+from warehouse.ledger.statements import LedgerConnection
 
 GENESIS = "0" * 64
 
@@ -113,7 +115,7 @@ class ChainHead:
     digest: str
 
 
-def seal(connection: Connection, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
+def seal(connection: LedgerConnection, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
     """Link rows, just written to `table`, into the chain, inside their own write transaction.
 
     A row that is sealed again (a later commission report) counts as it was sealed last.
@@ -138,19 +140,19 @@ def seal(connection: Connection, table: str, rows: Iterable[Mapping[str, Any]]) 
         connection.execute(_INSERT, links)
 
 
-def seal_history(connection: Connection) -> None:
+def seal_history(connection: LedgerConnection) -> None:
     """Seal every row that was there before the chain was."""
     for table in SEALED:
         seal(connection, table, list(_rows(connection, table)))
 
 
-def chain_head(connection: Connection) -> ChainHead:
+def chain_head(connection: LedgerConnection) -> ChainHead:
     """Return the present end of the chain."""
     row = connection.execute(_HEAD).one_or_none()
     return ChainHead(0, GENESIS) if row is None else ChainHead(int(row.seq), str(row.digest))
 
 
-def check_chain(connection: Connection) -> list[str]:
+def check_chain(connection: LedgerConnection) -> list[str]:
     """Return every break of the chain and every row that is not as it was sealed, in words."""
     found: list[str] = []
     sealed: dict[tuple[str, str], str] = {}
@@ -185,7 +187,7 @@ def row_digest(table: str, row: Mapping[str, Any]) -> tuple[str, str]:
     return key, _sha(json.dumps([table, key, *(row[column] for column in columns)]))
 
 
-def _rows(connection: Connection, table: str) -> Iterator[Mapping[str, Any]]:
+def _rows(connection: LedgerConnection, table: str) -> Iterator[Mapping[str, Any]]:
     keys, columns = SEALED[table]
     names = (*keys, *columns)
     query = text(f"SELECT {', '.join(names)} FROM {table} ORDER BY {', '.join(keys)}")  # noqa: S608

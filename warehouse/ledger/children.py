@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import text
 
 from models.domain.errors import HaltTrading, InvalidInput
 from models.domain.orders import ChildOrder, ChildState, OrderKind, ParentState, Side
@@ -18,6 +18,8 @@ from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.encoding import moment_text, optional_money, optional_money_text
 from warehouse.ledger.halts import require_no_halt
 from warehouse.ledger.leases import Lease, require_lease
+from warehouse.ledger.parent_room import INSERT_CHILD, PARENT, ROOM
+from warehouse.ledger.statements import LedgerConnection, LedgerRow
 
 _OF_SLICE = text(
     "SELECT * FROM children WHERE parent_id = :parent_id AND slice_no = :slice_no ORDER BY attempt"
@@ -30,28 +32,7 @@ _OWN_ID = text(
     "INSERT INTO order_ids (account, client_id, order_id, parent_id, slice_no) "
     "VALUES (:account, :client_id, :order_id, :parent_id, :slice_no)"
 )
-# The last line is the independent gate: no child is stored that its parent has no room for.
-_INSERT = text(
-    "INSERT INTO children (order_ref, parent_id, slice_no, attempt, account, client_id, order_id, "
-    "symbol, side, quantity, limit_price, tif, kind, stop_price, oca_group, state, committed_at) "
-    "SELECT :order_ref, parents.parent_id, :slice_no, :attempt, :account, :client_id, :order_id, "
-    ":symbol, :side, :quantity, :limit_price, :tif, :kind, :stop_price, :oca_group, 'INTENT', "
-    ":committed_at FROM parents "
-    "WHERE parents.parent_id = :parent_id AND symbol = :symbol AND side = :side "
-    "AND state IN ('NEW', 'WORKING') AND parents.quantity >= "
-    # A sibling of the same one-cancels-all group has taken this child's room already.
-    "CASE WHEN EXISTS (SELECT 1 FROM children AS sibling WHERE sibling.oca_group = :oca_group "
-    "AND :oca_group <> '' AND sibling.parent_id = :parent_id AND sibling.quantity >= :quantity "
-    "AND sibling.state NOT IN ('FILLED', 'CANCELLED', 'REJECTED', 'NEVER_SENT')) "
-    "THEN 0 ELSE :quantity END + "
-    "(SELECT COALESCE(SUM(exposure), 0) FROM parent_exposures WHERE parent_id = :parent_id)"
-)
 _MAY_SEND = frozenset({ParentState.NEW, ParentState.WORKING})
-_ROOM = text(
-    "SELECT parents.*, (SELECT COALESCE(SUM(exposure), 0) FROM parent_exposures "
-    "WHERE parent_exposures.parent_id = parents.parent_id) AS exposure "
-    "FROM parents WHERE parent_id = :parent_id"
-)
 _GET = text("SELECT * FROM children WHERE order_ref = :order_ref")
 _UPDATE = text(
     "UPDATE children SET state = :state, reported = :reported, perm_id = :perm_id, "
@@ -124,7 +105,9 @@ class Children:
                 _require_parent(connection, child.parent_id)
                 connection.execute(_OWN_ID, owner | {"order_id": order_id})
             _insert_intent(connection, child, owner | {"order_id": order_id}, at)
-            return _child(_require(connection, child.order_ref))
+            return replace(
+                child, state=ChildState.INTENT, filled=0, order_id=order_id, perm_id=None
+            )
 
     def mark_sent(self, order_ref: str, at: datetime) -> ChildOrder:
         """Note that an intent goes to the socket at `at` (UTC)."""
@@ -161,7 +144,7 @@ class Children:
         """Say whether an orderRef (parent.slice.attempt) names a parent of this ledger."""
         parts = order_ref.rsplit(".", 2)
         with self._store.read() as connection:
-            row = connection.execute(_ROOM, {"parent_id": parts[0]}).one_or_none()
+            row = connection.execute(PARENT, {"parent_id": parts[0]}).one_or_none()
         return row is not None and len(parts) == 3
 
     def open_children(self, account: str) -> tuple[ChildOrder, ...]:
@@ -206,13 +189,13 @@ class Children:
             return _child(_require(connection, order_ref))
 
 
-def facts_of(row: Row[Any]) -> ChildFacts:
+def facts_of(row: LedgerRow) -> ChildFacts:
     """Return what a row of the children's table knows, as the state machine takes it."""
     return ChildFacts(row.quantity, ChildState(row.state), row.reported, row.gross, row.executed)
 
 
 def _reusable_id(
-    attempts: Sequence[Row[Any]], account: str, client_id: int, child: ChildOrder
+    attempts: Sequence[LedgerRow], account: str, client_id: int, child: ChildOrder
 ) -> int | None:
     for row in attempts:
         if not ChildState(row.state).is_terminal:
@@ -228,7 +211,7 @@ def _reusable_id(
     return int(last.order_id) if never_arrived and same_client else None
 
 
-def _same_intent(row: Row[Any], child: ChildOrder, client_id: int, account: str) -> ChildOrder:
+def _same_intent(row: LedgerRow, child: ChildOrder, client_id: int, account: str) -> ChildOrder:
     stored = _child(row)
     wanted, found = _content(child), _content(stored)
     if stored.state is not ChildState.INTENT:
@@ -249,15 +232,15 @@ def _content(child: ChildOrder) -> tuple[object, ...]:
     return (*order, child.kind, child.stop_price, child.oca_group)
 
 
-def _require_parent(connection: Connection, parent_id: str) -> None:
-    if connection.execute(_ROOM, {"parent_id": parent_id}).one_or_none() is None:
+def _require_parent(connection: LedgerConnection, parent_id: str) -> None:
+    if connection.execute(PARENT, {"parent_id": parent_id}).one_or_none() is None:
         raise InvalidInput(
             f"there is no parent order {parent_id} in the ledger; run robo rebalance first"
         )
 
 
 def _insert_intent(
-    connection: Connection, child: ChildOrder, owner: dict[str, Any], at: datetime
+    connection: LedgerConnection, child: ChildOrder, owner: dict[str, Any], at: datetime
 ) -> None:
     row = owner | {
         "order_ref": child.order_ref,
@@ -272,10 +255,10 @@ def _insert_intent(
         "oca_group": child.oca_group,
         "committed_at": moment_text(at),
     }
-    if connection.execute(_INSERT, row).rowcount == 1:
+    if connection.execute(INSERT_CHILD, row).rowcount == 1:
         seal(connection, "children", [row])
         return
-    parent = connection.execute(_ROOM, {"parent_id": child.parent_id}).one()
+    parent = connection.execute(ROOM, {"parent_id": child.parent_id}).one()
     refused = f"{child.order_ref} ({child.side} {child.quantity} {child.symbol}) is refused"
     if ParentState(parent.state) not in _MAY_SEND:
         raise HaltTrading(
@@ -288,7 +271,7 @@ def _insert_intent(
     )
 
 
-def _require(connection: Connection, order_ref: str) -> Row[Any]:
+def _require(connection: LedgerConnection, order_ref: str) -> LedgerRow:
     row = connection.execute(_GET, {"order_ref": order_ref}).one_or_none()
     if row is None:
         raise InvalidInput(
@@ -298,11 +281,11 @@ def _require(connection: Connection, order_ref: str) -> Row[Any]:
     return row
 
 
-def _record(row: Row[Any]) -> ChildRecord:
+def _record(row: LedgerRow) -> ChildRecord:
     return ChildRecord(_child(row), row.account, row.client_id, row.reason)
 
 
-def _child(row: Row[Any]) -> ChildOrder:
+def _child(row: LedgerRow) -> ChildOrder:
     return ChildOrder(
         parent_id=row.parent_id,
         slice_no=row.slice_no,

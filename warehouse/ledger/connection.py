@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,9 +22,12 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, ProgrammingError
 
 from models.domain.errors import InvalidInput, RetryLater
+from warehouse.ledger import sqlite_file
 from warehouse.ledger.chain import seal_history
 from warehouse.ledger.encoding import moment_text
 from warehouse.ledger.failures import translate_failure
+from warehouse.ledger.sqlite_file import file_transaction
+from warehouse.ledger.statements import LedgerConnection
 from warehouse.ledger.wal import require_whole_log
 from warehouse.versions import ROOT, load_migrations, pending_migrations
 
@@ -56,6 +60,7 @@ class LedgerStore:
         self.boundary: Callable[[str], None] = _pass  # what a crash test hangs itself in
         self.place = parsed.database or "" if _is_sqlite(parsed) else str(parsed.set(query={}))
         self._deadline = deadline
+        self._is_sqlite = _is_sqlite(parsed)
         self._local = threading.local()
         if _is_sqlite(parsed):
             _prepare_file(Path(self.place))
@@ -70,44 +75,82 @@ class LedgerStore:
     @property
     def is_sqlite(self) -> bool:
         """Say whether the ledger is a SQLite file."""
-        return self._engine.dialect.name == "sqlite"
+        return self._is_sqlite
 
     def close(self) -> None:
         """Close every connection of this process to the ledger."""
         self._engine.dispose()
 
     @contextmanager
-    def write(self) -> Generator[Connection, None, None]:
+    def write(self, *, urgent: bool = False) -> Generator[LedgerConnection, None, None]:
         """Give the writer's transaction: committed at the end, undone by any exception.
 
-        Inside an outer `write` of the same thread it joins that transaction.
+        Inside an outer `write` of the same thread it joins that transaction. An urgent one is as
+        durable, and leaves the upkeep of the file to the next.
         """
-        joined: Connection | None = getattr(self._local, "connection", None)
+        joined: LedgerConnection | None = getattr(self._local, "writing", None)
         if joined is not None:
             yield joined
             return
-        with translate_failure(self.place), self._writer() as connection, connection.begin():
-            self._local.connection = connection
+        with translate_failure(self.place), self._transaction(writes=True, urgent=urgent) as begun:
+            self._local.writing = begun
             try:
-                yield connection
+                yield begun
             finally:
-                self._local.connection = None
-            self.boundary("commit-before")
+                self._local.writing = None
         self.boundary("commit-after")
 
     @contextmanager
-    def read(self) -> Generator[Connection, None, None]:
-        """Give one consistent view; inside a `write` of this thread, that transaction's view."""
-        joined: Connection | None = getattr(self._local, "connection", None)
+    def read(self) -> Generator[LedgerConnection, None, None]:
+        """Give one consistent view; inside a `write` or `read` of this thread, that one's view."""
+        joined: LedgerConnection | None = getattr(self._local, "writing", None)
+        joined = joined or getattr(self._local, "reading", None)
         if joined is not None:
             yield joined
             return
-        with (
-            translate_failure(self.place),
-            self._engine.connect() as connection,
-            connection.begin(),
-        ):
+        with translate_failure(self.place), self._transaction(writes=False) as begun:
+            self._local.reading = begun
+            try:
+                yield begun
+            finally:
+                self._local.reading = None
+
+    @contextmanager
+    def tables(self, *, writes: bool = False) -> Generator[Connection, None, None]:
+        """Give SQLAlchemy's own connection in a transaction, for work on whole tables.
+
+        On a server a `write` or `read` inside it joins it.
+        """
+        engine = self._writer() if writes else self._engine.connect()
+        with translate_failure(self.place), engine as connection, connection.begin():
+            if self.is_sqlite:
+                yield connection
+                return
+            self._local.writing = connection if writes else None
+            try:
+                yield connection
+            finally:
+                self._local.writing = None
+
+    @contextmanager
+    def _transaction(
+        self, *, writes: bool, urgent: bool = False
+    ) -> Generator[LedgerConnection, None, None]:
+        """Give a transaction of the database's own kind; a writer's passes commit-before."""
+        passed: Callable[[], None] = partial(self.boundary, "commit-before") if writes else _pass
+        if self.is_sqlite:
+            pooled = self._engine.raw_connection()
+            try:
+                driver: Any = pooled.driver_connection
+                begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
+                with file_transaction(driver, begin, urgent=urgent, before_commit=passed) as begun:
+                    yield begun
+            finally:
+                pooled.close()
+            return
+        with self._writer() if writes else self._engine.connect() as connection, connection.begin():
             yield connection
+            passed()
 
     def _writer(self) -> Connection:
         return self._engine.connect().execution_options(**{_WRITES: True})
@@ -154,7 +197,7 @@ class LedgerStore:
                 time.sleep(random.uniform(0.01, 0.05))  # noqa: S311
 
 
-def _pass(_boundary: str) -> None:
+def _pass(*_boundary: str) -> None:
     """Do nothing at a boundary."""
 
 
@@ -211,7 +254,10 @@ def _prepare_file(path: Path) -> None:
 
 def _make_engine(url: URL, deadline: float) -> Engine:
     try:
-        engine = create_engine(url, pool_pre_ping=not _is_sqlite(url))
+        if _is_sqlite(url):  # every transaction ends by itself: there is nothing to reset
+            engine = create_engine(url, pool_reset_on_return=None)
+        else:
+            engine = create_engine(url, pool_pre_ping=True)
     except (ModuleNotFoundError, NoSuchModuleError) as error:
         raise InvalidInput(
             f"the database driver of {url.drivername} is not installed; "
@@ -223,7 +269,7 @@ def _make_engine(url: URL, deadline: float) -> Engine:
     if _is_sqlite(url):
 
         def set_up_file(dbapi: DBAPIConnection, _record: object) -> None:
-            _set_up_sqlite(dbapi, milliseconds)
+            sqlite_file.set_up(dbapi, milliseconds)
 
         event.listen(engine, "connect", set_up_file)
         event.listen(engine, "begin", _begin_sqlite)
@@ -235,19 +281,6 @@ def _make_engine(url: URL, deadline: float) -> Engine:
         event.listen(engine, "connect", set_up_server)
         event.listen(engine, "begin", _begin_postgres)
     return engine
-
-
-def _set_up_sqlite(dbapi: DBAPIConnection, milliseconds: int) -> None:
-    dbapi.isolation_level = None  # the driver must not begin transactions by itself
-    cursor = dbapi.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {milliseconds}")
-    cursor.execute("PRAGMA journal_mode")
-    mode: Any = cursor.fetchone()
-    if mode != ("wal",):  # setting it again would need the whole file
-        cursor.execute("PRAGMA journal_mode = WAL")
-    cursor.execute("PRAGMA synchronous = FULL")
-    cursor.execute("PRAGMA foreign_keys = ON")
-    cursor.close()
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import text
 
 from models.domain.errors import InvalidInput
 from models.execution.differences import Correction, Difference, DifferenceKind
 from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.encoding import moment_of, moment_text
+from warehouse.ledger.statements import LedgerConnection, LedgerRow
 
 _OPEN = text(
     "SELECT * FROM differences WHERE account = :account AND resolved_at IS NULL ORDER BY id"
@@ -139,7 +139,9 @@ def require_correction(found: Found) -> Correction:
     return found.difference.correction
 
 
-def _insert(connection: Connection, account: str, difference: Difference, at: datetime) -> int:
+def _insert(
+    connection: LedgerConnection, account: str, difference: Difference, at: datetime
+) -> int:
     number = int(connection.execute(_NEXT).scalar_one())
     is_over = difference.kind.is_recorded
     row = {
@@ -162,7 +164,7 @@ def _insert(connection: Connection, account: str, difference: Difference, at: da
 
 
 def _resolve(
-    connection: Connection,
+    connection: LedgerConnection,
     number: int,
     resolution: str,
     at: datetime,
@@ -180,7 +182,7 @@ def _resolve(
     return connection.execute(_RESOLVE, row).rowcount > 0
 
 
-def _key(row: Row[Any]) -> tuple[str, ...]:
+def _key(row: LedgerRow) -> tuple[str, ...]:
     return (row.kind, row.subject, row.ledger_value, row.broker_value)
 
 
@@ -193,14 +195,14 @@ def _key_of(difference: Difference) -> tuple[str, ...]:
     )
 
 
-def _block_text(row: Row[Any]) -> str:
+def _block_text(row: LedgerRow) -> str:
     return (
         f"D{row.id}, {row.kind} {row.subject} since {row.found_at[:16]} UTC (ledger "
         f"{row.ledger_value}, broker {row.broker_value} {row.unit}): settle it with robo reconcile"
     )
 
 
-def _record(row: Row[Any]) -> DifferenceRecord:
+def _record(row: LedgerRow) -> DifferenceRecord:
     return DifferenceRecord(
         id=f"D{row.id}",
         kind=DifferenceKind(row.kind),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Literal
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 
 from models.domain.errors import InvalidInput
 from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.encoding import moment_of, moment_text
+from warehouse.ledger.statements import LedgerRow
 
 Kind = Literal["symbol", "strategy"]
 
@@ -107,7 +108,7 @@ class Disablements:
         return int(row.times), int(row.forgiven)
 
 
-def _disablement(row: Row[Any]) -> Disablement:
+def _disablement(row: LedgerRow) -> Disablement:
     return Disablement(
         kind=row.kind,
         name=row.name,

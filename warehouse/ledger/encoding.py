@@ -48,7 +48,7 @@ def optional_money_text(amount: Decimal | None) -> str | None:
 
 def json_text(payload: Mapping[str, Any]) -> str:
     """Write a mapping as JSON with sorted keys; decimals, moments and dates become text."""
-    return json.dumps(dict(payload), sort_keys=True, default=_plain, separators=(",", ":"))
+    return _ENCODER.encode(dict(payload))
 
 
 def json_of(text: str) -> dict[str, Any]:
@@ -65,3 +65,6 @@ def _plain(value: object) -> object:
     if isinstance(value, Decimal):
         return str(value)
     raise InvalidInput(f"{value!r} of type {type(value).__name__} cannot be written as JSON")
+
+
+_ENCODER = json.JSONEncoder(sort_keys=True, default=_plain, separators=(",", ":"))

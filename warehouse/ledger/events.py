@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 
 from warehouse.ledger.chain import seal
 from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.encoding import json_of, json_text, moment_of, moment_text
+from warehouse.ledger.statements import LedgerRow
 
 _LAST = text("SELECT COALESCE(MAX(id), 0) AS newest FROM broker_events")
 _INSERT = text(
@@ -67,5 +68,5 @@ class Events:
         return tuple(_event(row) for row in rows)
 
 
-def _event(row: Row[Any]) -> EventRecord:
+def _event(row: LedgerRow) -> EventRecord:
     return EventRecord(row.id, moment_of(row.at), row.kind, row.order_ref, json_of(row.payload))

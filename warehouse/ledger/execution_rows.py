@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import text
 
 from models.domain.errors import HaltTrading, InvalidInput
 from models.domain.orders import Fill, Side
@@ -24,6 +23,7 @@ from warehouse.ledger.encoding import (
     optional_money,
     optional_money_text,
 )
+from warehouse.ledger.statements import LedgerConnection, LedgerRow
 
 CURRENCY = "USD"
 
@@ -58,7 +58,9 @@ _COMMISSION = text(
 )
 
 
-def store_execution(connection: Connection, fill: Fill, account: str, *, in_opening: bool) -> bool:
+def store_execution(
+    connection: LedgerConnection, fill: Fill, account: str, *, in_opening: bool
+) -> bool:
     """Store one execution inside a write transaction; return whether it is new and counts.
 
     `in_opening` marks one that the account's opening cash and positions already contain; its
@@ -99,7 +101,7 @@ def store_execution(connection: Connection, fill: Fill, account: str, *, in_open
     return True
 
 
-def _replace_statement(connection: Connection, fill: Fill, account: str) -> None:
+def _replace_statement(connection: LedgerConnection, fill: Fill, account: str) -> None:
     """Bust what a person stated of this order, now that the broker itself shows executions."""
     key = {"exec_base": f"{SETTLED}{fill.order_ref}"}
     rows = connection.execute(_REVISIONS, key).all()
@@ -109,7 +111,7 @@ def _replace_statement(connection: Connection, fill: Fill, account: str) -> None
         store_execution(connection, bust, account, in_opening=False)
 
 
-def _update_child(connection: Connection, fill: Fill) -> None:
+def _update_child(connection: LedgerConnection, fill: Fill) -> None:
     key = {"order_ref": fill.order_ref}
     child = child_row(connection, fill.order_ref)
     if child is None:  # not this system's order: it counts in positions and cash only
@@ -120,13 +122,13 @@ def _update_child(connection: Connection, fill: Fill) -> None:
     store_evidence(connection, child, evidence, child.perm_id or fill.perm_id or None)
 
 
-def child_row(connection: Connection, order_ref: str) -> Row[Any] | None:
+def child_row(connection: LedgerConnection, order_ref: str) -> LedgerRow | None:
     """Return the row of a child, or None when the ledger has none of that reference."""
     return connection.execute(_CHILD, {"order_ref": order_ref}).one_or_none()
 
 
 def store_evidence(
-    connection: Connection, child: Row[Any], evidence: Executed, perm_id: int | None
+    connection: LedgerConnection, child: LedgerRow, evidence: Executed, perm_id: int | None
 ) -> None:
     """Let a child row follow what its executions now add up to."""
     after = take(facts_of(child), evidence)
@@ -140,7 +142,7 @@ def store_evidence(
     connection.execute(_UPDATE_CHILD, row)
 
 
-def _require_same(row: Row[Any], fill: Fill, account: str) -> None:
+def _require_same(row: LedgerRow, fill: Fill, account: str) -> None:
     stored = (row.account, row.symbol, row.side, row.quantity, Decimal(row.price))
     told = (account, fill.symbol, fill.side.value, fill.quantity, fill.price)
     if stored != told:
@@ -151,7 +153,7 @@ def _require_same(row: Row[Any], fill: Fill, account: str) -> None:
 
 
 def store_commission(
-    connection: Connection,
+    connection: LedgerConnection,
     exec_id: str,
     amount: Decimal,
     currency: str,
@@ -171,12 +173,12 @@ def store_commission(
         seal(connection, "commissions", [row])
 
 
-def fill_of(row: Row[Any]) -> Fill:
+def fill_of(row: LedgerRow) -> Fill:
     """Return the fill of a row of executions joined with their commissions."""
     return _fill_with(row, optional_money(row.amount if row.currency == CURRENCY else None))
 
 
-def _fill_with(row: Row[Any], commission: Decimal | None) -> Fill:
+def _fill_with(row: LedgerRow, commission: Decimal | None) -> Fill:
     return Fill(
         exec_id=row.exec_id,
         order_ref=row.order_ref,

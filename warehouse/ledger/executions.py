@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
 from models.domain.errors import InvalidInput
 from models.domain.orders import Fill
@@ -26,6 +26,7 @@ from warehouse.ledger.execution_rows import (
     store_evidence,
     store_execution,
 )
+from warehouse.ledger.statements import LedgerConnection
 
 # A corrected execution keeps the commission of an earlier revision until its own is reported; a
 # bust (quantity 0) has only its own, or none.
@@ -165,7 +166,7 @@ class Executions:
             return tuple(fill_of(row) for row in connection.execute(statement, key))
 
 
-def _opening_cash(connection: Connection, account: str) -> Decimal:
+def _opening_cash(connection: LedgerConnection, account: str) -> Decimal:
     row = connection.execute(_OPENING, {"account": account}).one_or_none()
     if row is None:
         raise InvalidInput(

@@ -66,7 +66,7 @@ def write_export(store: LedgerStore, folder: Path, at: datetime, progress: Progr
         folder.mkdir(parents=True, exist_ok=True)
         if any(folder.iterdir()):
             raise InvalidInput(f"{folder} is not empty; name a new folder for the export")
-        with store.read() as connection:
+        with store.tables() as connection:
             schema = int(connection.execute(_SCHEMA).scalar_one())
             head = chain_head(connection).digest
             tables = tables_of(connection)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -29,18 +30,27 @@ def translate_failure(place: str) -> Generator[None, None, None]:
     except RoboError:
         raise
     except DBAPIError as error:
-        raise failure_of(error, place) from error
+        is_away, refused = error.connection_invalidated, isinstance(error, IntegrityError)
+        raise failure_of(error.orig, place, is_away=is_away, refused=refused) from error
+    except sqlite3.Error as error:
+        refused = isinstance(error, sqlite3.IntegrityError)
+        raise failure_of(error, place, refused=refused) from error
     except SQLAlchemyError as error:
         raise RetryLater(
             f"the order ledger {place} could not be used ({error}); try again"
         ) from error
 
 
-def failure_of(error: DBAPIError, place: str) -> RoboError:
-    """Return the domain error that a database error stands for."""
-    cause = " ".join(str(error.orig).split())
+def failure_of(
+    error: BaseException | None, place: str, *, refused: bool, is_away: bool = False
+) -> RoboError:
+    """Return the domain error that a driver's error stands for.
+
+    `refused`: a constraint was hurt; `is_away`: the connection is gone.
+    """
+    cause = " ".join(str(error).split())
     lowered = cause.lower()
-    if isinstance(error, IntegrityError):
+    if refused:
         return HaltTrading(
             f"the order ledger {place} refused a row ({cause}); trading stops because two records "
             "contradict each other: run robo reconcile and look at the child orders"
@@ -65,7 +75,7 @@ def failure_of(error: DBAPIError, place: str) -> RoboError:
             f"the order ledger {place} cannot be opened for writing ({cause}); "
             "make the file and its folder writable, or name another in ROBO_LEDGER_URL"
         )
-    if any(sign in lowered for sign in _AWAY) or error.connection_invalidated:
+    if any(sign in lowered for sign in _AWAY) or is_away:
         return RetryLater(
             f"the order ledger {place} does not answer ({cause}); start the database and try again"
         )

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import text
 
 from models.domain.errors import HaltTrading
 from models.domain.halts import HaltCode
 from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.encoding import moment_of, moment_text
+from warehouse.ledger.statements import LedgerConnection, LedgerRow
 
 _CURRENT = text(
     "SELECT * FROM halts WHERE resumed_at IS NULL AND symbol IN ('', :symbol) ORDER BY id LIMIT 1"
@@ -103,7 +103,7 @@ class Halts:
             return tuple(_halt(row) for row in connection.execute(_ALL))
 
 
-def require_no_halt(connection: Connection, symbol: str = "") -> None:
+def require_no_halt(connection: LedgerConnection, symbol: str = "") -> None:
     """Raise HaltTrading, naming who halted, why and when, while a halt is in force."""
     row = connection.execute(_CURRENT, {"symbol": symbol}).one_or_none()
     if row is not None:
@@ -114,7 +114,7 @@ def require_no_halt(connection: Connection, symbol: str = "") -> None:
         )
 
 
-def _halt(row: Row[Any]) -> Halt:
+def _halt(row: LedgerRow) -> Halt:
     return Halt(
         reason=row.reason,
         by=row.halted_by,

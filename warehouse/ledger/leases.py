@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import text
 
 from models.domain.errors import RetryLater, SkipToday
 from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.encoding import moment_of, moment_text
+from warehouse.ledger.statements import LedgerConnection, LedgerRow
 
 _GET = text("SELECT * FROM leases WHERE name = :name")
 _ALL = text("SELECT * FROM leases ORDER BY name")
@@ -142,7 +142,7 @@ class Leases:
         return tuple(_lease(row, now) for row in rows if _is_held(row, "", now, None))
 
 
-def require_lease(connection: Connection, lease: Lease) -> None:
+def require_lease(connection: LedgerConnection, lease: Lease) -> None:
     """Raise RetryLater unless `lease` carries the present token and was not released."""
     row = connection.execute(_GET, {"name": lease.name}).one_or_none()
     if row is None or row.token != lease.token or row.released:
@@ -151,21 +151,21 @@ def require_lease(connection: Connection, lease: Lease) -> None:
 
 
 def _is_held(
-    row: Row[Any], host: str, now: datetime, pid_alive: Callable[[int], bool] | None
+    row: LedgerRow, host: str, now: datetime, pid_alive: Callable[[int], bool] | None
 ) -> bool:
     if row.released or moment_of(row.expires_at) <= now:
         return False
     return not (pid_alive is not None and row.host == host and not pid_alive(row.pid))
 
 
-def _taken(row: Row[Any]) -> str:
+def _taken(row: LedgerRow) -> str:
     return (
         f"{row.name} is held by {row.holder} (pid {row.pid} on {row.host}) since {row.since}, "
         f"until {row.expires_at} unless renewed; let it finish, or end it and run this again"
     )
 
 
-def _lease(row: Row[Any], now: datetime) -> Lease:
+def _lease(row: LedgerRow, now: datetime) -> Lease:
     expires_at = moment_of(row.expires_at)
     left = (expires_at - now).total_seconds()
     since = moment_of(row.since)

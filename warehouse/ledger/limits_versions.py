@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 
 from models.domain.errors import InvalidInput
 from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.encoding import moment_of, moment_text
+from warehouse.ledger.statements import LedgerRow
 
 _LATEST = text("SELECT * FROM limits_versions ORDER BY version DESC LIMIT 1")
 _ALL = text("SELECT * FROM limits_versions ORDER BY version")
@@ -84,7 +84,7 @@ class LimitsVersions:
             return tuple(_version(row) for row in connection.execute(_ALL))
 
 
-def _version(row: Row[Any]) -> LimitsVersion:
+def _version(row: LedgerRow) -> LimitsVersion:
     return LimitsVersion(
         int(row.version),
         row.content_hash,

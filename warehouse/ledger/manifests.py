@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import text
 
 from models.domain.errors import InvalidInput
 from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.encoding import json_of, json_text, moment_of, moment_text
+from warehouse.ledger.statements import LedgerConnection, LedgerRow
 
 _GET = text("SELECT * FROM model_manifests WHERE model = :model AND version = :version")
 _NEWEST = text("SELECT * FROM model_manifests WHERE model = :model ORDER BY seq DESC LIMIT 1")
@@ -106,7 +106,7 @@ def _require_equal(present: ModelManifest, files: Mapping[str, str]) -> ModelMan
     return present
 
 
-def _manifest(connection: Connection, row: Row[Any]) -> ModelManifest:
+def _manifest(connection: LedgerConnection, row: LedgerRow) -> ModelManifest:
     key = {"model": row.model, "version": row.version}
     files = {found.name: found.sha256 for found in connection.execute(_FILES, key)}
     return ModelManifest(

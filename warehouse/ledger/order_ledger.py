@@ -74,9 +74,18 @@ class OrderLedger:
         return self._store.place
 
     @contextmanager
-    def transaction(self) -> Generator[None, None, None]:
-        """Commit every write of the block at once: all of it, or nothing when it raises."""
-        with self._store.write():
+    def transaction(self, *, urgent: bool = False) -> Generator[None, None, None]:
+        """Commit every write of the block at once: all of it, or nothing when it raises.
+
+        An urgent one is as durable, and leaves the upkeep of a SQLite file to the next.
+        """
+        with self._store.write(urgent=urgent):
+            yield
+
+    @contextmanager
+    def snapshot(self) -> Generator[None, None, None]:
+        """Let every read of the block see the ledger as it is at one moment."""
+        with self._store.read():
             yield
 
     def watch_commits(self, boundary: Callable[[str], None]) -> None:

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import text
 
 from models.domain.errors import InvalidInput, SkipToday
 from models.domain.orders import ParentOrder, ParentState, Side
@@ -27,6 +26,7 @@ from warehouse.ledger.risk_checks import (
     checks_of,
     insert_checks,
 )
+from warehouse.ledger.statements import LedgerConnection, LedgerRow
 
 _INSERT = text(
     "INSERT INTO parents (parent_id, session, strategy, plan_no, symbol, side, quantity, algo, "
@@ -235,12 +235,12 @@ def _require_plan(session: date, strategy: str, parents: Sequence[ParentOrder]) 
             )
 
 
-def _next_plan(connection: Connection) -> int:
+def _next_plan(connection: LedgerConnection) -> int:
     checked = int(connection.execute(_PLAN_NO).scalar_one())
     return 1 + max(checked, int(connection.execute(_PLAN_NO_PARENTS).scalar_one()))
 
 
-def _require(connection: Connection, parent_id: str) -> Row[Any]:
+def _require(connection: LedgerConnection, parent_id: str) -> LedgerRow:
     row = connection.execute(_GET, {"parent_id": parent_id}).one_or_none()
     if row is None:
         raise InvalidInput(
@@ -250,7 +250,7 @@ def _require(connection: Connection, parent_id: str) -> Row[Any]:
 
 
 def _insert(
-    connection: Connection,
+    connection: LedgerConnection,
     parent: ParentOrder,
     plan_no: int,
     became: tuple[ParentState, str, int | None],
@@ -278,7 +278,7 @@ def _insert(
     connection.execute(_INSERT, row)
 
 
-def _record(row: Row[Any]) -> ParentRecord:
+def _record(row: LedgerRow) -> ParentRecord:
     order = ParentOrder(
         parent_id=row.parent_id,
         session=date.fromisoformat(row.session),

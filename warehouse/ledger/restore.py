@@ -220,7 +220,7 @@ def _into_server(url: str, order: RestoreOrder, progress: Progress) -> Restored:
     staged = order.source.with_name(f".{order.source.name}.restoring-{os.getpid()}")
     aside = ""
     try:
-        with store.read() as connection:
+        with store.tables() as connection:
             empty = is_empty(connection)
         if not empty and not order.force:
             raise InvalidInput(
@@ -236,7 +236,7 @@ def _into_server(url: str, order: RestoreOrder, progress: Progress) -> Restored:
             copy_database(found, to, progress)
         copy = LedgerStore(f"sqlite:///{staged}")  # migrated there: the backup stays as it is
         try:
-            with copy.read() as source, store.write() as target:
+            with copy.tables() as source, store.tables(writes=True) as target:
                 delete_rows(target)
                 copy_rows(source, target, progress)
                 _mark(store, order)

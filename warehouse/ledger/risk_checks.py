@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from sqlalchemy import Connection, text
+from sqlalchemy import text
 
 from warehouse.ledger.chain import seal
 from warehouse.ledger.encoding import json_of, json_text, moment_of, moment_text
+from warehouse.ledger.statements import LedgerConnection
 
 _NEXT_CHECK = text("SELECT COALESCE(MAX(id), 0) + 1 AS free FROM risk_checks")
 _INSERT_CHECK = text(
@@ -77,7 +78,7 @@ class Judged:
     order_ref: str = ""
 
 
-def checks_of(connection: Connection, parent_id: str) -> tuple[RiskCheckRecord, ...]:
+def checks_of(connection: LedgerConnection, parent_id: str) -> tuple[RiskCheckRecord, ...]:
     """Return the verdicts on a parent of the present plan, oldest first."""
     rows = connection.execute(_CHECKS, {"parent_id": parent_id}).all()
     return tuple(
@@ -95,7 +96,9 @@ def checks_of(connection: Connection, parent_id: str) -> tuple[RiskCheckRecord, 
     )
 
 
-def insert_checks(connection: Connection, judged: Judged, verdicts: Sequence[RiskVerdict]) -> None:
+def insert_checks(
+    connection: LedgerConnection, judged: Judged, verdicts: Sequence[RiskVerdict]
+) -> None:
     """Store verdicts inside a write transaction."""
     free = int(connection.execute(_NEXT_CHECK).scalar_one())
     rows = [

@@ -8,12 +8,13 @@ from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
 
-from sqlalchemy import Row, TextClause, text
+from sqlalchemy import TextClause, text
 
 from models.domain.errors import InvalidInput
 from models.domain.orders import ChildState, Side
 from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.encoding import json_of, moment_of, optional_money
+from warehouse.ledger.statements import LedgerRow
 
 _CHILD = text("SELECT * FROM children WHERE order_ref = :id")
 _CHILDREN = text("SELECT * FROM children WHERE parent_id = :id ORDER BY slice_no, attempt")
@@ -196,7 +197,7 @@ def _unknown(asked: str, known: list[str]) -> str:
     )
 
 
-def _child(row: Row[Any]) -> ChildTrail:
+def _child(row: LedgerRow) -> ChildTrail:
     return ChildTrail(
         order_ref=row.order_ref,
         state=ChildState(row.state),
@@ -214,7 +215,7 @@ def _child(row: Row[Any]) -> ChildTrail:
     )
 
 
-def _execution(row: Row[Any]) -> ExecutionTrail:
+def _execution(row: LedgerRow) -> ExecutionTrail:
     return ExecutionTrail(
         exec_id=row.exec_id,
         revision=row.revision,
