@@ -1,6 +1,7 @@
 """Orders entered by hand: who hears of them, who may change them, what a restart keeps."""
 
 import asyncio
+import json
 from contextlib import asynccontextmanager
 
 import pytest
@@ -168,6 +169,14 @@ def test_the_verbs(market):
     assert "halted: KO" in say("halt", "ko")[1]
     assert "halted: none" in say("resume", "KO")[1]
     assert say("halt", "NOPE")[0] == 2
+    code, text = say("order", "BUY", "10", "KO", "--limit", "1.00", "--json")
+    told = json.loads(text)
+    assert (code, told["status"], told["filled"]) == (0, "Submitted", 0)
+    assert json.loads(say("cancel", str(told["perm_id"]), "--json")[1])["status"] == "Cancelled"
+    assert json.loads(say("halt", "KO", "--json")[1])["halted"] == ["KO"]
+    assert json.loads(say("resume", "KO", "--json")[1])["halted"] == []
+    code, text = say("halt", "NOPE", "--json")
+    assert (code, json.loads(text)["exit_code"]) == (2, 2)
 
 
 @pytest.mark.parametrize(
