@@ -189,7 +189,7 @@ def start_gateway(nursery):
 @pytest.fixture(scope="module")
 def shared_gateway(tmp_path_factory, nursery):
     """One gateway for tests that leave no trace in its account."""
-    gateway = GatewayProcess(nursery, tmp_path_factory.mktemp("shared"))
+    gateway = GatewayProcess(nursery, tmp_path_factory.mktemp("shared"), "--clock", "step")
     yield gateway
     gateway.stop()
 
@@ -197,7 +197,9 @@ def shared_gateway(tmp_path_factory, nursery):
 @pytest.fixture(scope="module")
 def free_gateway(tmp_path_factory, nursery):
     """A gateway that holds nobody to the pace of requests."""
-    gateway = GatewayProcess(nursery, tmp_path_factory.mktemp("free"), "--no-pacing")
+    gateway = GatewayProcess(
+        nursery, tmp_path_factory.mktemp("free"), "--no-pacing", "--clock", "step"
+    )
     yield gateway
     gateway.stop()
 

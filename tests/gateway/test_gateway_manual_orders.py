@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from gateway.cli import app
 
 pytestmark = pytest.mark.journey
+STEP = "--clock", "step"  # time passes as fast as it can be worked
 KO = Stock("KO", "SMART", "USD")
 
 
@@ -51,7 +52,7 @@ async def client(gateway, client_id):
 
 @pytest.fixture
 async def market(start_gateway, open_control, tmp_path):
-    gateway = start_gateway(tmp_path / "state", "--master-client-id", "99")
+    gateway = start_gateway(tmp_path / "state", "--master-client-id", "99", *STEP)
     gateway.control = await open_control(gateway)
     await gateway.control.advance("15:00:00")
     return gateway
@@ -135,7 +136,7 @@ async def test_a_restart_keeps_ids_and_binding(market, start_gateway, open_contr
         zero.client.reqOpenOrders()
         await zero.flushed()
     market.kill()
-    again = start_gateway(tmp_path / "state", "--master-client-id", "99")
+    again = start_gateway(tmp_path / "state", "--master-client-id", "99", *STEP)
     control = await open_control(again)
     status = await control.ask("status")
     assert [line.split()[0] for line in status["orders"]["open"]] == [str(entered["perm_id"])]
