@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway.cli_answers import AsJson, tell
 from gateway.cli_faults import HOST, ControlPort, Host, ask_or_stop
 
 BY_HAND = "Beside the API"
@@ -22,6 +23,7 @@ def order(  # noqa: PLR0917 - Typer reads the options from the signature
     outside_rth: Annotated[bool, typer.Option(help="Let it trade before and after hours.")] = False,
     host: Host = HOST,
     control_port: ControlPort = 4998,
+    as_json: AsJson = False,
 ) -> None:
     """Enter an order by hand, as in TWS.
 
@@ -32,37 +34,46 @@ def order(  # noqa: PLR0917 - Typer reads the options from the signature
         **{"type": kind or ("LMT" if limit else "MKT"), "outside_rth": outside_rth},
         **{"limit": limit or None, "stop": stop or None},
     }
-    _say(ask_or_stop(host, control_port, request))
+    _say(ask_or_stop(host, control_port, request, as_json), as_json)
 
 
 def cancel(
     perm_id: Annotated[int, typer.Argument(help="Permanent id; `status` lists open orders.")],
     host: Host = HOST,
     control_port: ControlPort = 4998,
+    as_json: AsJson = False,
 ) -> None:
     """Cancel any client's order by hand."""
-    _say(ask_or_stop(host, control_port, {"op": "cancel", "perm_id": perm_id}))
+    request = {"op": "cancel", "perm_id": perm_id}
+    _say(ask_or_stop(host, control_port, request, as_json), as_json)
 
 
 def halt(
     symbol: Annotated[str, typer.Argument(help="Such as AAPL.")],
     host: Host = HOST,
     control_port: ControlPort = 4998,
+    as_json: AsJson = False,
 ) -> None:
     """Halt trading of an instrument: quotes say so, orders wait."""
-    _tell_halted(ask_or_stop(host, control_port, {"op": "halt", "symbol": symbol}))
+    request = {"op": "halt", "symbol": symbol}
+    _tell_halted(ask_or_stop(host, control_port, request, as_json), as_json)
 
 
 def resume(
     symbol: Annotated[str, typer.Argument(help="Such as AAPL.")],
     host: Host = HOST,
     control_port: ControlPort = 4998,
+    as_json: AsJson = False,
 ) -> None:
     """Resume trading of a halted instrument."""
-    _tell_halted(ask_or_stop(host, control_port, {"op": "resume", "symbol": symbol}))
+    request = {"op": "resume", "symbol": symbol}
+    _tell_halted(ask_or_stop(host, control_port, request, as_json), as_json)
 
 
-def _say(reply: dict[str, Any]) -> None:
+def _say(reply: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        tell({name: value for name, value in reply.items() if name not in {"id", "ok"}})
+        return
     reason = f" ({reply['reason']})" if reply["reason"] else ""
     price = f" at {reply['average_price']:.4f} USD on average" if reply["filled"] else ""
     typer.echo(
@@ -71,7 +82,10 @@ def _say(reply: dict[str, Any]) -> None:
     )
 
 
-def _tell_halted(reply: dict[str, Any]) -> None:
+def _tell_halted(reply: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        tell({"now": reply["now"], "halted": reply["halted"]})
+        return
     typer.echo(f"market time {reply['now']}; halted: {', '.join(reply['halted']) or 'none'}")
 
 

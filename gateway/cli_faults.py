@@ -215,9 +215,11 @@ def _ask(host: str, port: int, request: dict[str, Any]) -> dict[str, Any]:
     return ask(host, port, request)
 
 
-def ask_or_stop(host: str, port: int, request: dict[str, Any]) -> dict[str, Any]:
+def ask_or_stop(
+    host: str, port: int, request: dict[str, Any], as_json: bool = False
+) -> dict[str, Any]:
     """Ask a running gateway over its control socket; end the command with what is wrong."""
     try:
         return _ask(host, port, request)
     except RoboError as error:
-        stop_with(error)
+        stop_with(error, as_json)

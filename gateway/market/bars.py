@@ -97,6 +97,12 @@ def outside_bars(market: Market, column: int, ordinal: int, until: int, seconds:
     return _merged(_concatenated(parts), wide, _clock_groups(wide, seconds))
 
 
+def outside_days(market: Market, column: int, first: int, end: int, until: int) -> list[Bar]:
+    """Return a stock's daily bars of ordinals [first, end), pre- and after-market included."""
+    days = [outside_bars(market, column, o, until, 24 * 60 * MINUTE) for o in range(first, end)]
+    return [replace(bar, start=0) for day in days for bar in day]
+
+
 def _stretch_rows(market: Market, column: int, ordinal: int, span: Span, until: int) -> _Rows:
     """Return the seconds of pre- or after-market trading up to `until`."""
     path, digits = market.path_in(column, span), market.digits(column, ordinal)

@@ -83,6 +83,11 @@ class Day(NamedTuple):
     volume: int
 
 
+def _boldness(bid_side: bool, near: float) -> float:
+    """Return how shy an order may be to stay at a touch; see `Book._outer` for `near`."""
+    return 0.35 + 0.65 * (near if bid_side else 1.0 - near)
+
+
 class Book:
     """One instrument's book through one session.
 
@@ -114,6 +119,8 @@ class Book:
         self._traded = path.traded.data
         self._looked: tuple[int, int, float, float] | None = None
         self._touch = (0, 0, 0.0)
+        self._ended: tuple[float, float, float] | None = None
+        self._ends = (0, 0, 0)
 
     def _second(self, at: int) -> int:
         """Return `span.second(at)`, without its two calls."""
@@ -164,7 +171,7 @@ class Book:
         orders = self._flow.queue(bid_side, price, at - self.span.open)
         if near is None:
             return orders
-        keep = 0.35 + 0.65 * (near if bid_side else 1.0 - near)
+        keep = _boldness(bid_side, near)
         return [order for order in orders if order.shy <= keep]
 
     def _levels(self, at: int, buy: bool, rows: int = LEVELS) -> list[tuple[int, int]]:
@@ -180,7 +187,7 @@ class Book:
             if place:
                 size = shares(not buy, price, since)
             else:
-                size = sum([order.size for order in self._resting(at, not buy, price, near)])
+                size = self._flow.bold(not buy, price, since, _boldness(not buy, near))
             left, gone = max(size - gone, 0), max(gone - size, 0)
             if left:
                 levels.append((price, left))
@@ -199,11 +206,23 @@ class Book:
 
     def top(self, at: int) -> Top:
         """Return the best bid and offer, clients' shown orders included."""
-        if self.own:
+        state = self.state
+        if self.own or state.taken_bid or state.taken_ask:
             bids, asks = self.depth(at, True, 1), self.depth(at, False, 1)
-        else:
-            bids, asks = self._levels(at, False, 1), self._levels(at, True, 1)
-        (bid, bid_size), (ask, ask_size) = bids[0], asks[0]
+            (bid, bid_size), (ask, ask_size) = bids[0], asks[0]
+            return Top(bid, ask, bid_size, ask_size)
+        return self._undisturbed(at)
+
+    def _undisturbed(self, at: int) -> Top:
+        """Return the touch where no client's order and no hole is in the way."""
+        bid, ask, near = self._outer(at)
+        flow, since = self._flow, at - self._open
+        bid_size = flow.bold(True, bid, since, _boldness(True, near))
+        ask_size = flow.bold(False, ask, since, _boldness(False, near))
+        if not bid_size:
+            ((bid, bid_size),) = self._levels(at, False, 1)
+        if not ask_size:
+            ((ask, ask_size),) = self._levels(at, True, 1)
         return Top(bid, ask, bid_size, ask_size)
 
     def depth(self, at: int, buy_side: bool, rows: int) -> list[tuple[int, int]]:
@@ -292,14 +311,13 @@ class Book:
 
     def day(self, at: int) -> Day:
         """Return the session's open, high, low and volume so far, at the present impact."""
-        second = self._second(at)
-        scale = exp(self.state.permanent) * self.units
-        return Day(
-            max(round(self._mids[0] * scale), 1),
-            max(round(self._highs[second] * scale), 1),
-            max(round(self._lows[second] * scale), 1),
-            self._traded[second],
-        )
+        second, permanent = self._second(at), self.state.permanent
+        asked = permanent, self._highs[second], self._lows[second]
+        if asked != self._ended:
+            scale = exp(permanent) * self.units
+            prices = [max(round(mid * scale), 1) for mid in (self._mids[0], *asked[1:])]
+            self._ended, self._ends = asked, (prices[0], prices[1], prices[2])
+        return Day(*self._ends, self._traded[second])
 
     def walk(self, at: int, buy: bool, shares: int, limit: int | None) -> list[tuple[int, int]]:
         """Return the (cents, shares) that an aggressive order would get now, without taking them.

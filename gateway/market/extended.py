@@ -1,7 +1,7 @@
 """Pre- and after-market trading: thin, wide, and wandering between the closes and opens around it.
 
 Pre-market walks from the last close to the day's open, after-market around the close and back, both
-as Brownian bridges; a session's daily bars hold regular trades only, as the real ones do.
+as Brownian bridges.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def extended_path(market: Market, column: int, span: Span) -> SecondPath:
     vol = float(market.closes.vols(column, ordinal, ordinal + 1)[0])
     close = market.closes.close(ordinal, column)
     if span.open < regular.open:
-        end = float(market.path(column, ordinal).mid[0])
+        end = market.opening_mid(column, ordinal)
         start = market.closes.close(ordinal - 1, column) if ordinal else end
     else:
         start = end = close

@@ -54,17 +54,20 @@ def _stirred(state: int, part: int) -> int:
 
 
 class _Slot:
-    """One slot of a price: its stream, its turns, and who is in it during [since, until)."""
+    """One slot of a price: its stream, its turns, and what is in it during [since, until).
 
-    __slots__ = ("life", "order", "phase", "since", "standing", "stem", "until")
+    `size` is the shares of the order that is here from `since` to `until`, 0 when nobody is.
+    """
+
+    __slots__ = ("life", "phase", "shy", "since", "size", "standing", "stem", "until")
 
     def __init__(self, stem: int, seconds: int) -> None:
         self.stem = stem
         self.life = seconds * SECOND
         self.phase = stem % self.life
         self.standing = seconds == STANDING
-        self.since = self.until = 0
-        self.order: Resting | None = None
+        self.since = self.until = self.size = 0
+        self.shy = 0.0
 
     def turn(self, at: int, typical: float) -> None:
         """Draw who is here at a moment, and for how long that holds."""
@@ -77,39 +80,36 @@ class _Slot:
         bits ^= bits >> 31
         started = at - place
         if self.standing:
-            came, goes, shy = started, started + life, 0.0
+            came, goes, self.shy = started, started + life, 0.0
         else:
             came = started + (life * (bits & 0xFFFF) * 9 // 20 >> 16)
             if at < came:
-                self.since, self.until, self.order = started, came, None
+                self.since, self.until, self.size = started, came, 0
                 return
             goes = started + (life * (_WORD + (bits >> 16 & 0xFFFF)) >> 17)
             if at >= goes:
-                self.since, self.until, self.order = goes, started + life, None
+                self.since, self.until, self.size = goes, started + life, 0
                 return
-            shy = (bits >> 48) / _WORD
+            self.shy = (bits >> 48) / _WORD
         size = typical * _SIZES[bits >> 32 & 31] * (0.85 + (bits >> 37 & 255) / 850)
         lots = round(size / 100.0)
         self.since, self.until = came, goes
-        self.order = Resting(came, goes, lots * 100 if lots > 1 else 100, shy)
+        self.size = lots * 100 if lots > 1 else 100
 
 
 class _Level:
-    """One price of one side."""
+    """One price of one side: [since, until) is how long all its slots stay as they are."""
 
-    __slots__ = ("orders", "shares", "since", "slots", "until")
+    __slots__ = ("shares", "since", "slots", "until")
 
     def __init__(self, key: int, name: int) -> None:
         stem = mixed(key, name)
         self.slots = [_Slot(_stirred(stem, place), seconds) for place, seconds in enumerate(_LIVES)]
         self.since = self.until = self.shares = 0
-        self.orders: list[Resting] = []
 
     def look(self, at: int, typical: float) -> None:
-        """Bring the slots whose time has come to a moment, and line up who rests."""
-        since, until = -(1 << 62), 1 << 62
-        orders: list[Resting] = []
-        shares = 0
+        """Bring the slots whose time has come to a moment, and count who rests."""
+        since, until, shares = -(1 << 62), 1 << 62, 0
         for slot in self.slots:
             if not slot.since <= at < slot.until:
                 slot.turn(at, typical)
@@ -117,11 +117,8 @@ class _Level:
                 since = slot.since
             if slot.until < until:  # noqa: PLR1730
                 until = slot.until
-            if slot.order is not None:
-                orders.append(slot.order)
-                shares += slot.order.size
-        orders.sort()
-        self.since, self.until, self.orders, self.shares = since, until, orders, shares
+            shares += slot.size
+        self.since, self.until, self.shares = since, until, shares
 
 
 class Flow:
@@ -137,11 +134,20 @@ class Flow:
 
     def queue(self, bid: bool, price: int, at: int) -> list[Resting]:
         """Return who rests at a price at `at` (microseconds since the open), oldest first."""
-        return self._level(bid, price, at).orders
+        slots = self._level(bid, price, at).slots
+        return sorted(Resting(s.since, s.until, s.size, s.shy) for s in slots if s.size)
 
     def shares(self, bid: bool, price: int, at: int) -> int:
         """Return how many shares rest at a price at `at` (microseconds since the open)."""
         return self._level(bid, price, at).shares
+
+    def bold(self, bid: bool, price: int, at: int, most: float) -> int:
+        """Return the shares at a price of the orders that are at most so shy."""
+        shares = 0
+        for slot in self._level(bid, price, at).slots:
+            if slot.shy <= most:
+                shares += slot.size
+        return shares
 
     def _level(self, bid: bool, price: int, at: int) -> _Level:
         name = price * 2 + bid
@@ -173,6 +179,8 @@ def split(total: int, bits: int) -> list[int]:
 
 def moments(count: int, bits: int) -> list[int]:
     """Return `count` rising moments inside one second, in microseconds."""
+    if count == 1:
+        return [_stirred(bits, 0) % SECOND]
     drawn = sorted([_stirred(bits, place) % SECOND for place in range(count)])
     return [moment + place for place, moment in enumerate(drawn)]
 

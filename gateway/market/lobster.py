@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gateway.market.barfile import Bars, DayRows
-from gateway.market.book import LEVELS, Book, Disturbance, Trade
+from gateway.market.book import LEVELS, Book, Disturbance, Top, Trade
 from gateway.market.randomness import key_of
 from gateway.market.replay import Replay
 from gateway.market.seconds import SecondPath
@@ -182,6 +182,13 @@ class LobsterBook(Book):
             bid, ask, _ = self._outer(at)
             found.append((ask if buy else bid, 100))
         return found[:rows]
+
+    def _undisturbed(self, at: int) -> Top:
+        (bid, bid_size), (ask, ask_size) = (
+            self._levels(at, False, 1)[0],
+            self._levels(at, True, 1)[0],
+        )
+        return Top(bid, ask, bid_size, ask_size)
 
     def queue(self, at: int, buy: bool, limit: int) -> list[list[int]]:
         """Return the recorded orders before a new one at `limit` cents, oldest first.

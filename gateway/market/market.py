@@ -146,6 +146,13 @@ class Market:
             found = second_path(self._keys[column], ordinal, matrix, volumes, vol)
         return self._keep(column, ordinal, found)
 
+    def opening_mid(self, column: int, ordinal: int) -> float:
+        """Return the first mid of a session's path in USD, without making all of its seconds."""
+        recorded = self.source.path(column, ordinal)
+        if recorded is not None:
+            return float(recorded.mid[0])
+        return float(self.minutes(column, ordinal)[0].points[0, 0])
+
     def _kept(self, column: int, when: int) -> SecondPath | None:
         """Return a path that was made before; `when` is its ordinal, or when its stretch opens."""
         with self._lock:

@@ -6,9 +6,9 @@ from typing import Any
 
 from gateway.engine.refusal import Refused
 from gateway.market.universe import BY_CON_ID, INSTRUMENTS, Instrument
+from gateway.session.venues import EXCHANGES
 
 UNKNOWN = "No security definition has been found for the request"
-EXCHANGES = ("SMART", "NYSE", "NASDAQ", "ARCA", "BATS", "IEX")
 SAME_EXCHANGE = {"ISLAND": "NASDAQ"}
 SEC_TYPES = frozenset(
     (

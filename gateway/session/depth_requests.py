@@ -10,9 +10,10 @@ from gateway.market.book import LEVELS
 from gateway.market.universe import INSTRUMENTS
 from gateway.market.view import price_text
 from gateway.session.connection import Connection
-from gateway.session.contracts import EXCHANGES, one_column
+from gateway.session.contracts import one_column
 from gateway.session.refusals import NO_DEPTH
 from gateway.session.subscriptions import DepthRows, Row
+from gateway.session.venues import draw, venue_at
 
 if TYPE_CHECKING:
     from gateway.session.hub import Hub
@@ -108,8 +109,9 @@ def changed_rows(before: list[Row], now: list[Row]) -> list[tuple[int, int, Row]
 
 def maker_of(depth: DepthRows, side: int, price: int) -> str:
     """Return who quotes a row: an exchange in SMART depth, a market maker on NASDAQ."""
-    names = EXCHANGES[1:] if depth.smart else MARKET_MAKERS
-    return names[(depth.column * 31 + side * 17 + price * 7919) % len(names)]
+    if depth.smart:
+        return venue_at(depth.column, side, price)
+    return MARKET_MAKERS[draw(depth.column, side, price) % len(MARKET_MAKERS)]
 
 
 def _send_row(

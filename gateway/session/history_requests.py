@@ -9,7 +9,14 @@ import numpy as np
 
 from gateway.codec.messages import Out, message
 from gateway.engine.refusal import Refused
-from gateway.market.bars import Bar, daily_bars, grouped, intraday_bars, outside_bars
+from gateway.market.bars import (
+    Bar,
+    daily_bars,
+    grouped,
+    intraday_bars,
+    outside_bars,
+    outside_days,
+)
 from gateway.market.market import Market
 from gateway.market.universe import INSTRUMENTS
 from gateway.market.view import trading_span
@@ -63,7 +70,10 @@ def _history(market: Market, query: Query, request_id: int) -> tuple[bytes, Bar]
     """Return the historicalData message and the last of its bars."""
     first, end, moment = ordinals_of(market, query)
     bars = _bars(market, query, first, end)
-    bars = [bar for bar in bars if bar.start >= moment] if moment else bars
+    if moment and query.size in DAILY:
+        bars = [bar for bar in bars if bar.day >= new_york(moment).date()]
+    elif moment:
+        bars = [bar for bar in bars if bar.start >= moment]
     if not bars:
         symbol = INSTRUMENTS[query.column].symbol
         raise Refused(162, NO_DATA.format(symbol, "SMART", query.show.title()))
@@ -106,7 +116,8 @@ def _bars(market: Market, query: Query, first: int, end: int) -> list[Bar]:
     if query.show in VOLATILITIES:
         return _volatility_bars(market, query, first, end)
     if query.size in DAILY:
-        bars = daily_bars(market, query.column, first, end, query.end)
+        days_of = outside_days if query.outside else daily_bars
+        bars = days_of(market, query.column, first, end, query.end)
         if DAILY[query.size] == "week":
             return grouped(bars, lambda day: day.isocalendar()[:2])
         if DAILY[query.size] == "month":

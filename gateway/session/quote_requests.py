@@ -18,6 +18,7 @@ from gateway.session import generic_ticks
 from gateway.session.connection import Connection
 from gateway.session.contracts import one_column
 from gateway.session.subscriptions import Quotes
+from gateway.session.venues import LETTERS, TAPE, letters_at
 from gateway.timeline import SECOND
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ Values = dict[str, Any]
 Seen = dict[tuple[int, bool], Quote]  # by column, and whether it is live
 BID_SIZE, BID, ASK, ASK_SIZE, LAST, LAST_SIZE = 0, 1, 2, 3, 4, 5
 HIGH, LOW, VOLUME, CLOSE, OPEN, LAST_TIMESTAMP, HALTED = 6, 7, 8, 9, 14, 45, 49
+BID_VENUES, ASK_VENUES, LAST_VENUE = 32, 33, 84
 DELAYED = {
     **{BID: 66, ASK: 67, LAST: 68, BID_SIZE: 69, ASK_SIZE: 70, LAST_SIZE: 71, HIGH: 72, LOW: 73},
     **{VOLUME: 74, CLOSE: 75, OPEN: 76, LAST_TIMESTAMP: 88, HALTED: 90},
@@ -138,7 +140,10 @@ def _send_static(hub: Hub, connection: Connection, quotes: Quotes) -> None:
 def _send_changes(hub: Hub, connection: Connection, quotes: Quotes, seen: Seen) -> None:
     market, column = hub.exchange.market, quotes.column
     at = hub.now - DELAY if quotes.kind >= 3 else hub.now
-    span = trading_span(market, column, at)
+    if at == hub.now and INSTRUMENTS[column].sec_type == "STK":
+        span = hub.exchange.hours.live
+    else:
+        span = trading_span(market, column, at)
     if span is None and quotes.kind in {2, 4}:
         span = market.last_span(column, at)
         if span is not None:
@@ -184,15 +189,17 @@ def _send_halted(hub: Hub, connection: Connection, quotes: Quotes) -> None:
 
 def _send_quote(connection: Connection, quotes: Quotes, quote: Quote, at: int) -> None:
     sent, digits = quotes.sent, quote.digits
-    for kind, size_kind, price, size in (
-        (BID, BID_SIZE, quote.bid, quote.bid_size),
-        (ASK, ASK_SIZE, quote.ask, quote.ask_size),
+    for kind, size_kind, venues, price, size in (
+        (BID, BID_SIZE, BID_VENUES, quote.bid, quote.bid_size),
+        (ASK, ASK_SIZE, ASK_VENUES, quote.ask, quote.ask_size),
     ):
         if price is None:
             continue
         if sent.get(kind) != price:
             sent[kind] = price
             _price(connection, quotes, kind, price_text(price, digits), size)
+            if quotes.kind <= 2 and INSTRUMENTS[quotes.column].sec_type == "STK":
+                _text(connection, quotes, venues, letters_at(quotes.column, 2 - kind, price))
         if sent.get(size_kind) != size:
             sent[size_kind] = size
             _size(connection, quotes, size_kind, size)
@@ -208,6 +215,8 @@ def _send_trades(connection: Connection, quotes: Quotes, quote: Quote, at: int) 
         if sent.get(LAST) != price:
             sent[LAST] = price
             _price(connection, quotes, LAST, price_text(price, digits), quote.last_size)
+            if quotes.kind <= 2 and quote.last_size:  # an index has no exchange that it trades on
+                _text(connection, quotes, LAST_VENUE, LETTERS[TAPE])
         if quote.last_size:
             _size(connection, quotes, LAST_SIZE, quote.last_size)
     if quote.volume and sent.get(VOLUME) != quote.volume:
@@ -232,6 +241,13 @@ def _price(connection: Connection, quotes: Quotes, kind: int, text: str, size: i
 def _size(connection: Connection, quotes: Quotes, kind: int, size: int) -> None:
     kind = DELAYED[kind] if quotes.kind >= 3 else kind
     connection.send(tick_size(quotes.request_id, kind, size))
+
+
+def _text(connection: Connection, quotes: Quotes, kind: int, text: str) -> None:
+    """Send a text unless it is what was sent last."""
+    if quotes.sent.get(kind) != text:
+        quotes.sent[kind] = text
+        connection.send(tick_string(quotes.request_id, kind, text))
 
 
 HANDLERS = {

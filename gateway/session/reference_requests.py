@@ -11,7 +11,8 @@ from gateway.engine.refusal import Refused
 from gateway.market.universe import RULES, Instrument
 from gateway.options import ACCOUNT
 from gateway.session.connection import Connection
-from gateway.session.contracts import EXCHANGES, exchanges_of, find, listed
+from gateway.session.contracts import exchanges_of, find, listed
+from gateway.session.venues import EXCHANGES, LETTERS
 from gateway.timeline import SECOND, Span, extended_span, forex_span, new_york, span_on
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ ORDER_TYPES = (
     "LOO,MIT,MKT,MOC,MOO,OCA,OPG,PEGMID,REL,RTH,STP,STPLMT,TRAIL,TRAILLMT,WHATIF"
 )
 HOURS_DAYS = 6
-LETTERS = {"NYSE": "N", "NASDAQ": "Q", "ARCA": "P", "BATS": "Z", "IEX": "V"}  # of the tape plans
 
 
 def contract_details(hub: Hub, connection: Connection, values: Values) -> None:

@@ -17,6 +17,7 @@ from gateway.session.connection import Connection
 from gateway.session.contracts import one_column
 from gateway.session.moments import parse_moment
 from gateway.session.subscriptions import TickStream
+from gateway.session.venues import TAPE
 from gateway.timeline import SECOND, Span, new_york, stretches
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def _message(request_id: int, show: str, ticks: list[TradeTick | BidAsk], digits
     fields: list[Any] = [request_id, len(ticks)]
     for tick in ticks:
         if isinstance(tick, TradeTick):
-            fields += [tick.at, 0, price_text(tick.price, digits), tick.size, "NASDAQ", ""]
+            fields += [tick.at, 0, price_text(tick.price, digits), tick.size, TAPE, ""]
         elif show == "MIDPOINT":
             fields += [tick.at, 0, *fields_of(tick, digits, mid=True), 0]
         else:

@@ -10,6 +10,7 @@ from decimal import Decimal
 from itertools import count
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import pytest
 
@@ -20,8 +21,8 @@ from tasks.broker.clock import GatewayClock, ask_control
 from tasks.broker.ibkr import OrderConnection
 from tasks.broker.market_data import DataConnection
 from tasks.broker.protocol import ApiAddress
-from tasks.gateway_process import find_gateway, stop_gateway
-from tasks.processes import Service, free_port, module_command
+from tasks.gateway_process import stop_gateway
+from tasks.processes import free_port
 from tasks.sessions import ExecutionSession, SessionResult
 from tasks.settings import Settings, load_settings
 from warehouse.ledger import OrderLedger
@@ -37,10 +38,13 @@ class Gateway:
 
     settings: Settings
     arguments: tuple[str, ...]
-    service: Service
+    nursery: Callable
+    process: Any
 
     @classmethod
-    def start(cls, home: Path, *arguments: str, **overrides: object) -> "Gateway":
+    def start(
+        cls, nursery: Callable, home: Path, *arguments: str, **overrides: object
+    ) -> "Gateway":
         chosen = {
             "home": home,
             "port": free_port(),
@@ -53,18 +57,26 @@ class Gateway:
             "lock_deadline": 5.0,
         }
         settings = load_settings(**(chosen | overrides))
-        return cls(settings, arguments, _launched(settings, arguments))
+        process = _launched(nursery, settings, arguments)
+        return cls(settings, arguments, nursery, process)
 
     def restart(self) -> None:
-        self.service = _launched(self.settings, self.arguments)
+        self.process = _launched(self.nursery, self.settings, self.arguments)
 
     def kill(self) -> None:
         """End it without any goodbye."""
-        self.service.stop(grace=0)
+        self.process.kill()
+        self.process.wait(10)
 
     def stop(self) -> None:
         stop_gateway(self.settings)
-        self.service.stop()
+        self.end()
+
+    def end(self) -> None:
+        """Stop the process, if it still runs."""
+        self.process.terminate()
+        self.process.wait(20)
+        self.process.close()
 
     def ask(self, op: str, **fields: object) -> dict:
         return ask_control(HOST, self.settings.control_port, {"op": op, **fields})
@@ -91,8 +103,11 @@ class Gateway:
             await link.close()
 
     @asynccontextmanager
-    async def data(self, client_id: int = 12) -> AsyncIterator[DataConnection]:
-        link = await DataConnection.open(self.address(client_id), self.settings.broker_timeout)
+    async def data(
+        self, client_id: int = 12, timeout: float | None = None
+    ) -> AsyncIterator[DataConnection]:
+        deadline = timeout or self.settings.broker_timeout
+        link = await DataConnection.open(self.address(client_id), deadline)
         try:
             yield link
         finally:
@@ -107,19 +122,17 @@ class Gateway:
             await clock.close()
 
 
-def _launched(settings: Settings, arguments: tuple[str, ...]) -> Service:
+def _launched(nursery: Callable, settings: Settings, arguments: tuple[str, ...]) -> Any:
     options = {
         "port": settings.port,
         "control-port": settings.control_port,
-        "speed": SPEED,
+        "speed": settings.gateway_speed,
         "state-dir": settings.gateway_dir,
     }
-    command = module_command(
-        "gateway", "run", *(t for k, v in options.items() for t in (f"--{k}", str(v))), *arguments
-    )
-    service = Service.start("gateway", command, settings.gateway_dir / "gateway.log", {})
-    service.wait_until(lambda: find_gateway(settings) is not None, 60)
-    return service
+    words = [text for name, value in options.items() for text in (f"--{name}", str(value))]
+    process = nursery(["run", *words, *arguments])
+    assert process.stdout.readline().startswith("gateway ready"), process.stderr.read()
+    return process
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -133,25 +146,25 @@ def no_settings_from_outside(tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 
 @pytest.fixture(scope="module")
-def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def gateway(tmp_path_factory: pytest.TempPathFactory, nursery: Callable) -> Iterator[Gateway]:
     """One gateway for a whole module; its market time and its account go on from test to test."""
-    running = Gateway.start(tmp_path_factory.mktemp("gateway"))
+    running = Gateway.start(nursery, tmp_path_factory.mktemp("gateway"))
     yield running
     running.stop()
 
 
 @pytest.fixture
-def start_gateway(tmp_path: Path) -> Iterator[Callable[..., Gateway]]:
+def start_gateway(tmp_path: Path, nursery: Callable) -> Iterator[Callable[..., Gateway]]:
     """Start gateways of a test's own."""
     running: list[Gateway] = []
 
     def start(name: str = "gateway", *arguments: str, **overrides: object) -> Gateway:
-        running.append(Gateway.start(tmp_path / name, *arguments, **overrides))
+        running.append(Gateway.start(nursery, tmp_path / name, *arguments, **overrides))
         return running[-1]
 
     yield start
     for one in running:
-        one.service.stop()
+        one.end()
 
 
 @pytest.fixture

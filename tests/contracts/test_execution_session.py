@@ -276,7 +276,8 @@ def test_a_full_book_is_rebalanced_in_one_session_without_borrowing(
     start_gateway, open_ledger, make_span, make_parent, execute
 ):
     """95 % invested; half of it moves to another name: each step's buys wait for its sells."""
-    own = start_gateway("full")
+    # Slower than usual: what the session takes to react costs less market time.
+    own = start_gateway("full", gateway_speed=600.0)
     ledger = open_ledger(own.settings)
     whole = RiskLimits(max_position_weight=1.0, max_order_notional=1e6)
     span = make_span(own, 10)

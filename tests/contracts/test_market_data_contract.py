@@ -26,7 +26,7 @@ async def test_every_unknown_symbol_is_named(gateway):
 
 
 async def test_history_comes_whole_and_then_only_what_is_new(gateway):
-    async with gateway.data(43) as data:
+    async with gateway.data(43, timeout=60.0) as data:  # 33 years, on however slow a machine
         end = date(2022, 12, 28)
         whole = await data.daily_bars("KO", None, end)
         assert len(whole) > 8_000

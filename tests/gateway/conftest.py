@@ -4,10 +4,9 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
-import sys
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import partial
 
 import pytest
 
@@ -150,14 +149,11 @@ class Control:
 
 
 class GatewayProcess:
-    """`python -m gateway run` in a process of its own; `line` is what it printed when ready."""
+    """`gateway run` in a process of its own; `line` is what it printed when ready."""
 
-    def __init__(self, folder, *options):
-        command = [sys.executable, "-m", "gateway", "run", "--port", "0", "--control-port", "0"]
-        command += ["--state-dir", str(folder), "--speed", "3600", *options]
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
+    def __init__(self, nursery, folder, *options):
+        arguments = ["run", "--port", "0", "--control-port", "0", "--state-dir", str(folder)]
+        self.process = nursery([*arguments, "--speed", "3600", *options])
         self.line = self.process.stdout.readline()
         assert self.line.startswith("gateway ready"), self.line + self.process.stderr.read()
         words = self.line.replace(")", "").replace(",", "").split()
@@ -177,12 +173,12 @@ class GatewayProcess:
 
 
 @pytest.fixture
-def start_gateway():
+def start_gateway(nursery):
     """Start gateways that are stopped when the test ends."""
     running = []
 
     def start(folder, *options):
-        running.append(GatewayProcess(folder, *options))
+        running.append(GatewayProcess(nursery, folder, *options))
         return running[-1]
 
     yield start
@@ -191,17 +187,19 @@ def start_gateway():
 
 
 @pytest.fixture(scope="module")
-def shared_gateway(tmp_path_factory):
+def shared_gateway(tmp_path_factory, nursery):
     """One gateway for tests that leave no trace in its account."""
-    gateway = GatewayProcess(tmp_path_factory.mktemp("shared"))
+    gateway = GatewayProcess(nursery, tmp_path_factory.mktemp("shared"), "--clock", "step")
     yield gateway
     gateway.stop()
 
 
 @pytest.fixture(scope="module")
-def free_gateway(tmp_path_factory):
+def free_gateway(tmp_path_factory, nursery):
     """A gateway that holds nobody to the pace of requests."""
-    gateway = GatewayProcess(tmp_path_factory.mktemp("free"), "--no-pacing")
+    gateway = GatewayProcess(
+        nursery, tmp_path_factory.mktemp("free"), "--no-pacing", "--clock", "step"
+    )
     yield gateway
     gateway.stop()
 
@@ -226,5 +224,5 @@ def desk_class():
 
 
 @pytest.fixture(scope="session")
-def gateway_class():
-    return GatewayProcess
+def gateway_class(nursery):
+    return partial(GatewayProcess, nursery)

@@ -42,7 +42,10 @@ def test_the_flow_is_the_same_in_any_order_of_asking():
 def test_the_shares_at_a_price_are_those_of_who_rests_there():
     flow, other = Flow(7, 200.0), Flow(7, 200.0)
     for at in range(0, 300 * SECOND, 700_001):
-        assert flow.shares(True, 9_999, at) == sum(o.size for o in other.queue(True, 9_999, at))
+        queue = other.queue(True, 9_999, at)
+        assert flow.shares(True, 9_999, at) == sum(o.size for o in queue)
+        bold = sum(order.size for order in queue if order.shy <= 0.5)
+        assert flow.bold(True, 9_999, at, 0.5) == bold
 
 
 def test_what_is_kept_of_one_moment_is_not_told_of_another(market):
@@ -103,6 +106,7 @@ def test_depth_is_ten_levels_that_do_not_cross(book):
         assert bids[0][0] < asks[0][0]
         assert [price for price, _ in bids] == sorted({p for p, _ in bids}, reverse=True)
         assert [price for price, _ in asks] == sorted({p for p, _ in asks})
+        assert book.top(at) == (bids[0][0], asks[0][0], bids[0][1], asks[0][1])
         assert len(bids) >= 9
         assert all(size > 0 for _, size in bids + asks)
 

@@ -16,7 +16,7 @@ async def test_hello_tells_what_is_real_and_what_is_simulated(shared_gateway, op
     assert hello["account"] == "SIM0000001"
     assert hello["api_port"] == shared_gateway.port
     assert hello["pid"] == shared_gateway.process.pid
-    assert hello["clock"] == "held"
+    assert hello["clock"] == "step"
     assert hello["seed"] == 7
     assert "real" in hello["market"]
     assert "simulated" in hello["market"]

@@ -1,6 +1,7 @@
 """Orders entered by hand: who hears of them, who may change them, what a restart keeps."""
 
 import asyncio
+import json
 from contextlib import asynccontextmanager
 
 import pytest
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 from gateway.cli import app
 
 pytestmark = pytest.mark.journey
+STEP = "--clock", "step"  # time passes as fast as it can be worked
 KO = Stock("KO", "SMART", "USD")
 
 
@@ -50,7 +52,7 @@ async def client(gateway, client_id):
 
 @pytest.fixture
 async def market(start_gateway, open_control, tmp_path):
-    gateway = start_gateway(tmp_path / "state", "--master-client-id", "99")
+    gateway = start_gateway(tmp_path / "state", "--master-client-id", "99", *STEP)
     gateway.control = await open_control(gateway)
     await gateway.control.advance("15:00:00")
     return gateway
@@ -134,7 +136,7 @@ async def test_a_restart_keeps_ids_and_binding(market, start_gateway, open_contr
         zero.client.reqOpenOrders()
         await zero.flushed()
     market.kill()
-    again = start_gateway(tmp_path / "state", "--master-client-id", "99")
+    again = start_gateway(tmp_path / "state", "--master-client-id", "99", *STEP)
     control = await open_control(again)
     status = await control.ask("status")
     assert [line.split()[0] for line in status["orders"]["open"]] == [str(entered["perm_id"])]
@@ -168,6 +170,14 @@ def test_the_verbs(market):
     assert "halted: KO" in say("halt", "ko")[1]
     assert "halted: none" in say("resume", "KO")[1]
     assert say("halt", "NOPE")[0] == 2
+    code, text = say("order", "BUY", "10", "KO", "--limit", "1.00", "--json")
+    told = json.loads(text)
+    assert (code, told["status"], told["filled"]) == (0, "Submitted", 0)
+    assert json.loads(say("cancel", str(told["perm_id"]), "--json")[1])["status"] == "Cancelled"
+    assert json.loads(say("halt", "KO", "--json")[1])["halted"] == ["KO"]
+    assert json.loads(say("resume", "KO", "--json")[1])["halted"] == []
+    code, text = say("halt", "NOPE", "--json")
+    assert (code, json.loads(text)["exit_code"]) == (2, 2)
 
 
 @pytest.mark.parametrize(

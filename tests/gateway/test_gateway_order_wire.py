@@ -8,6 +8,7 @@ import pytest
 from ib_async import IB, LimitOrder, MarketOrder, Order, Stock, StopOrder, TagValue
 
 pytestmark = pytest.mark.journey
+STEP = "--clock", "step"  # time passes as fast as it can be worked
 ALGOS = ("Twap", "Vwap", "Adaptive", "ArrivalPx", "PctVol")
 
 
@@ -35,7 +36,7 @@ async def until(check, seconds=10):
 @pytest.fixture
 async def market(start_gateway, open_control, tmp_path):
     """A gateway whose client 99 is the master, at 10:00 in New York."""
-    gateway = start_gateway(tmp_path / "state", "--master-client-id", "99")
+    gateway = start_gateway(tmp_path / "state", "--master-client-id", "99", *STEP)
     gateway.control = await open_control(gateway)
     await gateway.control.advance("15:00:00")
     return gateway

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 from ib_async import IB, LimitOrder, Stock
 
-from gateway.market.bars import intraday_bars, outside_bars
+from gateway.market.bars import daily_bars, intraday_bars, outside_bars, outside_days
 from gateway.timeline import SECOND, extended_span, running_stretch, stretches
 
 pytestmark = pytest.mark.journey
@@ -92,6 +92,13 @@ async def test_bars_with_and_without_the_hours_around(free_gateway, held):
         inner = [bar for bar in wide if "09:30" <= f"{bar.date:%H:%M}" < "16:00"]
         assert inner == list(narrow)
         assert 0 < sum(b.volume for b in wide) - sum(b.volume for b in narrow)
+        for size, rth, bars in (("1 day", False, wide), ("1 day", True, narrow)):
+            (day,) = await ib.reqHistoricalDataAsync(ko, end, "1 D", size, "TRADES", rth, 1)
+            assert (day.open, day.close) == (bars[0].open, bars[-1].close)
+            assert (day.high, day.low) == (max(b.high for b in bars), min(b.low for b in bars))
+            assert day.volume == sum(bar.volume for bar in bars)
+        (same,) = await ib.reqHistoricalDataAsync(ko, end, "3600 S", "1 day", "TRADES", True, 1)
+        assert same == day
         for rth, opens in ((False, "04:00:00"), (True, "09:30:00")):
             schedule = await ib.reqHistoricalScheduleAsync(ko, 2, "", rth)
             assert schedule.sessions[0].startDateTime[9:] == opens
@@ -124,6 +131,17 @@ def test_the_parts_of_a_day_add_up(market, seconds):
     early = outside_bars(market, 9, ordinal, seven, seconds)
     assert early[:-1] == wide[: len(early) - 1]
     assert len(intraday_bars(market, 9, ordinal, AFTER, seconds)) < len(wide)
+
+
+def test_weeks_hold_the_hours_around_too(market):
+    end = market.closes.ordinal(date(2022, 12, 28)) + 1
+    days = outside_days(market, 9, end - 5, end, AFTER)
+    inner = daily_bars(market, 9, end - 5, end, AFTER)
+    assert [bar.day for bar in days] == [bar.day for bar in inner]
+    for wide, narrow in zip(days, inner, strict=True):
+        assert wide.low <= narrow.low < narrow.high <= wide.high
+        assert wide.volume > narrow.volume
+    assert outside_days(market, 9, end, end + 1, extended_span(THURSDAY).open) == []
 
 
 def test_a_half_day_ends_its_trading_at_five(market):

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import struct
 import time
+from itertools import count
 
 import pytest
 from ib_async import IB, LimitOrder, Stock
@@ -238,12 +239,14 @@ def test_a_client_that_reads_nothing_is_cut_off(tight_gateway):
         link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         link.sendall(b"API\0" + framed(b"v157..178") + framed(b"71\x002\x0090\0\0"))
         ko = "0\0KO\0STK\0\x000\0\0\0SMART\0\0USD\0\0\0"
+        until = time.monotonic() + 100  # whatever time it takes to make the bars
         with pytest.raises(ConnectionError):
-            for number in range(2000):
+            for number in count():
                 text = f"20\0{number}\0{ko}0\0\x001 day\x0033 Y\x001\0TRADES\x001\x000\0\0"
+                link.settimeout(100)
                 link.sendall(framed(text.encode()))
-                link.settimeout(20)
                 time.sleep(0.03)
+                assert time.monotonic() < until
 
 
 def framed(payload):

@@ -64,6 +64,13 @@ async def test_two_clients_see_one_market(pair):
         assert {m[0] for m in told} == set(ids)
         seen.append([[f for place, f in enumerate(m) if place != ids[m[0]]] for m in told])
     assert seen[0] == seen[1]
+    parts = await one.ib.reqSmartComponentsAsync("a6")
+    letters = {part.exchangeLetter for part in parts}
+    for client in (one, other):
+        ticker = client.ib.ticker(apple)
+        assert ticker.lastExchange == "Q"
+        assert set() < set(ticker.bidExchange) <= letters
+        assert set() < set(ticker.askExchange) <= letters
 
 
 async def test_the_account_is_told_as_far_as_it_changed(pair):

@@ -10,8 +10,6 @@ import importlib
 import json
 import os
 import socket
-import subprocess
-import sys
 from datetime import datetime, timedelta
 from itertools import count
 
@@ -37,14 +35,13 @@ def pytest_generate_tests(metafunc):
 class Simulated:
     """A simulated gateway in a process of its own, and its control socket."""
 
-    def __init__(self, folder, *options):
-        self.folder, self.options = folder, options
+    def __init__(self, nursery, folder, *options):
+        self.nursery, self.folder, self.options = nursery, folder, options
         self.start()
 
     def start(self):
-        command = [sys.executable, "-m", "gateway", "run", "--port", "0", "--control-port", "0"]
-        command += ["--state-dir", str(self.folder), "--speed", "3600", *self.options]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        arguments = ["run", "--port", "0", "--control-port", "0", "--state-dir", str(self.folder)]
+        self.process = self.nursery([*arguments, "--speed", "3600", *self.options])
         words = self.process.stdout.readline().replace(")", "").replace(",", "").split()
         self.port, self.control_port = int(words[3].split(":")[1]), int(words[5])
 
@@ -61,17 +58,17 @@ class Simulated:
     def kill(self):
         self.process.kill()
         self.process.wait(10)
-        self.process.stdout.close()
+        self.process.close()
 
     def stop(self):
         self.process.terminate()
         self.process.wait(20)
-        self.process.stdout.close()
+        self.process.close()
 
 
 @pytest.fixture(scope="session")
-def simulated(tmp_path_factory):
-    gateway = Simulated(tmp_path_factory.mktemp("certification"), "--cash", "1000000")
+def simulated(tmp_path_factory, nursery):
+    gateway = Simulated(nursery, tmp_path_factory.mktemp("certification"), "--cash", "1000000")
     gateway.ask("advance", to=(gateway.now() + timedelta(hours=1, minutes=40)).isoformat())
     yield gateway
     gateway.stop()

@@ -104,7 +104,7 @@ async def test_one_script_and_seed_bring_the_same_day(
     path = tmp_path / "faults.yaml"
     path.write_text(SCRIPT)
     seen = []
-    for name, speed in (("a", "3600"), ("b", "150")):
+    for name, speed in (("a", "3600"), ("b", "500")):
         gateway = start_gateway(tmp_path / name, "--faults", str(path), "--speed", speed)
         seen.append(await scripted(gateway, await open_control(gateway), client))
         gateway.stop()
