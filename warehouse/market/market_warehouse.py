@@ -6,6 +6,7 @@ from pathlib import Path
 
 from warehouse.market.bars import DailyBars
 from warehouse.market.connection import MarketStore
+from warehouse.market.minutes import MinuteBars
 from warehouse.market.quality_results import QualityResults
 from warehouse.market.signals import Signals
 from warehouse.market.targets import Targets
@@ -19,6 +20,7 @@ class MarketWarehouse:
         """Name the DuckDB file, created at first use; wait `deadline` seconds for other holders."""
         self._store = MarketStore(Path(path), deadline)
         self.bars = DailyBars(self._store)
+        self.minutes = MinuteBars(self._store)
         self.quality = QualityResults(self._store)
         self.signals = Signals(self._store)
         self.targets = Targets(self._store)
