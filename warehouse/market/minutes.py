@@ -132,7 +132,7 @@ class MinuteBars:
             return fetch_frame(connection, query)
 
     def coverage(self) -> pd.DataFrame:
-        """Return one row a symbol and session: symbol, session, count of minutes, first and last ts."""
+        """Return one row a symbol and session: the count of minutes, first and last ts."""
         query = (
             'SELECT symbol, session, COUNT(*) AS "count", MIN(ts) AS "first", MAX(ts) AS "last" '
             "FROM bars_minute GROUP BY symbol, session ORDER BY symbol, session"
