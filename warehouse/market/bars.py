@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.domain.errors import InvalidInput
 from warehouse.market.connection import MarketStore, utc_naive
-from warehouse.market.staging import ArrowTable, arrow, fetch_frame, fetch_table
+from warehouse.market.staging import ArrowTable, arrow, fetch_table, read_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -99,19 +99,16 @@ class DailyBars:
             "first": first,
             "last": last,
         }
-        with self._store.read() as connection:
-            return fetch_frame(connection, _DAILY, wanted)
+        return read_frame(self._store, _DAILY, wanted)
 
     def history(self) -> pd.DataFrame:
         """Return the replaced rows in Bars columns with source, known_at and replaced_at (UTC)."""
         query = "SELECT * FROM bars_daily_history ORDER BY replaced_at, session, symbol"
-        with self._store.read() as connection:
-            return fetch_frame(connection, query)
+        return read_frame(self._store, query)
 
     def coverage(self) -> pd.DataFrame:
         """Return one row a symbol: symbol, first and last session, count of bars."""
-        with self._store.read() as connection:
-            return fetch_frame(connection, _COVERAGE)
+        return read_frame(self._store, _COVERAGE)
 
     def last_sessions(self) -> dict[str, date]:
         """Return the last stored session of every symbol."""
