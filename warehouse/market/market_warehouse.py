@@ -7,10 +7,15 @@ from pathlib import Path
 from warehouse.market.bars import DailyBars
 from warehouse.market.connection import MarketStore
 from warehouse.market.minutes import MinuteBars
+from warehouse.market.corporate_actions import CorporateActions
+from warehouse.market.history_windows import HistoryWindows
+from warehouse.market.instruments import Instruments
 from warehouse.market.quality_results import QualityResults
+from warehouse.market.second_bars import SecondBars
 from warehouse.market.signals import Signals
 from warehouse.market.targets import Targets
 from warehouse.market.tca import TcaRows
+from warehouse.market.universes import Universes
 
 
 class MarketWarehouse:
@@ -21,6 +26,11 @@ class MarketWarehouse:
         self._store = MarketStore(Path(path), deadline)
         self.bars = DailyBars(self._store)
         self.minutes = MinuteBars(self._store)
+        self.seconds = SecondBars(self._store)
+        self.instruments = Instruments(self._store)
+        self.universes = Universes(self._store)
+        self.actions = CorporateActions(self._store)
+        self.history_windows = HistoryWindows(self._store)
         self.quality = QualityResults(self._store)
         self.signals = Signals(self._store)
         self.targets = Targets(self._store)
