@@ -7,6 +7,7 @@ from pathlib import Path
 from warehouse.market.bars import DailyBars
 from warehouse.market.connection import MarketStore
 from warehouse.market.quality_results import QualityResults
+from warehouse.market.quarantine import Quarantine
 from warehouse.market.signals import Signals
 from warehouse.market.targets import Targets
 from warehouse.market.tca import TcaRows
@@ -20,6 +21,7 @@ class MarketWarehouse:
         self._store = MarketStore(Path(path), deadline)
         self.bars = DailyBars(self._store)
         self.quality = QualityResults(self._store)
+        self.quarantine = Quarantine(self._store)
         self.signals = Signals(self._store)
         self.targets = Targets(self._store)
         self.tca = TcaRows(self._store)
