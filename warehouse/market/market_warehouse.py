@@ -6,11 +6,12 @@ from pathlib import Path
 
 from warehouse.market.bars import DailyBars
 from warehouse.market.connection import MarketStore
-from warehouse.market.minutes import MinuteBars
 from warehouse.market.corporate_actions import CorporateActions
 from warehouse.market.history_windows import HistoryWindows
 from warehouse.market.instruments import Instruments
+from warehouse.market.minutes import MinuteBars
 from warehouse.market.quality_results import QualityResults
+from warehouse.market.quarantine import Quarantine
 from warehouse.market.second_bars import SecondBars
 from warehouse.market.signals import Signals
 from warehouse.market.targets import Targets
@@ -32,6 +33,7 @@ class MarketWarehouse:
         self.actions = CorporateActions(self._store)
         self.history_windows = HistoryWindows(self._store)
         self.quality = QualityResults(self._store)
+        self.quarantine = Quarantine(self._store)
         self.signals = Signals(self._store)
         self.targets = Targets(self._store)
         self.tca = TcaRows(self._store)
