@@ -7,12 +7,18 @@ from pathlib import Path
 from models.domain.errors import InvalidInput
 from warehouse.market.bars import DailyBars
 from warehouse.market.connection import MarketStore
+from warehouse.market.corporate_actions import CorporateActions
+from warehouse.market.history_windows import HistoryWindows
+from warehouse.market.instruments import Instruments
 from warehouse.market.lake import PREFIX, LakeStore
 from warehouse.market.minutes import MinuteBars
 from warehouse.market.quality_results import QualityResults
+from warehouse.market.quarantine import Quarantine
+from warehouse.market.second_bars import SecondBars
 from warehouse.market.signals import Signals
 from warehouse.market.targets import Targets
 from warehouse.market.tca import TcaRows
+from warehouse.market.universes import Universes
 
 
 class MarketWarehouse:
@@ -26,7 +32,13 @@ class MarketWarehouse:
         self._store = _store(path, deadline, data)
         self.bars = DailyBars(self._store)
         self.minutes = MinuteBars(self._store)
+        self.seconds = SecondBars(self._store)
+        self.instruments = Instruments(self._store)
+        self.universes = Universes(self._store)
+        self.actions = CorporateActions(self._store)
+        self.history_windows = HistoryWindows(self._store)
         self.quality = QualityResults(self._store)
+        self.quarantine = Quarantine(self._store)
         self.signals = Signals(self._store)
         self.targets = Targets(self._store)
         self.tca = TcaRows(self._store)
