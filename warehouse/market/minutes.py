@@ -16,6 +16,7 @@ import numpy as np
 from models.domain.errors import InvalidInput
 from warehouse.market.bars import MergeResult
 from warehouse.market.connection import MarketStore, utc_naive
+from warehouse.market.lookups import last_complete
 from warehouse.market.minute_rows import SiftedMinutes, sift_minutes
 from warehouse.market.resample import TABLES, rebuild, resampled, timeframe_of
 from warehouse.market.staging import ArrowTable, as_frame, fetch_table, read_frame
@@ -125,6 +126,10 @@ class MinuteBars:
             connection.execute(f"CREATE TEMP TABLE known AS {_KNOWN_THEN}", wanted)
             found = fetch_table(connection, resampled(connection, "known", size, _BAR))
         return as_frame(found)
+
+    def last_complete(self, moments: pd.DataFrame, figure: str = "close") -> pd.DataFrame:
+        """Return the last bar that had ended before each moment; see `lookups.last_complete`."""
+        return last_complete(self._store, moments, figure)
 
     def history(self) -> pd.DataFrame:
         """Return the replaced minutes with source, known_at and replaced_at (UTC)."""
