@@ -79,8 +79,15 @@ def session_dates(first: date, last: date) -> tuple[date, ...]:
 @lru_cache(maxsize=64)
 def sessions_between(first: date, last: date) -> tuple[TradingSession, ...]:
     """Return every session with a date in [first, last], oldest first."""
-    found = (session_on(day) for day in session_dates(first, last))
-    return tuple(session for session in found if session is not None)
+    hours = _calendar().schedule.loc[_label(first) : _label(last), ["open", "close"]]
+    return tuple(
+        TradingSession(
+            label.date(),
+            opens.to_pydatetime().astimezone(UTC),
+            closes.to_pydatetime().astimezone(UTC),
+        )
+        for label, opens, closes in hours.itertuples(name=None)
+    )
 
 
 def exchange_date(moment: datetime) -> date:

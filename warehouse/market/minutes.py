@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from duckdb import DuckDBPyConnection
 
-PART = 250_000  # rows a transaction: what a reader waits for
+PART = 125_000  # rows a transaction: what a reader waits for
 
 _DELTA = """
 CREATE OR REPLACE TEMP TABLE delta AS
@@ -79,7 +79,7 @@ class MinuteBars:
 
         A bar with other values replaces the stored one, which goes to bars_minute_history.
         `known_at` is when the bars were learnt (UTC). The larger bars of the touched sessions are
-        built again in the same transaction. A batch of more than 250,000 rows is merged in
+        built again in the same transaction. A batch of more than 125,000 rows is merged in
         several transactions, so that readers get their turn; if it ends in between, merging it
         again completes it. Raises InvalidInput for rows that are no bars (`sift_minutes` separates
         them), RetryLater when the file stays locked.
