@@ -37,6 +37,14 @@ FROM staged LEFT JOIN (
 WHERE kept.symbol IS NULL OR (kept.open, kept.high, kept.low, kept.close, kept.volume)
     IS DISTINCT FROM (staged.open, staged.high, staged.low, staged.close, staged.volume)
 """
+_ANY_KEPT = """
+SELECT 1 FROM bars_minute
+WHERE symbol BETWEEN $from_symbol AND $to_symbol AND ts BETWEEN $first AND $last LIMIT 1
+"""
+_ADD_ALL = """
+INSERT INTO bars_minute
+SELECT symbol, ts, session, open, high, low, close, volume, $source, $known_at FROM staged
+"""
 _KEEP_HISTORY = """
 INSERT INTO bars_minute_history
 SELECT kept.symbol, kept.ts, kept.session, kept.open, kept.high, kept.low, kept.close, kept.volume,
@@ -185,7 +193,12 @@ def _merge_part(
         "max(ts) AS last FROM staged"
     ).fetchone()
     names = ("from_symbol", "to_symbol", "first", "last")
-    connection.execute(_DELTA, dict(zip(names, bounds or (), strict=True)))
+    inside = dict(zip(names, bounds or (), strict=True))
+    if connection.execute(_ANY_KEPT, inside).fetchone() is None:
+        connection.execute(_ADD_ALL, {"source": source, "known_at": moment})
+        rebuild(connection, "SELECT DISTINCT symbol, session FROM staged")
+        return staged.num_rows, 0
+    connection.execute(_DELTA, inside)
     counted = connection.execute(
         "SELECT count(*) FILTER (NOT revises), count(*) FILTER (revises) FROM delta"
     ).fetchone()
