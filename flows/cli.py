@@ -19,6 +19,7 @@ from flows import (
     cli_limits,
     cli_orders,
     cli_reconcile,
+    cli_warehouse,
 )
 from flows.cli_exit import DONE, answer, exits
 from gateway.cli import app as gateway_app
@@ -47,6 +48,7 @@ cli_halt.register(app)
 cli_limits.register(app)
 cli_orders.register(app)
 cli_ledger.register(app)
+cli_warehouse.register(app)
 
 
 def main() -> None:

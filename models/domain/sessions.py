@@ -76,6 +76,20 @@ def session_dates(first: date, last: date) -> tuple[date, ...]:
     return tuple(stamp.date() for stamp in sessions)
 
 
+@lru_cache(maxsize=64)
+def sessions_between(first: date, last: date) -> tuple[TradingSession, ...]:
+    """Return every session with a date in [first, last], oldest first."""
+    hours = _calendar().schedule.loc[_label(first) : _label(last), ["open", "close"]]
+    return tuple(
+        TradingSession(
+            label.date(),
+            opens.to_pydatetime().astimezone(UTC),
+            closes.to_pydatetime().astimezone(UTC),
+        )
+        for label, opens, closes in hours.itertuples(name=None)
+    )
+
+
 def exchange_date(moment: datetime) -> date:
     """Return the New York calendar date of a timezone-aware moment."""
     return moment.astimezone(EXCHANGE_TZ).date()

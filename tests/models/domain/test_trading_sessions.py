@@ -16,6 +16,7 @@ from models.domain.sessions import (
     previous_session,
     session_dates,
     session_on,
+    sessions_between,
 )
 
 
@@ -77,3 +78,11 @@ def test_every_error_is_one_of_ours():
     for error in (HaltTrading, RetryLater, SkipToday, InvalidInput):
         assert issubclass(error, RoboError)
         assert error.__mro__.index(RoboError) == 1
+
+
+def test_the_sessions_of_a_span_are_those_of_its_days():
+    first, last = date(2022, 11, 21), date(2023, 1, 5)
+    days = session_dates(first, last)
+    assert sessions_between(first, last) == tuple(session_on(day) for day in days)
+    assert any(session.is_half_day for session in sessions_between(first, last))
+    assert sessions_between(date(2024, 1, 6), date(2024, 1, 7)) == ()
