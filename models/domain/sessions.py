@@ -76,6 +76,13 @@ def session_dates(first: date, last: date) -> tuple[date, ...]:
     return tuple(stamp.date() for stamp in sessions)
 
 
+@lru_cache(maxsize=64)
+def sessions_between(first: date, last: date) -> tuple[TradingSession, ...]:
+    """Return every session with a date in [first, last], oldest first."""
+    found = (session_on(day) for day in session_dates(first, last))
+    return tuple(session for session in found if session is not None)
+
+
 def exchange_date(moment: datetime) -> date:
     """Return the New York calendar date of a timezone-aware moment."""
     return moment.astimezone(EXCHANGE_TZ).date()

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from warehouse.market.bars import DailyBars
 from warehouse.market.connection import MarketStore
+from warehouse.market.quality_context import QualityContext
 from warehouse.market.quality_results import QualityResults
+from warehouse.market.quality_scores import QualityScores
 from warehouse.market.quarantine import Quarantine
 from warehouse.market.signals import Signals
 from warehouse.market.targets import Targets
@@ -21,6 +23,8 @@ class MarketWarehouse:
         self._store = MarketStore(Path(path), deadline)
         self.bars = DailyBars(self._store)
         self.quality = QualityResults(self._store)
+        self.context = QualityContext(self._store)
+        self.scores = QualityScores(self._store)
         self.quarantine = Quarantine(self._store)
         self.signals = Signals(self._store)
         self.targets = Targets(self._store)
