@@ -240,6 +240,7 @@ def _admit(
         sessions_between(earliest, last),
         before=before,
         other=warehouse.context.other_sources(firsts, SOURCE),
+        adjusted=True,
         newest=True,
     )
     return admit_bars(

@@ -19,9 +19,10 @@ class Role(Enum):
     HISTORY = "history"
     SNAPSHOT = "snapshot"
     HALT = "halt"
+    TICKS = "ticks"
 
 
-_BEHIND_DATA = {Role.HISTORY: 1, Role.SNAPSHOT: 2, Role.HALT: 3}
+_BEHIND_DATA = {Role.HISTORY: 1, Role.SNAPSHOT: 2, Role.HALT: 3, Role.TICKS: 4}
 
 
 def address(settings: Settings, role: Role) -> ApiAddress:

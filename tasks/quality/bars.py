@@ -25,7 +25,7 @@ LARGEST_PRICE = 10_000_000.0  # USD; also what an infinite price fails on
 DAY = 86_400
 EXTENDED_OPEN, EXTENDED_CLOSE = 5.5 * 3600, 4 * 3600  # before 09:30 and after 16:00
 LENGTHS = {"bars_minute": 60, "bars_5m": 300, "bars_15m": 900, "bars_1h": 3600}  # seconds
-DAILY_SCALE = Scale(floor=0.003, spike=0.25, shift=1.5, longest=10)
+DAILY_SCALE = Scale(floor=0.003, spike=0.35, shift=1.5, longest=10)
 INTRADAY_SCALE = Scale(floor=0.0003, spike=0.05, shift=1.5, longest=390)
 
 
@@ -36,14 +36,16 @@ class BarFacts:
     `sessions` are those that the batch may hold, oldest first. `before` are stored bars in the
     columns of the batch that precede it (their returns and gaps count, they are not judged).
     `splits` has the columns symbol, session and ratio (new for old shares). `other` has the key
-    columns and close of the same bars from another source. `newest` says whether every symbol
-    should reach the last session.
+    columns and close of the same bars from another source. `adjusted` says that the source makes up
+    for splits itself, so that a move like a split's is only told. `newest` says whether every
+    symbol should reach the last session.
     """
 
     sessions: Items[TradingSession]
     before: pd.DataFrame | None = None
     splits: pd.DataFrame | None = None
     other: pd.DataFrame | None = None
+    adjusted: bool = False
     newest: bool = False
 
 
@@ -75,6 +77,8 @@ def bar_rules(table: str) -> tuple[Rule, ...]:
         flag("spike", "spike", refuse, "the price leaves and comes back a bar later"),
         flag("split_missed", "since_split", refuse,
              "from a move by a simple ratio on, without a split on record"),
+        flag("split_suspected", "split_like", warn,
+             "a move by a simple ratio in prices that are adjusted for splits"),
         flag("level_shift", "since_shift", refuse,
              "from a move beyond 1.5 log units on: another company, or an unrecorded split"),
         Rule("jump", Kind.BETWEEN, "jump", warn, "a move far beyond the symbol's volatility",
@@ -215,7 +219,8 @@ def _add_columns(  # noqa: PLR0917 - the arrays of one batch
     )
     whole["jump"] = found.jump
     whole["spike"] = found.spike
-    whole["since_split"] = found.since_split
+    whole["split_like"] = found.split_like if facts.adjusted else np.int8(0)
+    whole["since_split"] = np.int8(0) if facts.adjusted else found.since_split
     whole["since_shift"] = found.since_shift
     whole["disagreement"] = _disagreement(whole, facts, daily)
     whole["sessions_behind"] = _behind(sequence, places, facts)

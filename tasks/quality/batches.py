@@ -41,13 +41,13 @@ def validate_bars(
 
 
 def validate_daily_bars(frame: pd.DataFrame, sessions_expected: Sequence[date]) -> QualityReport:
-    """Judge a Bars frame alone against the session dates that it may contain, oldest first."""
+    """Judge a Bars frame adjusted for splits, alone, against the session dates that it may hold."""
     sessions: Sequence[TradingSession] = ()
     if sessions_expected:
         wanted = set(sessions_expected)
         found = sessions_between(sessions_expected[0], sessions_expected[-1])
         sessions = tuple(session for session in found if session.date in wanted)
-    return validate_bars("bars_daily", frame, BarFacts(sessions))
+    return validate_bars("bars_daily", frame, BarFacts(sessions, adjusted=True))
 
 
 def validate_instruments(frame: pd.DataFrame, policy: Path | None = None) -> QualityReport:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SIMPLE_RATIOS = (1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 30.0, 50.0)
 RATIO_TOLERANCE = 0.03  # log units: an overnight move beside the split
+SMALL_RATIO_TOLERANCE = 0.012  # of a ratio below two: there are crashes of that size
 CALM_RANGE = 0.5  # a split day's own range is no more than this share of the jump
 SPLIT_SIGMAS = 8.0
 SPIKE_RETURNS = 0.2  # of the jump is what may be left of it a bar later
@@ -35,10 +36,13 @@ class Scale:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """By row: the move in robust sigmas, 1 for spikes, and 1 from an unexplained change on."""
+    """By row: the move in robust sigmas, 1 for spikes and what looks like a split, and 1 from an
+    unexplained split or change of level on.
+    """
 
     jump: NDArray[np.float64]
     spike: NDArray[np.int8]
+    split_like: NDArray[np.int8]
     since_split: NDArray[np.int8]
     since_shift: NDArray[np.int8]
 
@@ -84,6 +88,7 @@ def look_at_returns(
     return Findings(
         jump=_placed(np.where(spikes, 0.0, sizes / sigma), at, rows),
         spike=_placed(spikes.astype(np.int8), at, rows),
+        split_like=_placed(splits.astype(np.int8), at, rows),
         since_split=_placed(_from_then_on(splits, codes), at, rows),
         since_shift=_placed(_from_then_on(shifts, codes), at, rows),
     )
@@ -101,7 +106,8 @@ def _near_ratio(moves: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Say which moves lie near a simple split or reverse split."""
     near = np.zeros(len(moves), dtype=bool)
     for ratio in SIMPLE_RATIOS:
-        near |= np.abs(np.abs(moves) - np.log(ratio)) < RATIO_TOLERANCE
+        tolerance = RATIO_TOLERANCE if ratio >= 2 else SMALL_RATIO_TOLERANCE
+        near |= np.abs(np.abs(moves) - np.log(ratio)) < tolerance
     return near
 
 

