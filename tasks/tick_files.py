@@ -197,8 +197,8 @@ def _import_lobster(files: TickFiles, path: Path, now: datetime) -> TickImport:
     }
     rows: dict[str, int] = {}
     for kind, frame in made.items():
-        rows_of_kind = frame.assign(**head, seq=np.arange(len(frame)))
-        rows[kind] = files.write(kind, _arrow(kind, frame), "lobster").rows
+        whole = frame.assign(**head, seq=np.arange(len(frame)))
+        rows[kind] = files.write(kind, _arrow(kind, whole), "lobster").rows
     outside = {"events outside the session": int((~inside).sum())}
     return TickImport(path.name, symbol, session.date, rows, outside)
 
