@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
+from models.domain.corporate_actions import Adjustment
 from models.domain.errors import InvalidInput
+from warehouse.market.as_of import MergeResult, VersionedTable
 from warehouse.market.connection import MarketStore, utc_naive
+from warehouse.market.corporate_actions import read_actions, read_bases
 from warehouse.market.staging import ArrowTable, arrow, fetch_frame, fetch_table
 
 if TYPE_CHECKING:
@@ -23,42 +25,18 @@ if TYPE_CHECKING:
 PRICES = ("open", "high", "low", "close")
 COLUMNS = ("symbol", "session", *PRICES, "volume")
 
-_DIFFERS = (
-    "(kept.open, kept.high, kept.low, kept.close, kept.volume) IS DISTINCT FROM "
-    "(staged.open, staged.high, staged.low, staged.close, staged.volume)"
-)
-_KEEP_HISTORY = (
-    "INSERT INTO bars_daily_history SELECT kept.*, $known_at FROM bars_daily AS kept "  # noqa: S608
-    f"JOIN staged USING (symbol, session) WHERE {_DIFFERS}"
-)
-_MERGE = (
-    "MERGE INTO bars_daily AS kept USING staged "  # noqa: S608
-    "ON kept.symbol = staged.symbol AND kept.session = staged.session "
-    f"WHEN MATCHED AND {_DIFFERS} THEN UPDATE SET open = staged.open, high = staged.high, "
-    "low = staged.low, close = staged.close, volume = staged.volume, source = $source, "
-    "known_at = $known_at WHEN NOT MATCHED THEN INSERT (symbol, session, open, high, low, close, "
-    "volume, source, known_at) VALUES (staged.symbol, staged.session, staged.open, staged.high, "
-    "staged.low, staged.close, staged.volume, $source, $known_at)"
-)
-_DAILY = (
-    "SELECT symbol, session, open, high, low, close, volume FROM bars_daily "
+BARS = VersionedTable("bars_daily", ("symbol", "session"), (*PRICES, "volume"))
+_CHOSEN = (
     "WHERE ($symbols IS NULL OR list_contains($symbols::VARCHAR[], symbol)) "
     "AND ($first::DATE IS NULL OR session >= $first) "
     "AND ($last::DATE IS NULL OR session <= $last) ORDER BY session, symbol"
 )
+_SHOWN = "symbol, session, open, high, low, close, volume"
+_DAILY = f"SELECT {_SHOWN} FROM bars_daily {_CHOSEN}"  # noqa: S608
 _COVERAGE = (
     'SELECT symbol, MIN(session) AS "first", MAX(session) AS "last", COUNT(*) AS "count" '
     "FROM bars_daily GROUP BY symbol ORDER BY symbol"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class MergeResult:
-    """How many bars a merge added, changed (revisions) and found as they were."""
-
-    added: int
-    changed: int
-    unchanged: int
 
 
 class DailyBars:
@@ -72,35 +50,57 @@ class DailyBars:
 
         A bar with other values replaces the stored one, which goes to bars_daily_history.
         `known_at` is when the bars were learnt (UTC). Raises InvalidInput for missing columns,
-        missing values or a bar given twice; RetryLater when the file stays locked.
+        missing values, a bar given twice or newer knowledge of one; RetryLater when the file stays
+        locked.
         """
         staged = _staged(frame)
         moment = utc_naive(known_at)
-        if staged.num_rows == 0:
-            return MergeResult(0, 0, 0)
         with self._store.write() as connection:
-            connection.register("staged", staged)
-            before = _count(connection, "SELECT COUNT(*) FROM bars_daily")
-            revised = connection.execute(_KEEP_HISTORY, {"known_at": moment}).fetchone()
-            changed = int(revised[0]) if revised else 0
-            connection.execute(_MERGE, {"source": source, "known_at": moment})
-            added = _count(connection, "SELECT COUNT(*) FROM bars_daily") - before
-        return MergeResult(added, changed, staged.num_rows - added - changed)
+            return BARS.merge(connection, staged, source, moment)
 
     def daily(
         self,
         symbols: Sequence[str] | None = None,
         first: date | None = None,
         last: date | None = None,
+        as_of: datetime | None = None,
     ) -> pd.DataFrame:
-        """Return the Bars frame of `symbols` (None: all) with sessions in [first, last]."""
-        wanted = {
-            "symbols": None if symbols is None else list(symbols),
-            "first": first,
-            "last": last,
-        }
+        """Return the Bars frame of `symbols` (None: all) with sessions in [first, last].
+
+        `as_of` (UTC; None: now) gives the bars as they were known then.
+        """
         with self._store.read() as connection:
-            return fetch_frame(connection, _DAILY, wanted)
+            return _read(connection, symbols, first, last, as_of)[list(COLUMNS)]
+
+    def adjusted(
+        self,
+        symbols: Sequence[str] | None = None,
+        first: date | None = None,
+        last: date | None = None,
+        *,
+        on: date,
+        adjustment: Adjustment = Adjustment.SPLITS,
+        as_of: datetime | None = None,
+    ) -> pd.DataFrame:
+        """Return the Bars frame in shares of the date `on`; the stored bars stay as they are.
+
+        `adjustment` says what is made up for; an action counts from its ex-date on, and when it was
+        known at `as_of` (UTC; None: now), as the bars were.
+        """
+        from models.features.adjustment import adjust_bars
+
+        with self._store.read() as connection:
+            bars = _read(connection, symbols, first, last, as_of)
+            actions = read_actions(connection, symbols, as_of)
+            bases = read_bases(connection, as_of)
+        return adjust_bars(bars, actions, bases, on, adjustment)[list(COLUMNS)]
+
+    def sources(self) -> dict[tuple[str, str], int]:
+        """Return the count of bars by (symbol, source)."""
+        query = "SELECT symbol, source, COUNT(*) FROM bars_daily GROUP BY ALL ORDER BY ALL"
+        with self._store.read() as connection:
+            rows = connection.execute(query).fetchall()
+        return {(str(symbol), str(source)): int(count) for symbol, source, count in rows}
 
     def history(self) -> pd.DataFrame:
         """Return the replaced rows in Bars columns with source, known_at and replaced_at (UTC)."""
@@ -137,9 +137,23 @@ class DailyBars:
         return _digest(found)
 
 
-def _count(connection: DuckDBPyConnection, query: str) -> int:
-    row = connection.execute(query).fetchone()
-    return int(row[0]) if row else 0
+def _read(
+    connection: DuckDBPyConnection,
+    symbols: Sequence[str] | None,
+    first: date | None,
+    last: date | None,
+    as_of: datetime | None,
+) -> pd.DataFrame:
+    """Return the Bars frame and the source of each bar."""
+    wanted: dict[str, object] = {
+        "symbols": None if symbols is None else list(symbols),
+        "first": first,
+        "last": last,
+    }
+    if as_of is not None:
+        wanted["as_of"] = utc_naive(as_of)
+    query = f"SELECT {_SHOWN}, source FROM ({BARS.known(as_of)}) {_CHOSEN}"  # noqa: S608
+    return fetch_frame(connection, query, wanted)
 
 
 def _staged(frame: pd.DataFrame) -> ArrowTable:

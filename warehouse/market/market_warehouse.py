@@ -6,13 +6,19 @@ from pathlib import Path
 
 from warehouse.market.bars import DailyBars
 from warehouse.market.connection import MarketStore
+from warehouse.market.corporate_actions import CorporateActions
+from warehouse.market.history_windows import HistoryWindows
+from warehouse.market.instruments import Instruments
+from warehouse.market.minutes import MinuteBars
 from warehouse.market.quality_context import QualityContext
 from warehouse.market.quality_results import QualityResults
 from warehouse.market.quality_scores import QualityScores
 from warehouse.market.quarantine import Quarantine
+from warehouse.market.second_bars import SecondBars
 from warehouse.market.signals import Signals
 from warehouse.market.targets import Targets
 from warehouse.market.tca import TcaRows
+from warehouse.market.universes import Universes
 
 
 class MarketWarehouse:
@@ -22,6 +28,12 @@ class MarketWarehouse:
         """Name the DuckDB file, created at first use; wait `deadline` seconds for other holders."""
         self._store = MarketStore(Path(path), deadline)
         self.bars = DailyBars(self._store)
+        self.minutes = MinuteBars(self._store)
+        self.seconds = SecondBars(self._store)
+        self.instruments = Instruments(self._store)
+        self.universes = Universes(self._store)
+        self.actions = CorporateActions(self._store)
+        self.history_windows = HistoryWindows(self._store)
         self.quality = QualityResults(self._store)
         self.context = QualityContext(self._store)
         self.scores = QualityScores(self._store)

@@ -1,0 +1,167 @@
+"""Tables that forget nothing: a replaced or withdrawn row moves to <table>_history.
+
+Every row has `known_at`, when it was learnt, and a row of the history `replaced_at`, when it ceased
+to be what was known (UTC). So a table can be read as it was known at any moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from models.domain.errors import InvalidInput
+from warehouse.market.staging import ArrowTable
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+
+@dataclass(frozen=True, slots=True)
+class MergeResult:
+    """How many rows a merge added, changed (revisions) and found as they were."""
+
+    added: int
+    changed: int
+    unchanged: int
+
+    def __add__(self, other: MergeResult) -> MergeResult:
+        """Sum up two merges."""
+        return MergeResult(
+            self.added + other.added,
+            self.changed + other.changed,
+            self.unchanged + other.unchanged,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class VersionedTable:
+    """A table with a history: its name, its key columns and its value columns."""
+
+    name: str
+    keys: tuple[str, ...]
+    values: tuple[str, ...]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column that a reader is shown, without source and known_at."""
+        return (*self.keys, *self.values)
+
+    def known(self, as_of: datetime | None) -> str:
+        """Return a query for the rows known at $as_of, with source and known_at; None is now.
+
+        With a moment, `$as_of` must be given to the query as naive UTC.
+        """
+        shown = ", ".join((*self.columns, "source", "known_at"))
+        present = f"SELECT {shown} FROM {self.name}"  # noqa: S608 - names are ours
+        if as_of is None:
+            return present
+        return (
+            f"{present} WHERE known_at <= $as_of UNION ALL "  # noqa: S608
+            f"SELECT {shown} FROM {self.name}_history "
+            "WHERE known_at <= $as_of AND replaced_at > $as_of"
+        )
+
+    def merge(
+        self, connection: DuckDBPyConnection, staged: ArrowTable, source: str, moment: datetime
+    ) -> MergeResult:
+        """Merge the staged rows (this table's columns), learnt at `moment` (naive UTC).
+
+        Raises InvalidInput when a stored row that differs was learnt later than that.
+        """
+        if staged.num_rows == 0:
+            return MergeResult(0, 0, 0)
+        connection.register("staged", staged)
+        try:
+            self._require_in_order(connection, moment)
+            before = self._count(connection)
+            changed = self._archive(
+                connection, f"JOIN staged {self._using} WHERE {self._differs}", moment
+            )
+            connection.execute(self._merge_text, {"source": source, "known_at": moment})
+            added = self._count(connection) - before
+        finally:
+            connection.unregister("staged")
+        return MergeResult(added, changed, staged.num_rows - added - changed)
+
+    def withdraw_others(
+        self,
+        connection: DuckDBPyConnection,
+        staged: ArrowTable,
+        scope: tuple[str, Sequence[str]],
+        moment: datetime,
+    ) -> int:
+        """Move to the history the rows whose column `scope[0]` is in `scope[1]` but not staged."""
+        connection.register("staged", staged)
+        try:
+            gone = (
+                f"WHERE list_contains($scope::VARCHAR[], kept.{scope[0]}) AND NOT EXISTS "  # noqa: S608
+                f"(SELECT 1 FROM staged WHERE {self._same})"
+            )
+            wanted = {"scope": list(scope[1])}
+            count = self._archive(connection, gone, moment, wanted)
+            connection.execute(f"DELETE FROM {self.name} AS kept {gone}", wanted)  # noqa: S608
+        finally:
+            connection.unregister("staged")
+        return count
+
+    @property
+    def _using(self) -> str:
+        return f"USING ({', '.join(self.keys)})"
+
+    @property
+    def _same(self) -> str:
+        return " AND ".join(f"kept.{key} = staged.{key}" for key in self.keys)
+
+    @property
+    def _differs(self) -> str:
+        kept = ", ".join(f"kept.{name}" for name in self.values)
+        staged = ", ".join(f"staged.{name}" for name in self.values)
+        return f"({kept}) IS DISTINCT FROM ({staged})"
+
+    @property
+    def _merge_text(self) -> str:
+        updates = ", ".join(f"{name} = staged.{name}" for name in self.values)
+        names = ", ".join(self.columns)
+        values = ", ".join(f"staged.{name}" for name in self.columns)
+        return (
+            f"MERGE INTO {self.name} AS kept USING staged ON {self._same} "  # noqa: S608
+            f"WHEN MATCHED AND {self._differs} THEN UPDATE SET {updates}, source = $source, "
+            f"known_at = $known_at WHEN NOT MATCHED THEN INSERT ({names}, source, known_at) "
+            f"VALUES ({values}, $source, $known_at)"
+        )
+
+    def _require_in_order(self, connection: DuckDBPyConnection, moment: datetime) -> None:
+        found = connection.execute(
+            f"SELECT COUNT(*), MAX(kept.known_at), ANY_VALUE(kept.{self.keys[0]}) "  # noqa: S608
+            f"FROM {self.name} AS kept JOIN staged {self._using} "
+            f"WHERE {self._differs} AND kept.known_at > $known_at",
+            {"known_at": moment},
+        ).fetchone()
+        if found and found[0]:
+            raise InvalidInput(
+                f"{found[0]} rows of {self.name} differ from what was learnt later (of {found[2]} "
+                f"at {found[1]} UTC, these at {moment} UTC); older knowledge replaces no newer: "
+                "state when these were known (--known-at), or begin with a new warehouse"
+            )
+
+    def _archive(
+        self,
+        connection: DuckDBPyConnection,
+        chosen: str,
+        moment: datetime,
+        wanted: dict[str, object] | None = None,
+    ) -> int:
+        shown = ", ".join(f"kept.{name}" for name in (*self.columns, "source", "known_at"))
+        names = ", ".join((*self.columns, "source", "known_at", "replaced_at"))
+        row = connection.execute(
+            f"INSERT INTO {self.name}_history ({names}) SELECT {shown}, $moment "  # noqa: S608
+            f"FROM {self.name} AS kept {chosen}",
+            {"moment": moment} | (wanted or {}),
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+    def _count(self, connection: DuckDBPyConnection) -> int:
+        row = connection.execute(f"SELECT COUNT(*) FROM {self.name}").fetchone()  # noqa: S608
+        return int(row[0]) if row else 0

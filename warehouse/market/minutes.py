@@ -1,0 +1,196 @@
+"""One-minute bars: merged idempotently in short writes, kept with their history, read at any size.
+
+The minute frame is long: symbol (str), ts (start of the bar, UTC), session (datetime.date), open,
+high, low, close (float64 USD) and volume (int64 shares), sorted by symbol, then ts.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from models.domain.errors import InvalidInput
+from warehouse.market.bars import MergeResult
+from warehouse.market.connection import MarketStore, utc_naive
+from warehouse.market.minute_rows import SiftedMinutes, sift_minutes
+from warehouse.market.resample import TABLES, rebuild, resampled, timeframe_of
+from warehouse.market.staging import ArrowTable, fetch_frame
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from duckdb import DuckDBPyConnection
+
+PART = 250_000  # rows a transaction: what a reader waits for
+
+_DELTA = """
+CREATE OR REPLACE TEMP TABLE delta AS
+SELECT staged.*, kept.symbol IS NOT NULL AS revises
+FROM staged LEFT JOIN (
+    SELECT symbol, ts, open, high, low, close, volume FROM bars_minute
+    WHERE symbol BETWEEN $from_symbol AND $to_symbol AND ts BETWEEN $first AND $last
+) AS kept ON kept.symbol = staged.symbol AND kept.ts = staged.ts
+WHERE kept.symbol IS NULL OR (kept.open, kept.high, kept.low, kept.close, kept.volume)
+    IS DISTINCT FROM (staged.open, staged.high, staged.low, staged.close, staged.volume)
+"""
+_KEEP_HISTORY = """
+INSERT INTO bars_minute_history
+SELECT kept.symbol, kept.ts, kept.session, kept.open, kept.high, kept.low, kept.close, kept.volume,
+    kept.source, kept.known_at, greatest($known_at, kept.known_at)
+FROM bars_minute AS kept JOIN delta ON kept.symbol = delta.symbol AND kept.ts = delta.ts
+WHERE delta.revises
+"""
+_REVISE = """
+UPDATE bars_minute AS kept SET open = delta.open, high = delta.high, low = delta.low,
+    close = delta.close, volume = delta.volume, source = $source,
+    known_at = greatest($known_at, kept.known_at)
+FROM delta WHERE delta.revises AND kept.symbol = delta.symbol AND kept.ts = delta.ts
+"""
+_ADD = """
+INSERT INTO bars_minute
+SELECT symbol, ts, session, open, high, low, close, volume, $source, $known_at
+FROM delta WHERE NOT revises ORDER BY symbol, ts
+"""
+_WANTED = (
+    "($symbols IS NULL OR list_contains($symbols::VARCHAR[], symbol)) "
+    "AND ($first::DATE IS NULL OR session >= $first) "
+    "AND ($last::DATE IS NULL OR session <= $last)"
+)
+_BAR = "symbol, ts, session, open, high, low, close, volume"
+_KNOWN_THEN = (
+    f"SELECT {_BAR} FROM bars_minute WHERE known_at <= $as_of AND {_WANTED} "  # noqa: S608
+    f"UNION ALL SELECT {_BAR} FROM bars_minute_history "
+    f"WHERE known_at <= $as_of AND replaced_at > $as_of AND {_WANTED}"
+)
+
+
+class MinuteBars:
+    """The one-minute bars of the warehouse, and the larger ones that are built from them."""
+
+    def __init__(self, store: MarketStore) -> None:
+        self._store = store
+
+    def merge(self, frame: pd.DataFrame, source: str, known_at: datetime) -> MergeResult:
+        """Merge bars (symbol, ts with a timezone, prices, volume; any order); count what it did.
+
+        A bar with other values replaces the stored one, which goes to bars_minute_history.
+        `known_at` is when the bars were learnt (UTC). The larger bars of the touched sessions are
+        built again in the same transaction. A batch of more than 250,000 rows is merged in
+        several transactions, so that readers get their turn; if it ends in between, merging it
+        again completes it. Raises InvalidInput for rows that are no bars (`sift_minutes` separates
+        them), RetryLater when the file stays locked.
+        """
+        return self.merge_sifted(_only_bars(sift_minutes(frame)), source, known_at)
+
+    def merge_sifted(self, rows: ArrowTable, source: str, known_at: datetime) -> MergeResult:
+        """Merge the `rows` of a SiftedMinutes as `merge` does, whatever else was rejected."""
+        moment = utc_naive(known_at)
+        added = changed = 0
+        for part in _parts(rows):
+            with self._store.write() as connection:
+                new, revised = _merge_part(connection, part, source, moment)
+            added, changed = added + new, changed + revised
+        return MergeResult(added, changed, rows.num_rows - added - changed)
+
+    def bars(
+        self,
+        symbols: Sequence[str] | None = None,
+        timeframe: str = "1m",
+        first: date | None = None,
+        last: date | None = None,
+        as_of: datetime | None = None,
+    ) -> pd.DataFrame:
+        """Return the minute frame of `symbols` (None: all), sessions in [first, last].
+
+        `timeframe` is 1m, 5m, 15m, 1h or 1d; above 1m the regular hours alone count, and 1d is one
+        bar a session that starts at its opening. With `as_of` (UTC): what was known then.
+        Raises InvalidInput for another timeframe.
+        """
+        wanted: dict[str, Any] = {
+            "symbols": None if symbols is None else list(symbols),
+            "first": first,
+            "last": last,
+        }
+        size = timeframe_of(timeframe)
+        with self._store.read() as connection:
+            if as_of is None:
+                query = f"SELECT {_BAR} FROM {TABLES[size]} WHERE {_WANTED} ORDER BY symbol, ts"  # noqa: S608
+                return fetch_frame(connection, query, wanted)
+            wanted["as_of"] = utc_naive(as_of)
+            if size == "1m":
+                return fetch_frame(connection, f"{_KNOWN_THEN} ORDER BY symbol, ts", wanted)
+            connection.execute(f"CREATE TEMP TABLE known AS {_KNOWN_THEN}", wanted)
+            return fetch_frame(connection, resampled(connection, "known", size, _BAR))
+
+    def history(self) -> pd.DataFrame:
+        """Return the replaced minutes with source, known_at and replaced_at (UTC)."""
+        query = "SELECT * FROM bars_minute_history ORDER BY replaced_at, symbol, ts"
+        with self._store.read() as connection:
+            return fetch_frame(connection, query)
+
+    def coverage(self) -> pd.DataFrame:
+        """Return one row a symbol and session: the count of minutes, first and last ts."""
+        query = (
+            'SELECT symbol, session, COUNT(*) AS "count", MIN(ts) AS "first", MAX(ts) AS "last" '
+            "FROM bars_minute GROUP BY symbol, session ORDER BY symbol, session"
+        )
+        with self._store.read() as connection:
+            return fetch_frame(connection, query)
+
+
+def _only_bars(sifted: SiftedMinutes) -> ArrowTable:
+    if not sifted.reasons:
+        return sifted.rows
+    counts = Counter(sifted.reasons).most_common()
+    told = "; ".join(f"{count} because {reason}" for reason, count in counts)
+    row = sifted.rejected.iloc[0]
+    raise InvalidInput(
+        f"{len(sifted.reasons)} rows are no one-minute bars: {told} (the first: {row['symbol']} at "
+        f"{row['ts']}); put them into quarantine or correct them, nothing was merged"
+    )
+
+
+def _parts(rows: ArrowTable) -> Iterator[ArrowTable]:
+    """Cut sorted rows into parts of about PART rows, whole sessions of a symbol together."""
+    count: int = rows.num_rows
+    if count <= PART:
+        if count:
+            yield rows
+        return
+    session = rows.column("session").cast("int32").to_numpy()
+    codes = rows.column("symbol").combine_chunks().dictionary_encode().indices.to_numpy()
+    cuts = np.flatnonzero((np.diff(session) != 0) | (np.diff(codes) != 0)) + 1
+    begin = 0
+    while begin < count:
+        place = int(np.searchsorted(cuts, begin + PART))
+        end = int(cuts[place]) if place < len(cuts) else count
+        yield rows.slice(begin, end - begin)
+        begin = end
+
+
+def _merge_part(
+    connection: DuckDBPyConnection, staged: ArrowTable, source: str, moment: datetime
+) -> tuple[int, int]:
+    """Merge one part in the open transaction; return how many bars are new and revised."""
+    connection.register("staged", staged)
+    bounds = connection.execute(
+        "SELECT min(symbol) AS from_symbol, max(symbol) AS to_symbol, min(ts) AS first, "
+        "max(ts) AS last FROM staged"
+    ).fetchone()
+    names = ("from_symbol", "to_symbol", "first", "last")
+    connection.execute(_DELTA, dict(zip(names, bounds or (), strict=True)))
+    counted = connection.execute(
+        "SELECT count(*) FILTER (NOT revises), count(*) FILTER (revises) FROM delta"
+    ).fetchone()
+    added, changed = (int(number) for number in counted or (0, 0))
+    if changed:
+        connection.execute(_KEEP_HISTORY, {"known_at": moment})
+        connection.execute(_REVISE, {"source": source, "known_at": moment})
+    if added:
+        connection.execute(_ADD, {"source": source, "known_at": moment})
+    if added or changed:
+        rebuild(connection, "SELECT DISTINCT symbol, session FROM delta")
+    return added, changed

@@ -1,0 +1,116 @@
+"""Bars of 5 and 15 minutes, an hour and a session, built in SQL from bars of one minute.
+
+The convention is that of Interactive Brokers' own bars in regular hours: boundaries are those of
+the clock in New York, and the first bar starts at the opening. So the hours of a session begin at
+09:30, 10:00, … 15:00; the first one holds 30 minutes, and a half-day ends with the one from 12:00.
+New York is whole hours from UTC in summer and winter, so its boundaries within the hour are those
+of UTC; only the opening, which the calendar gives in UTC, moves with daylight saving. Minutes
+outside regular hours are kept and take no part. Each size is built from the one below it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from models.domain.errors import InvalidInput
+from models.domain.sessions import sessions_between
+from warehouse.market.staging import stage
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
+
+# The table of each timeframe, smallest first.
+TABLES = {
+    "1m": "bars_minute",
+    "5m": "bars_5m",
+    "15m": "bars_15m",
+    "1h": "bars_1h",
+    "1d": "bars_session",
+}
+BUILT = ("5m", "15m", "1h", "1d")
+_SECONDS = {"5m": 300, "15m": 900, "1h": 3600}
+_FIGURES = (
+    "arg_min(open, ts) AS open, max(high) AS high, min(low) AS low, arg_max(close, ts) AS close, "
+    "sum(volume)::BIGINT AS volume"
+)
+
+
+def timeframe_of(text: str) -> str:
+    """Return a timeframe's name; raise InvalidInput for one that is not kept."""
+    if text in TABLES:
+        return text
+    raise InvalidInput(f"there is no timeframe {text!r}; choose one of {', '.join(TABLES)}")
+
+
+def rebuild(connection: DuckDBPyConnection, touched: str) -> None:
+    """Build every larger bar of the (symbol, session) rows that the query `touched` gives anew.
+
+    To be called inside the transaction that changed bars_minute.
+    """
+    connection.execute(f"CREATE OR REPLACE TEMP TABLE touched AS {touched}")
+    for size in BUILT:
+        connection.execute(
+            f"DELETE FROM {TABLES[size]} USING touched WHERE {TABLES[size]}.symbol = "  # noqa: S608
+            f"touched.symbol AND {TABLES[size]}.session = touched.session"
+        )
+    bounds = connection.execute(
+        "SELECT min(symbol), max(symbol), min(session), max(session) FROM touched"
+    ).fetchone()
+    connection.execute(
+        "CREATE OR REPLACE TEMP TABLE fresh AS SELECT symbol, ts, session, open, high, low, close, "
+        "volume FROM bars_minute SEMI JOIN touched USING (symbol, session) "
+        "WHERE symbol BETWEEN ? AND ? AND session BETWEEN ? AND ?",
+        bounds,
+    )
+    source = "fresh"
+    for size in BUILT:
+        build(connection, source, size)
+        connection.execute(
+            f"INSERT INTO {TABLES[size]} SELECT * FROM built_{size} ORDER BY symbol, ts"  # noqa: S608
+        )
+        source = f"built_{size}"
+
+
+def resampled(connection: DuckDBPyConnection, minutes: str, size: str, columns: str) -> str:
+    """Build bars of `size` from the table `minutes` and return the query that reads them."""
+    source = minutes
+    for step in BUILT[: BUILT.index(size) + 1]:
+        build(connection, source, step)
+        source = f"built_{step}"
+    return f"SELECT {columns} FROM built_{size} ORDER BY symbol, ts"  # noqa: S608
+
+
+def build(connection: DuckDBPyConnection, source: str, size: str) -> None:
+    """Make the temporary table built_<size> from the table `source`, one size below it."""
+    if size == BUILT[0]:
+        stage_hours(connection, source)
+        counted, inside = "count(*)", "WHERE small.ts >= opens AND small.ts < closes "
+    else:
+        counted, inside = "sum(minutes)", ""
+    start, key = "opens", "symbol, session, opens"
+    if size != "1d":
+        width = _SECONDS[size] * 1_000_000
+        start = f"greatest(make_timestamp(bucket * {width}), opens)"
+        key += f", epoch_us(small.ts) // {width} AS bucket"
+    connection.execute(
+        f"CREATE OR REPLACE TEMP TABLE built_{size} AS "  # noqa: S608 - names are ours
+        f"SELECT symbol, {start} AS ts, session, open, high, low, close, volume, minutes FROM ("
+        f"SELECT {key}, {_FIGURES}, {counted}::INTEGER AS minutes FROM {source} AS small "
+        f"JOIN hours USING (session) {inside}GROUP BY ALL)"
+    )
+
+
+def stage_hours(connection: DuckDBPyConnection, source: str) -> None:
+    """Make the temporary table hours (session, opens, closes in UTC) for the dates of `source`."""
+    bounds = connection.execute(f"SELECT min(session), max(session) FROM {source}").fetchone()  # noqa: S608
+    first, last = bounds or (None, None)
+    found = () if first is None or last is None else sessions_between(first, last)
+    hours = stage(
+        {
+            "session": ("date", [one.date for one in found]),
+            "opens": ("moment", [one.open for one in found]),
+            "closes": ("moment", [one.close for one in found]),
+        }
+    )
+    connection.register("hours_staged", hours)
+    connection.execute("CREATE OR REPLACE TEMP TABLE hours AS SELECT * FROM hours_staged")
