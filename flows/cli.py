@@ -13,6 +13,7 @@ from typer.exceptions import TyperException
 
 from flows import (
     cli_control,
+    cli_data,
     cli_flows,
     cli_halt,
     cli_ledger,
@@ -47,6 +48,7 @@ cli_halt.register(app)
 cli_limits.register(app)
 cli_orders.register(app)
 cli_ledger.register(app)
+cli_data.register(app)
 
 
 def main() -> None:
