@@ -17,7 +17,7 @@ from models.domain.sessions import (
     sessions_between,
 )
 from tasks.quality import BAR_COLUMNS, BarFacts, QualityReport, warm_up
-from tasks.quality.gate import Admission, Batch, admit_bars
+from tasks.quality.gate import Admission, Batch, admit_bars, split_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -239,6 +239,7 @@ def _admit(
     facts = BarFacts(
         sessions_between(earliest, last),
         before=before,
+        splits=split_frame(warehouse, firsts),
         other=warehouse.context.other_sources(firsts, SOURCE),
         adjusted=True,
         newest=True,
