@@ -188,7 +188,8 @@ def show_coverage(
         )
     file = out or settings.state_dir / "charts" / f"coverage-{table}.html"
     write_html(coverage_chart(table, scores), file)
-    return file, warehouse.scores.by_symbol(table).to_dict("records")
+    symbols = warehouse.scores.by_symbol(table).to_dict("records")
+    return file, [{str(name): value for name, value in row.items()} for row in symbols]
 
 
 def _day(value: Any) -> date:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -62,7 +62,7 @@ def look_at_returns(
     """
     rows = len(prices)
     with np.errstate(invalid="ignore"):
-        usable = (np.isfinite(prices) & (prices > 0)).all(axis=1)
+        usable = np.asarray((np.isfinite(prices) & (prices > 0)).all(axis=1))
     at = sequence.order[usable[sequence.order]]  # places of usable rows, in time order
     codes, logs = sequence.codes[at], np.log(prices[at])
     follows = np.zeros(len(at), dtype=bool)
@@ -119,7 +119,7 @@ def _from_then_on(hits: NDArray[np.bool_], codes: NDArray[np.int64]) -> NDArray[
     return since
 
 
-def _placed(values: NDArray[np.generic], at: NDArray[np.int64], rows: int) -> NDArray[np.generic]:
+def _placed(values: NDArray[Any], at: NDArray[np.int64], rows: int) -> NDArray[Any]:
     placed = np.zeros(rows, dtype=values.dtype)
     placed[at] = values
     return placed

@@ -1,4 +1,7 @@
-"""Record ticks until killed, telling after every flush how many rows are safe: PORT CONTROL HOME."""
+"""Record ticks until killed, telling after every flush how many rows are safe.
+
+Arguments: the gateway's port, its control port, and a home.
+"""
 
 import asyncio
 import sys
