@@ -1,30 +1,28 @@
-"""The recorder on a real gateway: whole, and killed in the middle without losing what was safe."""
+"""The recorder on a real gateway: killed in the middle without losing what was safe, then whole."""
 
 import asyncio
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from threading import Event
 
 import pytest
 
 from models.domain.errors import InvalidInput
-from tasks.recording import FLUSH, record_ticks
+from tasks.recording import FLUSH, RecordReport, record_ticks
 from tasks.settings import Settings
 from warehouse.market.ticks import KINDS, TickFiles
 
 
-def _recorded(settings: Settings, **options: object):
-    quiet = lambda _text: None  # noqa: E731
-    return asyncio.run(record_ticks(settings, ["KO", "PEP"], quiet, Event(), **options))
+def _recorded(settings: Settings, symbols: tuple[str, ...], minutes: float) -> RecordReport:
+    return asyncio.run(
+        record_ticks(settings, symbols, lambda _text: None, Event(), depth_rows=3, minutes=minutes)
+    )
 
 
-def _sequence(files: TickFiles) -> list[int]:
-    return sorted(seq for kind in KINDS for seq in files.read(kind)["seq"].tolist())
-
-
-def test_a_killed_recorder_loses_nothing_that_was_flushed(gateway, settings: Settings) -> None:
-    assert FLUSH < 1.0
+def _killed_recorder(settings: Settings) -> int:
+    """Kill -9 a recorder in the middle; return how many rows it had told to be safe."""
     script = Path(__file__).with_name("recording_process.py")
     ports = (str(settings.port), str(settings.control_port), str(settings.home))
     recorder = subprocess.Popen(
@@ -37,31 +35,29 @@ def test_a_killed_recorder_loses_nothing_that_was_flushed(gateway, settings: Set
             break
     recorder.kill()
     recorder.wait()
+    return safe
+
+
+def test_a_killed_recorder_loses_nothing_that_was_flushed(start_gateway: Callable) -> None:
+    assert FLUSH < 1.0
+    gateway = start_gateway("gateway", "--no-pacing")  # or the second recorder waits 15 s
+    settings = gateway.settings
+    safe = _killed_recorder(settings)
     files = TickFiles(settings.ticks_dir)
-    assert not list(files.folder.rglob("*.parquet"))  # all of it is in journals still
-    report = _recorded(settings, minutes=1)
-    assert report.recovered >= safe > 500
-    recovered = report.recovered
-    rows = _sequence(files)
-    assert len(rows) == recovered + sum(report.rows.values())
-    assert set(range(1, recovered + 1)) <= set(rows)  # no hole
-
-
-def test_every_kind_is_recorded_with_market_time(gateway, settings: Settings) -> None:
-    begin = gateway.now
-    report = _recorded(settings, depth_rows=3, minutes=30)
-    files = TickFiles(settings.ticks_dir)
-    for kind in KINDS:
-        found = files.read(kind)
-        assert len(found) == report.rows[kind] > 0
-        assert set(found["symbol"]) == {"KO", "PEP"}
-        assert found["ts"].min() >= begin.replace(microsecond=0)
-    trades, quotes = files.read("trades"), files.read("quotes")
-    assert (trades["price"] > 0).all() and (quotes["bid"] < quotes["ask"]).mean() > 0.99
-    assert not list((files.folder / "journal").iterdir())
-    assert "recorded" in report.summary and report.interruptions == 0
-
-
-def test_an_unknown_symbol_is_named(settings: Settings) -> None:
+    assert safe > 500 and not list(files.folder.rglob("*.parquet"))  # all is in journals still
     with pytest.raises(InvalidInput, match="NOSUCH"):
-        asyncio.run(record_ticks(settings, ["NOSUCH"], print, Event()))
+        _recorded(settings, ("NOSUCH",), 1)
+    seen = sorted(seq for kind in KINDS for seq in files.read(kind)["seq"].tolist())
+    assert seen == list(range(1, len(seen) + 1)) and len(seen) >= safe  # whole, without a hole
+    before, begin = files.read("trades"), gateway.now
+    report = _recorded(settings, ("KO", "PEP"), 30)
+    assert report.recovered == 0 == report.interruptions and not report.refused
+    assert len(files.read("trades")) == len(before) + report.rows["trades"]
+    for kind in KINDS:
+        found = files.read(kind).iloc[-report.rows[kind] :]
+        assert report.rows[kind] > 0 and set(files.read(kind)["symbol"]) == {"KO", "PEP"}
+        assert found["ts"].max() >= begin.replace(microsecond=0)
+    quotes = files.read("quotes")
+    assert (files.read("trades")["price"] > 0).all()
+    assert (quotes["bid"] < quotes["ask"]).mean() > 0.99
+    assert not list((files.folder / "journal").iterdir())
