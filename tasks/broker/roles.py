@@ -19,9 +19,10 @@ class Role(Enum):
     HISTORY = "history"
     SNAPSHOT = "snapshot"
     HALT = "halt"
+    LIVE_BARS = "live bars"
 
 
-_BEHIND_DATA = {Role.HISTORY: 1, Role.SNAPSHOT: 2, Role.HALT: 3}
+_BEHIND_DATA = {Role.HISTORY: 1, Role.SNAPSHOT: 2, Role.HALT: 3, Role.LIVE_BARS: 4}
 
 
 def address(settings: Settings, role: Role) -> ApiAddress:
