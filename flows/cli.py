@@ -13,6 +13,7 @@ from typer.exceptions import TyperException
 
 from flows import (
     cli_control,
+    cli_data,
     cli_flows,
     cli_halt,
     cli_ingest,
@@ -49,6 +50,7 @@ cli_halt.register(app)
 cli_limits.register(app)
 cli_orders.register(app)
 cli_ledger.register(app)
+cli_data.register(app)
 
 
 def main() -> None:

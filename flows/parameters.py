@@ -87,6 +87,35 @@ class LiveBarsParameters(SymbolsParameters):
     )
 
 
+class RecordParameters(FlowParameters):
+    """What to record."""
+
+    symbols: list[str] | None = Field(
+        default=None,
+        title="Symbols",
+        description="Symbols to record; empty for the whole universe (ROBO_UNIVERSE).",
+    )
+    depth_rows: int = Field(
+        default=0,
+        ge=0,
+        le=10,
+        title="Depth",
+        description="Rows a side of the order book to record; 0 records no book.",
+    )
+    minutes: float | None = Field(
+        default=None,
+        gt=0,
+        le=24 * 60,
+        title="Minutes",
+        description="Minutes of market time to record; empty until the session has closed.",
+    )
+
+    @field_validator("symbols")
+    @classmethod
+    def _check_symbols(cls, value: list[str] | None) -> list[str] | None:
+        return checked_symbols(value) if value else None
+
+
 class RetrainParameters(FlowParameters):
     """How to train and judge a candidate model."""
 

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from models.domain.errors import InvalidInput
-from models.domain.sessions import exchange_date, previous_session, session_dates, session_on
-from tasks.quality import BAR_COLUMNS, QualityReport, validate_daily_bars, warm_up
+from models.domain.sessions import (
+    exchange_date,
+    previous_session,
+    session_on,
+    sessions_between,
+)
+from tasks.quality import BAR_COLUMNS, BarFacts, QualityReport, warm_up
+from tasks.quality.gate import Admission, Batch, admit_bars
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,12 +55,14 @@ class IngestReport:
     first_session: date
     last_session: date
     quality: QualityReport
+    quarantined: int
+    merge_seconds: float
 
     @property
     def summary(self) -> str:
         """One line for people."""
         span = f"{self.first_session} to {self.last_session}"
-        checks = f"{len(self.quality.checks)} quality checks passed"
+        checks = self.quality.summary
         if self.added == self.changed == 0:
             return (
                 f"nothing new: {self.stored} bars already there, last {self.last_session}; {checks}"
@@ -111,10 +120,10 @@ async def ingest_daily(
     batch, unfinished = _one_batch(list(fetched.frames.values()), last)
     await warming
     progress(f"validating {len(batch)} bars")
-    quality = await asyncio.to_thread(validate_daily_bars, batch, _calendar_of(batch, last))
-    await asyncio.to_thread(_record_quality, warehouse, quality, run_id or _default_run(now), now)
-    quality.require("the batch of daily bars", batch)
-    merged = await asyncio.to_thread(warehouse.bars.merge_daily, batch, SOURCE, now)
+    origin = Batch(SOURCE, run_id or _default_run(now), now)
+    admitted = await asyncio.to_thread(_admit, warehouse, settings, batch, last, origin)
+    started = time.perf_counter()
+    merged = await asyncio.to_thread(warehouse.bars.merge_daily, admitted.rows, SOURCE, now)
     newest = batch.groupby("symbol")["session"].max()
     report = IngestReport(
         symbols=settings.universe,
@@ -129,7 +138,9 @@ async def ingest_daily(
         stored=int(warehouse.bars.coverage()["count"].sum()),
         first_session=batch["session"].min(),
         last_session=batch["session"].max(),
-        quality=quality,
+        quality=admitted.report,
+        quarantined=admitted.quarantined,
+        merge_seconds=time.perf_counter() - started,
     )
     if report.failed:
         raise PartlyIngested(report, asked_by)
@@ -218,30 +229,30 @@ def _one_batch(frames: Sequence[pd.DataFrame], last: date) -> tuple[pd.DataFrame
     return batch[[name for name in BAR_COLUMNS if name in batch]], len(whole) - len(batch)
 
 
-def _calendar_of(batch: pd.DataFrame, last: date) -> tuple[date, ...]:
-    return session_dates(batch["session"].min(), last) if len(batch) else ()
+def _admit(
+    warehouse: MarketWarehouse, settings: Settings, batch: pd.DataFrame, last: date, origin: Batch
+) -> Admission:
+    """Pass the batch through the quality gate, against the calendar and the stored bars."""
+    firsts = {str(name): first for name, first in batch.groupby("symbol")["session"].min().items()}
+    before = warehouse.context.before(firsts)
+    earliest = min([*firsts.values(), *before["session"].tolist()], default=last)
+    facts = BarFacts(
+        sessions_between(earliest, last),
+        before=before,
+        other=warehouse.context.other_sources(firsts, SOURCE),
+        adjusted=True,
+        newest=True,
+    )
+    return admit_bars(
+        warehouse,
+        TABLE,
+        batch,
+        facts,
+        origin,
+        policy=settings.quality_path,
+        docs=settings.data_docs,
+    )
 
 
 def _default_run(now: datetime) -> str:
     return f"ingest-{now:%Y%m%dT%H%M%S}"
-
-
-def _record_quality(
-    warehouse: MarketWarehouse, report: QualityReport, run_id: str, now: datetime
-) -> None:
-    from warehouse.market.quality_results import QualityResult
-
-    warehouse.quality.record(
-        [
-            QualityResult(
-                run_id=run_id,
-                table=TABLE,
-                symbol=None,
-                expectation=check.label,
-                passed=check.success,
-                observed=check.exception or check.observed,
-                at=now,
-            )
-            for check in report.checks
-        ]
-    )
