@@ -55,7 +55,7 @@ def split_of(symbol: str, ratio: float, last_stored: date) -> CorporateAction | 
 
 
 def in_present_shares(before: pd.DataFrame, splits: Mapping[str, CorporateAction]) -> pd.DataFrame:
-    """Return bars (stored before the splits) with closes in the shares that the broker gives now."""
+    """Return bars stored before the splits with closes in the shares that the broker gives now."""
     if not splits or before.empty:
         return before
     factors = before["symbol"].map({s: 1.0 / action.value for s, action in splits.items()})
@@ -63,7 +63,7 @@ def in_present_shares(before: pd.DataFrame, splits: Mapping[str, CorporateAction
 
 
 def without_restated(rows: pd.DataFrame, warehouse: MarketWarehouse, source: str) -> pd.DataFrame:
-    """Leave out fresh bars from before a recorded split: the stored ones are in their own shares."""
+    """Leave out fresh bars from before a recorded split: those stored are in shares of then."""
     bases = warehouse.actions.bases()
     symbols = [str(symbol) for symbol in rows["symbol"].unique()]
     since: dict[str, date] = {}

@@ -80,7 +80,9 @@ def guess_times(sample: Sequence[str], zone: str | None) -> TimeForm:
 def _form(texts: Sequence[str]) -> str:
     import pandas as pd
 
-    for form in ("ISO8601", *FORMATS):
+    digits = [text for text in texts if text.isdigit()]
+    forms = ("ISO8601", *FORMATS) if all(len(text) == 8 for text in digits) else ("ISO8601",)
+    for form in forms:
         read = pd.to_datetime(pd.Series(texts), format=form, errors="coerce", utc=True)
         if read.notna().mean() > 0.9 and not (form == "ISO8601" and texts[0].isdigit()):
             return form

@@ -112,8 +112,11 @@ def _guess(role: str, header: Sequence[str]) -> str:
 
 
 def _guess_layout(found: Mapping[str, str]) -> Layout:
-    if any(name not in found for name in ("open", "close")):
-        return "wide" if "symbol" not in found and "close" not in found else "long"
+    """Tell a wide file by its lack of fields; C, V and O may be symbols there."""
+    fields = [found[name] for name in FIELDS if name in found]
+    spelt_out = any(len(name) > 1 for name in fields)
+    if not spelt_out and len(fields) < 4:
+        return "wide" if "symbol" not in found else "long"
     return "long" if "symbol" in found else "per-symbol"
 
 
