@@ -16,6 +16,7 @@ from flows import (
     cli_data,
     cli_flows,
     cli_halt,
+    cli_ingest,
     cli_ledger,
     cli_limits,
     cli_orders,
@@ -42,6 +43,7 @@ OTHER_MODE = (
 )
 app.add_typer(gateway_app, name="gateway", short_help="The simulated IB Gateway.")
 cli_flows.register(app)
+cli_ingest.register(app)
 cli_reconcile.register(app)
 cli_control.register(app)
 cli_halt.register(app)

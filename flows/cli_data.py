@@ -93,6 +93,41 @@ def coverage(
 
 
 @app.command()
+def check(
+    symbol: Annotated[
+        list[str] | None, typer.Option(help="A symbol; may be repeated. Default: all of them.")
+    ] = None,
+    table: Annotated[str, typer.Option(help="bars_daily or bars_minute.")] = "bars_daily",
+    as_json: AsJson = False,
+) -> None:
+    """Run the quality rules on stored bars; scores are renewed, nothing is moved."""
+    with exits(as_json):
+        from tasks.quality.gate import Batch
+        from tasks.quality.stored import check_stored
+
+        settings, warehouse = _open()
+        now = datetime.now(UTC)
+        batch = Batch("stored", f"check-{now:%Y%m%dT%H%M%S}", now)
+        done = check_stored(
+            warehouse,
+            table,
+            symbol,
+            batch,
+            (lambda _text: None) if as_json else typer.echo,
+            policy=settings.quality_path,
+            docs=settings.data_docs,
+        )
+        rows = [
+            {"symbol": item.symbol, "bar": label, "reason": reason}
+            for item in done
+            for label, reason in item.rows[:MOST]
+        ]
+        _table(rows, as_json, {})
+        if not as_json:
+            typer.echo(f"Data Docs: {done[-1].report.docs}" if done else "there are no bars")
+
+
+@app.command()
 def rules(as_json: AsJson = False) -> None:
     """List every quality rule in force: severity, bounds and meaning (see quality.toml)."""
     with exits(as_json):

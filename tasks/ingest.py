@@ -18,16 +18,18 @@ from models.domain.sessions import (
 )
 from tasks.quality import BAR_COLUMNS, BarFacts, QualityReport, warm_up
 from tasks.quality.gate import Admission, Batch, admit_bars, split_frame
+from tasks.restatements import in_present_shares, restatement, split_of, without_restated
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from models.domain.corporate_actions import CorporateAction
     from tasks.broker.protocol import HistorySource
     from tasks.settings import Settings
     from warehouse.market import MarketWarehouse
+    from warehouse.market.as_of import MergeResult
 
 OVERLAP_SESSIONS = 5  # asked for again, so that late corrections are seen
-RESTATED = 0.02  # relative change of overlapping closes that tells a split from a correction
 SOURCE = "ibkr"
 TABLE = "bars_daily"
 
@@ -38,13 +40,15 @@ Progress = Callable[[str], None]
 class IngestReport:
     """What one ingest did; all counts are bars.
 
-    `failed` maps a symbol to why it has no bars, `refetched` names symbols whose whole history was
-    asked for again because it was restated (a split), `behind` those without the newest session.
+    `failed` maps a symbol to why it has no bars, `splits` tells the splits that the broker's bars
+    showed, `refetched` names symbols whose whole history was asked for again because it was
+    restated by no split's ratio, `behind` those without the newest session.
     """
 
     symbols: tuple[str, ...]
     failed: Mapping[str, str]
     refetched: tuple[str, ...]
+    splits: tuple[CorporateAction, ...]
     behind: tuple[str, ...]
     fetched: int
     unfinished: int
@@ -121,14 +125,15 @@ async def ingest_daily(
     await warming
     progress(f"validating {len(batch)} bars")
     origin = Batch(SOURCE, run_id or _default_run(now), now)
-    admitted = await asyncio.to_thread(_admit, warehouse, settings, batch, last, origin)
+    admitted = await asyncio.to_thread(_admit, warehouse, settings, batch, origin, fetched.splits)
     started = time.perf_counter()
-    merged = await asyncio.to_thread(warehouse.bars.merge_daily, admitted.rows, SOURCE, now)
+    merged = await asyncio.to_thread(_merge, warehouse, admitted.rows, fetched, last, now)
     newest = batch.groupby("symbol")["session"].max()
     report = IngestReport(
         symbols=settings.universe,
         failed=fetched.failed,
         refetched=fetched.refetched,
+        splits=tuple(fetched.splits.values()),
         behind=tuple(sorted(str(symbol) for symbol in newest.index[newest < last])),
         fetched=len(batch) + unfinished,
         unfinished=unfinished,
@@ -152,6 +157,7 @@ class _Fetched:
     frames: Mapping[str, pd.DataFrame]
     failed: Mapping[str, str]
     refetched: tuple[str, ...]
+    splits: Mapping[str, CorporateAction]
 
 
 async def _fetch_all(
@@ -162,16 +168,23 @@ async def _fetch_all(
     progress: Progress,
 ) -> _Fetched:
     symbols = settings.universe
-    starts = _starts(warehouse.bars.last_sessions(), symbols)
+    stored = warehouse.bars.last_sessions()
+    starts = _starts(stored, symbols)
     earliest = _years_before(last, settings.history_years)
-    known = _stored_closes(warehouse, [start for start in starts.values() if start])
+    known = _stored_closes(warehouse, [start for start in starts.values() if start], last)
     frames: dict[str, pd.DataFrame] = {}
     failed: dict[str, str] = {}
     refetched: list[str] = []
+    splits: dict[str, CorporateAction] = {}
     for number, symbol in enumerate(symbols, start=1):
         try:
             frame = await source.daily_bars(symbol, starts[symbol] or earliest, last)
-            if starts[symbol] and _is_restated(frame, known):
+            ratio = restatement(frame, known) if starts[symbol] else None
+            split = split_of(symbol, ratio, stored[symbol]) if ratio is not None else None
+            if split is not None:
+                splits[symbol] = split
+                progress(f"{symbol}: a split, {split.ratio} for 1, from {split.ex_date} on")
+            elif ratio is not None:
                 frame = await source.daily_bars(symbol, earliest, last)
                 refetched.append(symbol)
         except InvalidInput as error:
@@ -182,7 +195,7 @@ async def _fetch_all(
             continue
         frames[symbol] = frame
         progress(f"{symbol}: {len(frame)} bars ({number} of {len(symbols)})")
-    return _Fetched(frames, failed, tuple(refetched))
+    return _Fetched(frames, failed, tuple(refetched), splits)
 
 
 def _years_before(day: date, years: int) -> date:
@@ -203,20 +216,33 @@ def _starts(stored: Mapping[str, date], symbols: Sequence[str]) -> dict[str, dat
     return starts
 
 
-def _stored_closes(warehouse: MarketWarehouse, starts: Sequence[date]) -> pd.Series | None:
-    """Return stored closes (USD) by (symbol, session) from the earliest start on."""
+def _stored_closes(
+    warehouse: MarketWarehouse, starts: Sequence[date], last: date
+) -> pd.Series | None:
+    """Return stored closes (USD, in shares of `last`) by (symbol, session) from `starts` on."""
     if not starts:
         return None
-    return warehouse.bars.daily(first=min(starts)).set_index(["symbol", "session"])["close"]
+    bars = warehouse.bars.adjusted(first=min(starts), on=last)
+    return bars.set_index(["symbol", "session"])["close"]
 
 
-def _is_restated(frame: pd.DataFrame, known: pd.Series | None) -> bool:
-    """Say whether the overlap moved by more than a correction would: history was adjusted anew."""
-    if known is None or frame.empty:
-        return False
-    fresh = frame.set_index(["symbol", "session"])["close"].astype(float)
-    ratio = (fresh / known).reindex(fresh.index).dropna()
-    return bool(len(ratio)) and abs(float(ratio.median()) - 1.0) > RESTATED
+def _merge(
+    warehouse: MarketWarehouse, rows: pd.DataFrame, fetched: _Fetched, last: date, now: datetime
+) -> MergeResult:
+    """Record splits, and up to when the broker's prices hold them; merge what is not restated."""
+    bases = warehouse.actions.bases()
+    stored = warehouse.bars.last_sessions()
+    through = {
+        symbol: stored.get(symbol, last) if symbol not in fetched.refetched else last
+        for symbol in fetched.frames
+        if (symbol, SOURCE) not in bases or symbol in fetched.refetched
+    }
+    if through:
+        warehouse.actions.set_basis(through, SOURCE, now)
+    if fetched.splits:
+        warehouse.actions.merge(list(fetched.splits.values()), f"{SOURCE} (inferred)", now)
+    fresh = without_restated(rows, warehouse, SOURCE)
+    return warehouse.bars.merge_daily(fresh, SOURCE, now)
 
 
 def _one_batch(frames: Sequence[pd.DataFrame], last: date) -> tuple[pd.DataFrame, int]:
@@ -230,11 +256,16 @@ def _one_batch(frames: Sequence[pd.DataFrame], last: date) -> tuple[pd.DataFrame
 
 
 def _admit(
-    warehouse: MarketWarehouse, settings: Settings, batch: pd.DataFrame, last: date, origin: Batch
+    warehouse: MarketWarehouse,
+    settings: Settings,
+    batch: pd.DataFrame,
+    origin: Batch,
+    splits: Mapping[str, CorporateAction],
 ) -> Admission:
     """Pass the batch through the quality gate, against the calendar and the stored bars."""
+    last = last_completed_session(origin.at)
     firsts = {str(name): first for name, first in batch.groupby("symbol")["session"].min().items()}
-    before = warehouse.context.before(firsts)
+    before = in_present_shares(warehouse.context.before(firsts), splits)
     earliest = min([*firsts.values(), *before["session"].tolist()], default=last)
     facts = BarFacts(
         sessions_between(earliest, last),

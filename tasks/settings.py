@@ -33,7 +33,7 @@ SAMPLE_UNIVERSE = "AAPL,AMD,BAC,BBY,CVX,GE,HD,JNJ,JPM,KO,LLY,MRK,MSFT,PEP,PFE,PG
 QUIET_FLOORS = {"simulated": 0.2, "paper": 10.0, "live": 10.0}
 PORTS = {"simulated": 4999, "paper": 4002, "live": 4001}
 
-DATA_CLIENTS = 5  # data connections use this many client ids, from ROBO_DATA_CLIENT_ID on
+DATA_CLIENTS = 6  # data connections use this many client ids, from ROBO_DATA_CLIENT_ID on
 
 Mode = Literal["simulated", "paper", "live"]
 ClockSource = Literal["wall", "gateway"]

@@ -62,7 +62,7 @@ def admit_bars(
     """
     rows = frame.reset_index(drop=True)
     report = validate_bars(table, rows, facts, policy=policy, docs=docs)
-    _record(warehouse, report, batch)
+    record_results(warehouse, report, batch)
     report.require(f"the batch for {table}", rows)
     report = _without_released(warehouse, table, rows, report)
     refused = [row.position for row in report.refused]
@@ -170,7 +170,10 @@ def _settle(warehouse: MarketWarehouse, table: str, good: pd.DataFrame, batch: B
     return warehouse.quarantine.mark_released(ids, "robo", reason, batch.at)
 
 
-def _record(warehouse: MarketWarehouse, report: QualityReport, batch: Batch) -> None:
+def record_results(
+    warehouse: MarketWarehouse, report: QualityReport, batch: Batch, symbol: str | None = None
+) -> None:
+    """Keep the outcome of every check; `symbol` where the batch is one symbol's."""
     from warehouse.market.quality_results import QualityResult
 
     warehouse.quality.record(
@@ -178,7 +181,7 @@ def _record(warehouse: MarketWarehouse, report: QualityReport, batch: Batch) -> 
             QualityResult(
                 run_id=batch.run_id,
                 table=report.table,
-                symbol=None,
+                symbol=symbol,
                 expectation=check.label,
                 passed=check.success,
                 observed=check.exception or check.observed,

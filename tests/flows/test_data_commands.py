@@ -102,6 +102,22 @@ def test_quarantine_is_listed_and_released(warehouse: MarketWarehouse) -> None:
     assert facts("quarantine", "list", "--all")["rows"][0]["released"]
 
 
+def test_stored_bars_are_checked_without_being_moved(warehouse: MarketWarehouse) -> None:
+    spike = (
+        warehouse.bars.daily(["KO"])
+        .iloc[[5]]
+        .assign(open=180.0, high=183.0, low=177.0, close=181.5)
+    )
+    warehouse.bars.merge_daily(spike, "test", NOW)
+    (row,) = facts("check", "--symbol", "KO")["rows"]
+    assert (row["bar"], row["reason"]) == (
+        str(DAYS[5]), "the price leaves and comes back a bar later",
+    )  # fmt: skip
+    assert len(warehouse.bars.daily(["KO"])) == len(DAYS) - 1
+    assert warehouse.scores.of("bars_daily", "KO", DAYS[5], DAYS[5])["score"].tolist() == [0.0]
+    assert "no bars of NOPE" in run("check", "--symbol", "NOPE", code=2)
+
+
 def test_rules_are_listed_with_severity(warehouse: MarketWarehouse) -> None:
     rules = {(row["table"], row["rule"]): row for row in facts("rules")["rows"]}
     assert rules["bars_daily", "spike"]["severity"] == "quarantine"

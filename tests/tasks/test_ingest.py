@@ -107,14 +107,31 @@ async def test_correction_is_counted_and_the_old_bar_kept(ingest, source, store)
     assert len(store.bars.history()) == 1
 
 
-async def test_restated_history_is_fetched_whole(ingest, source, store) -> None:
+async def test_a_split_is_recorded_and_raw_bars_stay(ingest, source, store) -> None:
     await ingest(MORNING)
+    raw = store.bars.daily(symbols=["AAPL"])
     split = source.frame["symbol"] == "AAPL"
     source.frame.loc[split, ["open", "high", "low", "close"]] /= 4.0
     report = await ingest(EVENING)
-    assert report.refetched == ("AAPL",)
+    [found] = report.splits
+    assert (found.symbol, found.ex_date, found.value) == ("AAPL", TUESDAY, 4.0)
+    assert (report.added, report.changed, report.refetched) == (2, 0, ())
+    kept = store.bars.daily(symbols=["AAPL"])
+    pd.testing.assert_frame_equal(kept[kept["session"] < TUESDAY], raw)
+    adjusted = store.bars.adjusted(["AAPL"], on=TUESDAY)["close"].to_numpy()
+    assert adjusted == pytest.approx(source.frame.loc[split, "close"].to_numpy())
+    again = await ingest(EVENING)
+    assert (again.added, again.changed, again.splits) == (0, 0, ())
+
+
+async def test_history_restated_by_no_ratio_is_fetched_whole(ingest, source, store) -> None:
+    await ingest(MORNING)
+    moved = source.frame["symbol"] == "AAPL"
+    source.frame.loc[moved, ["open", "high", "low", "close"]] /= 1.0379
+    report = await ingest(EVENING)
+    assert (report.refetched, report.splits) == (("AAPL",), ())
     stored = store.bars.daily(symbols=["AAPL"])["close"].to_numpy()
-    assert stored == pytest.approx(source.frame.loc[split, "close"].to_numpy())
+    assert stored == pytest.approx(source.frame.loc[moved, "close"].to_numpy())
 
 
 async def test_new_symbol_of_the_universe_gets_all_its_history(ingest, source) -> None:
