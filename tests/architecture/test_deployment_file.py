@@ -12,6 +12,7 @@ SCHEDULES = {
     "ingest-daily": "30 17 * * 1-5",
     "ingest-intraday": "25 9 * * 1-5",
     "ingest-minutes": "0 18 * * 1-5",
+    "record-ticks": "25 9 * * 1-5",
     "retrain-weekly": "0 9 * * 6",
     "rebalance-daily": "45 8 * * 1-5",
     "execute-intraday": "20 9 * * 1-5",
