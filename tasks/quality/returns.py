@@ -82,12 +82,13 @@ def look_at_returns(
         & (np.abs(moves + after) < SPIKE_RETURNS * sizes)
     )
     explained = (split != 0.0) & (sizes < scale.shift)
-    unexplained = follows & ~spikes & ~explained
+    way_back = np.append(False, spikes[:-1])[: len(spikes)]  # the bar after a spike is right
+    unexplained = follows & ~spikes & ~way_back & ~explained
     calm = (logs[:, 1] - logs[:, 2]) < CALM_RANGE * sizes
     splits = unexplained & (sizes > SPLIT_SIGMAS * sigma) & calm & _near_ratio(overnight)
-    shifts = unexplained & (sizes > scale.shift) & ~splits
+    shifts = unexplained & (sizes > scale.shift)
     return Findings(
-        jump=_placed(np.where(spikes, 0.0, sizes / sigma), at, rows),
+        jump=_placed(np.where(spikes | way_back, 0.0, sizes / sigma), at, rows),
         spike=_placed(spikes.astype(np.int8), at, rows),
         split_like=_placed(splits.astype(np.int8), at, rows),
         since_split=_placed(_from_then_on(splits, codes), at, rows),
