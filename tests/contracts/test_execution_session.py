@@ -371,23 +371,3 @@ def test_a_half_day_is_worked_until_its_early_close(
     for number, ref in enumerate(sorted(slices)):
         assert timedelta(0) <= begun[ref] - (day.open + number * third) < timedelta(seconds=5)
     assert result.ended_at < day.close
-
-
-def test_the_same_seed_makes_the_same_fills_to_the_cent(
-    start_gateway, open_ledger, make_span, make_parent, execute
-):
-    told = []
-    for name in ("one", "two"):
-        own = start_gateway(name, "--seed", "11", gateway_seed=11)
-        ledger = open_ledger(own.settings)
-        span = make_span(own)
-        ledger.parents.add(
-            [make_parent(span, s, quantity=q) for s, q in (("KO", 61), ("AAPL", 9), ("XOM", 20))]
-        )
-        execute(own.settings, ledger)
-        found = fills(ledger, span.session)
-        account = ledger.accounts.latest_account()
-        told.append((found, ledger.executions.cash(account)))
-        own.stop()
-    assert len(told[0][0]) >= 9
-    assert told[0] == told[1]

@@ -8,7 +8,7 @@ import pytest
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(240)]
 
-SPEED = 1200  # market seconds a second: the session takes some 20 s, so that it can be hit inside
+SPEED = 2400  # market seconds a second: the session takes some 10 s, so that it can be hit inside
 IN_THE_MIDDLE = " 2 of "  # the second step of the schedule
 
 
@@ -93,7 +93,7 @@ def test_execute_killed_and_run_again(home):
 
 def test_two_sessions_at_once(home):
     home.plan()
-    home.start_gateway(SPEED)
+    home.start_gateway(SPEED / 3)  # the second has all that time to start
     first = home.start("execute")
     first.wait_for(" 1 of ")
     second = home.robo("execute")

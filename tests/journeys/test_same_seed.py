@@ -10,8 +10,8 @@ FROM executions e JOIN commissions c USING (exec_id) ORDER BY e.at, e.symbol, e.
 """
 
 
-def traded_day(new_home, prefect_url, seed, speed):
-    home = new_home(f"{seed}-{speed}", ROBO_GATEWAY_SEED=str(seed), PREFECT_API_URL=prefect_url)
+def traded_day(new_home, prefect_url, speed):
+    home = new_home(f"at-{speed}", PREFECT_API_URL=prefect_url)
     home.plan()
     home.start_gateway(speed)
     home.robo("execute")
@@ -21,10 +21,7 @@ def traded_day(new_home, prefect_url, seed, speed):
     return fills
 
 
-def test_same_seed_same_fills_and_another_seed_others(new_home, prefect_url):
-    fast = traded_day(new_home, prefect_url, 7, 3600)
-    slow = traded_day(new_home, prefect_url, 7, 1800)
-    other = traded_day(new_home, prefect_url, 8, 3600)
+def test_same_seed_same_fills_at_any_speed(new_home, prefect_url):
+    fast = traded_day(new_home, prefect_url, 3600)
+    slow = traded_day(new_home, prefect_url, 1800)
     assert fast == slow
-    prices = [[price for _, _, _, price, *_ in fills] for fills in (fast, other)]
-    assert prices[0] != prices[1]
