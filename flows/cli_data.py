@@ -37,12 +37,12 @@ def list_(as_json: AsJson = False) -> None:
         rows = list_data(settings, warehouse)
         if not rows and not as_json:
             typer.echo("there is no market data yet; `robo ingest` brings some")
-        _table(rows, as_json, {"first": "first (UTC)", "last": "last (UTC)",
-                               "score": "score (0-100)", "quarantined": "quarantined rows"})  # fmt: skip
+        headings = {"first": "first (UTC)", "last": "last (UTC)", "score": "score (0-100)"}
+        _table(rows, as_json, headings | {"quarantined": "quarantined rows"})
 
 
 @app.command()
-def show(
+def show(  # noqa: PLR0917 - options
     symbol: Annotated[str, typer.Argument(help="The symbol to draw.")],
     timeframe: Annotated[str, typer.Option(help="1m, 5m, 15m, 1h or 1d.")] = "1d",
     from_: Annotated[
@@ -86,9 +86,45 @@ def coverage(
         if as_json:
             answer({"file": file, "symbols": rows}, True)
             return
-        _table(rows, False, {"score": "mean score (0-100)", "empty_days": "empty days",
-                             "refused": "refused rows", "warned": "rows with a warning"})  # fmt: skip
+        headings = {"score": "mean score (0-100)", "empty_days": "empty days"}
+        headings |= {"refused": "refused rows", "warned": "rows with a warning"}
+        _table(rows, False, headings)
         typer.echo(str(file))
+
+
+@app.command()
+def check(
+    symbol: Annotated[
+        list[str] | None, typer.Option(help="A symbol; may be repeated. Default: all of them.")
+    ] = None,
+    table: Annotated[str, typer.Option(help="bars_daily or bars_minute.")] = "bars_daily",
+    as_json: AsJson = False,
+) -> None:
+    """Run the quality rules on stored bars; scores are renewed, nothing is moved."""
+    with exits(as_json):
+        from tasks.quality.gate import Batch
+        from tasks.quality.stored import check_stored
+
+        settings, warehouse = _open()
+        now = datetime.now(UTC)
+        batch = Batch("stored", f"check-{now:%Y%m%dT%H%M%S}", now)
+        done = check_stored(
+            warehouse,
+            table,
+            symbol,
+            batch,
+            (lambda _text: None) if as_json else typer.echo,
+            policy=settings.quality_path,
+            docs=settings.data_docs,
+        )
+        rows = [
+            {"symbol": item.symbol, "bar": label, "reason": reason}
+            for item in done
+            for label, reason in item.rows[:MOST]
+        ]
+        _table(rows, as_json, {})
+        if not as_json:
+            typer.echo(f"Data Docs: {done[-1].report.docs}" if done else "there are no bars")
 
 
 @app.command()
@@ -119,13 +155,15 @@ def import_ticks(
 ) -> None:
     """Import tick files into Parquet by date and symbol; importing twice is as good as once."""
     with exits(as_json):
-        from tasks.settings import load_settings
+        from tasks.tick_files import TickTarget
         from tasks.tick_files import import_ticks as run
         from warehouse.market.ticks import TickFiles
 
-        files = TickFiles(load_settings().ticks_dir)
+        settings, warehouse = _open()
+        files = TickFiles(settings.ticks_dir)
+        target = TickTarget(files, warehouse, settings.quality_path, datetime.now(UTC))
         done: list[Any] = []
-        for item in run(files, path, datetime.now(UTC)):
+        for item in run(target, path):
             done.append(item)
             if not as_json:
                 typer.echo(item.summary)

@@ -45,7 +45,7 @@ def list_data(settings: Settings, warehouse: MarketWarehouse) -> list[dict[str, 
     rows: list[dict[str, Any]] = []
     for table, coverage in (
         ("bars_daily", warehouse.bars.coverage()),
-        ("bars_minute", warehouse.minutes.coverage()),
+        ("bars_minute", minute_coverage(warehouse)),
     ):
         scores = warehouse.scores.by_symbol(table).set_index("symbol")["score"].to_dict()
         rows += [
@@ -85,7 +85,7 @@ def list_data(settings: Settings, warehouse: MarketWarehouse) -> list[dict[str, 
     return rows
 
 
-def show_bars(
+def show_bars(  # noqa: PLR0917 - the command's options
     settings: Settings,
     warehouse: MarketWarehouse,
     symbol: str,
@@ -120,12 +120,13 @@ def _bars(
     first: date | None,
     last: date | None,
 ) -> pd.DataFrame:
-    coverage = warehouse.bars.coverage() if timeframe == "1d" else warehouse.minutes.coverage()
+    daily = timeframe == "1d"
+    coverage = warehouse.bars.coverage() if daily else minute_coverage(warehouse)
     own = coverage[coverage["symbol"] == symbol]
     if own.empty:
         known = ", ".join(sorted(coverage["symbol"].astype(str))[:20]) or "nothing yet"
         raise InvalidInput(
-            f"there are no {'daily' if timeframe == '1d' else 'minute'} bars of {symbol}; there "
+            f"there are no {'daily' if daily else 'minute'} bars of {symbol}; there "
             f"are {known}: see `robo data list`"
         )
     newest = _day(own["last"].iloc[0])
@@ -144,6 +145,13 @@ def _bars(
             f"{_day(own['first'].iloc[0])} to {newest}"
         )
     return bars
+
+
+def minute_coverage(warehouse: MarketWarehouse) -> pd.DataFrame:
+    """Return one row a symbol: first and last minute (UTC) and the count of minutes."""
+    by_session = warehouse.minutes.coverage()
+    found = by_session.groupby("symbol", sort=True)
+    return found.agg({"first": "min", "last": "max", "count": "sum"}).reset_index()
 
 
 def missing_bars(bars: pd.DataFrame, timeframe: str) -> list[str]:
@@ -180,7 +188,8 @@ def show_coverage(
         )
     file = out or settings.state_dir / "charts" / f"coverage-{table}.html"
     write_html(coverage_chart(table, scores), file)
-    return file, warehouse.scores.by_symbol(table).to_dict("records")
+    symbols = warehouse.scores.by_symbol(table).to_dict("records")
+    return file, [{str(name): value for name, value in row.items()} for row in symbols]
 
 
 def _day(value: Any) -> date:

@@ -17,7 +17,7 @@ from models.domain.sessions import (
     sessions_between,
 )
 from tasks.quality import BAR_COLUMNS, BarFacts, QualityReport, warm_up
-from tasks.quality.gate import Admission, Batch, admit_bars
+from tasks.quality.gate import Admission, Batch, admit_bars, split_frame
 from tasks.restatements import in_present_shares, restatement, split_of, without_restated
 
 if TYPE_CHECKING:
@@ -270,6 +270,7 @@ def _admit(
     facts = BarFacts(
         sessions_between(earliest, last),
         before=before,
+        splits=split_frame(warehouse, firsts),
         other=warehouse.context.other_sources(firsts, SOURCE),
         adjusted=True,
         newest=True,

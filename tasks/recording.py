@@ -27,6 +27,7 @@ ROTATE_ROWS = 500_000
 HEARTBEAT = 5.0  # wall seconds
 RECONNECT = 16.0  # wall seconds: a second tick request of one instrument needs 15
 RECONNECTS = 20
+TOO_SOON = 3  # times that requests are made again which came too soon after a former recorder's
 LONGEST_WAIT = timedelta(hours=2)  # of market time, for the open
 AFTER_CLOSE = timedelta(seconds=30)
 
@@ -130,6 +131,7 @@ class _Run:
     progress: Progress
     stop: Event
     interruptions: int = 0
+    too_soon: int = 0
     refused: dict[str, str] = field(default_factory=dict[str, str])
 
 
@@ -221,6 +223,10 @@ async def _record_once(run: _Run, recorder: Recorder) -> bool:
             now = clock.now()
             recorder.market_time = max(recorder.market_time, now)
             await recorder.flush()
+            if link.too_soon and run.too_soon < TOO_SOON:
+                run.too_soon += 1
+                run.progress(f"the broker wants a pause between requests: {RECONNECT:g} s")
+                return False
             run.refused.update(link.refused)
             _require_something(run, recorder)
             if run.stop.is_set() or now >= run.until:

@@ -13,24 +13,26 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from models.domain.errors import InvalidInput
 from models.domain.sessions import TradingSession, at_exchange_time, session_on
+from tasks.lobster_files import read_lobster
+from tasks.quality.batches import validate_ticks
 from warehouse.market.ticks import TickFiles, schema_of
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from warehouse.market import MarketWarehouse
+
 LEAN_NAME = re.compile(r"(\d{8})_(trade|quote)\.zip", re.IGNORECASE)
 LOBSTER_NAME = re.compile(r"([A-Za-z.]+)_(\d{4}-\d{2}-\d{2})_.*_?message_?.*\.csv")
-SCALE = 10_000.0  # file prices per USD, in both
-NO_PRICE = 9_999_999_999  # LOBSTER: a level without orders
+SCALE = 10_000.0  # file prices per USD
 CHUNK = 500_000  # rows
-EXECUTED, HIDDEN = 4, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,53 @@ class TickImport:
         )
 
 
-def import_ticks(files: TickFiles, path: Path, now: datetime) -> Iterator[TickImport]:
+@dataclass(frozen=True, slots=True)
+class TickTarget:
+    """Where ticks go: the folder, the warehouse with the quarantine, the rules; `now` is UTC."""
+
+    files: TickFiles
+    warehouse: MarketWarehouse
+    policy: Path | None
+    now: datetime
+
+    def write(
+        self, kind: str, rows: pd.DataFrame, session: TradingSession, name: str,
+        dropped: dict[str, int],
+    ) -> int:  # fmt: skip
+        """Judge rows, quarantine the bad ones and write the others; return how many these are."""
+        from importlib import import_module
+
+        rows = rows.assign(known_at=self.now.replace(tzinfo=None)).reset_index(drop=True)
+        if kind != "depth" and len(rows):
+            rows = self._judged(kind, rows, session, dropped)
+        pa = import_module("pyarrow")
+        table = pa.Table.from_pandas(rows, schema=schema_of(kind), preserve_index=False, safe=False)
+        return self.files.write(kind, table, name).rows
+
+    def _judged(
+        self, kind: str, rows: pd.DataFrame, session: TradingSession, dropped: dict[str, int]
+    ) -> pd.DataFrame:
+        report = validate_ticks(kind, rows, [session], self.policy)
+        report.require(f"{kind} of {rows['symbol'].iloc[0]} on {session.date}", rows)
+        refused = [row.position for row in report.refused]
+        self.warehouse.quarantine.add(
+            kind,
+            rows.iloc[refused].drop(columns=["known_at", "seq"]),
+            [row.reason for row in report.refused],
+            f"import-{self.now:%Y%m%dT%H%M%S}",
+            self.now,
+            expectations=[row.expectation for row in report.refused],
+            source=str(rows["source"].iloc[0]),
+        )
+        dropped["quarantined"] = dropped.get("quarantined", 0) + len(refused)
+        return rows.drop(index=refused)
+
+
+def import_ticks(target: TickTarget, path: Path) -> Iterator[TickImport]:
     """Import a file, or every tick file below a folder, one after the other; twice is as once.
 
-    `now` (UTC) becomes known_at. Raises InvalidInput for a file that is neither Lean's nor
+    Rows that fail the suite of their table go to quarantine. Raises InvalidInput for a file that
+    is neither Lean's nor
     LOBSTER's, and for one whose rows cannot be read, by name and row.
     """
     found = sorted(path.rglob("*")) if path.is_dir() else [path]
@@ -68,12 +113,12 @@ def import_ticks(files: TickFiles, path: Path, now: datetime) -> Iterator[TickIm
             "LOBSTER's SYMBOL_YYYY-MM-DD_…_message_N.csv beside its …_orderbook_N.csv"
         )
     for file in wanted:
-        yield _import_lean(files, file, now)
+        yield _import_lean(target, file)
     for file in pairs:
-        yield _import_lobster(files, file, now)
+        yield _import_lobster(target, file)
 
 
-def _import_lean(files: TickFiles, path: Path, now: datetime) -> TickImport:
+def _import_lean(target: TickTarget, path: Path) -> TickImport:
     named = LEAN_NAME.fullmatch(path.name)
     if named is None:
         raise InvalidInput(f"{path.name} is not named YYYYMMDD_trade.zip or YYYYMMDD_quote.zip")
@@ -88,9 +133,8 @@ def _import_lean(files: TickFiles, path: Path, now: datetime) -> TickImport:
             rows = _lean_trades(chunk, session, dropped)
         else:
             rows, sides = _lean_quotes(chunk, session, sides, dropped)
-        rows = rows.assign(known_at=now.replace(tzinfo=None), source="lean", symbol=symbol)
-        rows["seq"] = np.arange(kept, kept + len(rows))
-        kept += files.write(kind, _arrow(kind, rows), f"lean-{number:04d}").rows
+        rows = rows.assign(source="lean", symbol=symbol, seq=np.arange(len(rows)) + kept)
+        kept += target.write(kind, rows, session, f"lean-{number:04d}", dropped)
     return TickImport(path.name, symbol, session.date, {kind: kept}, dropped)
 
 
@@ -167,117 +211,19 @@ def _without(
     return rows[~gone]
 
 
-def _import_lobster(files: TickFiles, path: Path, now: datetime) -> TickImport:
+def _import_lobster(target: TickTarget, path: Path) -> TickImport:
     named = LOBSTER_NAME.fullmatch(path.name)
     if named is None:
         raise InvalidInput(f"{path.name} is not named SYMBOL_YYYY-MM-DD_…_message_N.csv")
-    book = path.with_name(path.name.replace("message", "orderbook"))
-    if not book.is_file():
-        raise InvalidInput(f"{book.name} is missing beside {path.name}; LOBSTER gives both")
     symbol = named[1].upper()
     session = _session(date.fromisoformat(named[2]), path)
-    messages, levels = _table(path), _table(book)
-    if messages.shape[1] < 6 or levels.shape[1] % 4 or len(messages) != len(levels):
-        raise InvalidInput(
-            f"{path.name} has {len(messages)} rows of {messages.shape[1]} columns and {book.name} "
-            f"{len(levels)} of {levels.shape[1]}; give the two files of one day"
-        )
-    midnight = at_exchange_time(session.date, 0).replace(tzinfo=None)
-    micros = np.round(messages[:, 0] * 1e6).astype("timedelta64[us]")
-    ts = np.datetime64(midnight, "us") + micros
-    inside = (ts >= np.datetime64(session.open.replace(tzinfo=None), "us")) & (
-        ts < np.datetime64(session.close.replace(tzinfo=None), "us")
-    )
-    head = {"known_at": now.replace(tzinfo=None), "source": "lobster", "symbol": symbol}
-    ladder = np.where(np.abs(levels) >= NO_PRICE, 0, levels).reshape(len(levels), -1, 4)[inside]
-    made = {
-        "trades": _lobster_trades(messages[inside], ts[inside]),
-        "quotes": _lobster_quotes(ladder, ts[inside]),
-        "depth": _lobster_depth(ladder, ts[inside]),
-    }
+    made, outside = read_lobster(path, session)
     rows: dict[str, int] = {}
+    dropped = {"events outside the session": outside}
     for kind, frame in made.items():
-        whole = frame.assign(**head, seq=np.arange(len(frame)))
-        rows[kind] = files.write(kind, _arrow(kind, whole), "lobster").rows
-    outside = {"events outside the session": int((~inside).sum())}
-    return TickImport(path.name, symbol, session.date, rows, outside)
-
-
-def _lobster_trades(messages: NDArray[np.float64], ts: NDArray[Any]) -> pd.DataFrame:
-    import pandas as pd
-
-    done = np.isin(messages[:, 1], (EXECUTED, HIDDEN))
-    kinds = np.where(messages[done, 1] == HIDDEN, "hidden", "")
-    return pd.DataFrame(
-        {
-            "ts": ts[done],
-            "price": messages[done, 4] / SCALE,
-            "size": messages[done, 3],
-            "exchange": "",
-            "conditions": kinds,
-        }
-    )
-
-
-def _lobster_quotes(ladder: NDArray[np.float64], ts: NDArray[Any]) -> pd.DataFrame:
-    """Return the best bid and offer wherever it changed and both sides are there."""
-    import pandas as pd
-
-    best = ladder[:, 0, :]
-    changed = np.ones(len(best), dtype=bool)
-    changed[1:] = (best[1:] != best[:-1]).any(axis=1)
-    told = changed & (best[:, 0] > 0) & (best[:, 2] > 0)
-    return pd.DataFrame(
-        {
-            "ts": ts[told],
-            "bid": best[told, 2] / SCALE,
-            "bid_size": best[told, 3],
-            "ask": best[told, 0] / SCALE,
-            "ask_size": best[told, 1],
-        }
-    )
-
-
-def _lobster_depth(ladder: NDArray[np.float64], ts: NDArray[Any]) -> pd.DataFrame:
-    """Return one row for every level that an event changed: update, or delete of an empty one."""
-    import pandas as pd
-
-    sides = np.stack((ladder[:, :, 2:], ladder[:, :, :2]), axis=1)  # events, bid|ask, level, 2
-    changed = np.ones(sides.shape[:3], dtype=bool)
-    changed[1:] = (sides[1:] != sides[:-1]).any(axis=3)
-    if len(sides):
-        changed[0] = sides[0, :, :, 0] > 0
-    event, side, level = np.nonzero(changed)
-    price, size = sides[event, side, level, 0], sides[event, side, level, 1]
-    return pd.DataFrame(
-        {
-            "ts": ts[event],
-            "side": np.where(side == 0, "bid", "ask"),
-            "position": level,
-            "operation": np.where(price > 0, "update", "delete"),
-            "price": price / SCALE,
-            "size": size,
-            "maker": "",
-        }
-    )
-
-
-def _table(path: Path) -> NDArray[np.float64]:
-    import pandas as pd
-
-    try:
-        frame = pd.read_csv(path, header=None)
-    except (OSError, ValueError) as error:
-        raise InvalidInput(f"{path.name} cannot be read: {error}") from error
-    values = frame.apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float64)
-    bad = np.argwhere(~np.isfinite(values[:, :6] if "message" in path.name else values))
-    if len(bad):
-        row, column = bad[0]
-        raise InvalidInput(
-            f"{path.name}: row {row + 1}, column {column + 1}: {frame.iloc[row, column]!r} is no "
-            "number; correct the file"
-        )
-    return values
+        whole = frame.assign(source="lobster", symbol=symbol, seq=np.arange(len(frame)))
+        rows[kind] = target.write(kind, whole, session, "lobster", dropped)
+    return TickImport(path.name, symbol, session.date, rows, dropped)
 
 
 def _session(day: date, path: Path) -> TradingSession:
@@ -285,10 +231,3 @@ def _session(day: date, path: Path) -> TradingSession:
     if session is None:
         raise InvalidInput(f"{path.name}: the market is closed on {day}; correct the file's name")
     return session
-
-
-def _arrow(kind: str, rows: pd.DataFrame) -> Any:
-    from importlib import import_module
-
-    pa = import_module("pyarrow")
-    return pa.Table.from_pandas(rows, schema=schema_of(kind), preserve_index=False, safe=False)

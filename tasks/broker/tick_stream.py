@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from tasks.broker.tick_tap import TickSink
 
 DEPTH_RESET = 317
+TICK_LIMIT = 10190
 REFUSALS = {309: "depth", 10089: "ticks", 10090: "ticks", 10092: "depth", 10189: "ticks",
             10190: "ticks", 354: "data", 200: "data"}  # fmt: skip
 
@@ -21,7 +22,8 @@ class TickConnection(Connection):
     """Streams every trade and quote of some symbols, and on request their order books.
 
     `refused` maps a symbol to what the broker refused to stream of it and why; `lost` is set when
-    the broker says that it has forgotten every subscription.
+    the broker says that it has forgotten every subscription; `too_soon` says that a stream of ticks
+    was refused for now: IBKR wants 15 s between two requests of one instrument.
     """
 
     def __init__(
@@ -30,6 +32,7 @@ class TickConnection(Connection):
         super().__init__(ib, where, timeout, heartbeat)
         self.refused: dict[str, str] = {}
         self.lost = asyncio.Event()
+        self.too_soon = False
         ib.errorEvent += self._saw_notice
 
     async def stream(self, symbols: Sequence[str], depth_rows: int, sink: TickSink) -> None:
@@ -56,4 +59,5 @@ class TickConnection(Connection):
             for side in ("bid", "ask"):
                 sink.take("depth", symbol, None, (side, 0, "reset", 0.0, 0.0, ""))
         elif code in REFUSALS and symbol:
+            self.too_soon = self.too_soon or code == TICK_LIMIT
             self.refused[f"{symbol} {REFUSALS[code]}"] = f"{text} (code {code})"

@@ -4,10 +4,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Any, Protocol
 
 OPERATIONS = ("insert", "update", "delete")
 
@@ -27,7 +24,7 @@ class TickTap:
     """The tick messages of a client's wrapper, in front of the wrapper that it is mixed into."""
 
     tick_sink: TickSink | None = None
-    reqId2Ticker: Mapping[int, Any]
+    reqId2Ticker: Any
 
     def tickByTickAllLast(
         self, reqId: int, tickType: int, time: int, price: float, size: float, attrib: Any,

@@ -66,9 +66,9 @@ def bar_rules(table: str) -> tuple[Rule, ...]:
         *prices,
         Rule("volume", Kind.BETWEEN, "volume", refuse, "volume is below 0", low=0, unit="shares",
              hard=True),
-        Rule("high", Kind.BETWEEN, "high_room", refuse, "high is below open, low or close", low=0,
+        Rule("high", Kind.BETWEEN, "high_room", refuse, "high is below open or close", low=0,
              unit="USD", hard=True),
-        Rule("low", Kind.BETWEEN, "low_room", refuse, "low is above open, high or close", low=0,
+        Rule("low", Kind.BETWEEN, "low_room", refuse, "low is above open or close", low=0,
              unit="USD", hard=True),
         flag("copy", "copies", refuse, "it is an exact copy of an earlier row", hard=True),
         flag("unique", "contradicts", refuse, "another row tells other values for this time",
@@ -201,8 +201,8 @@ def _add_columns(  # noqa: PLR0917 - the arrays of one batch
 ) -> None:
     opened, high, low, close = (values[:, number] for number in range(4))
     with np.errstate(invalid="ignore"):
-        whole["high_room"] = high - np.maximum(np.maximum(opened, close), low)
-        whole["low_room"] = np.minimum(np.minimum(opened, close), high) - low
+        whole["high_room"] = high - np.maximum(opened, close)
+        whole["low_room"] = np.minimum(opened, close) - low
     whole["copies"], whole["contradicts"] = sequence.repeats(values)
     whole["steps_back"] = sequence.steps_back()
     whole["outside"] = (places.session < 0).astype(np.int8)

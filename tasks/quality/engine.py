@@ -65,12 +65,16 @@ def judge(
     page = ""
     if docs is not None:
         page = str(context.build_data_docs(site_names=[SITE]).get(SITE, ""))
-    by_name = {str(found.expectation_config.meta["rule"]): found for found in result.results}
+    by_name = {_rule_of(found): found for found in result.results}
     outcomes = [(rule, by_name[rule.name]) for rule in rules]
     return _report(table, outcomes, len(derived), time.perf_counter() - started, page)
 
 
-def _site(folder: Path) -> dict[str, Any]:
+def _rule_of(outcome: Any) -> str:
+    return str(outcome.expectation_config.meta["rule"])
+
+
+def _site(folder: Path) -> Any:
     return {
         "class_name": "SiteBuilder",
         "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from models.domain.sessions import exchange_date, sessions_between
 from tasks.quality.bars import BarFacts
 from tasks.quality.batches import validate_bars
 from tasks.quality.report import QualityReport
@@ -60,7 +62,7 @@ def admit_bars(
     """
     rows = frame.reset_index(drop=True)
     report = validate_bars(table, rows, facts, policy=policy, docs=docs)
-    _record(warehouse, report, batch)
+    record_results(warehouse, report, batch)
     report.require(f"the batch for {table}", rows)
     report = _without_released(warehouse, table, rows, report)
     refused = [row.position for row in report.refused]
@@ -78,6 +80,48 @@ def admit_bars(
     good = rows.drop(index=refused).reset_index(drop=True) if refused else rows
     settled = _settle(warehouse, table, good, batch)
     return Admission(good, report, len(refused), new, settled)
+
+
+def admit_minutes(
+    warehouse: MarketWarehouse,
+    frame: pd.DataFrame,
+    batch: Batch,
+    *,
+    adjusted: bool = False,
+    policy: Path | None = None,
+    docs: Path | None = None,
+) -> Admission:
+    """Pass one-minute bars (MINUTE_COLUMNS, ts with a timezone) through the gate.
+
+    `adjusted` says that the source makes up for splits itself. Raises as `admit_bars` does.
+    """
+    import pandas as pd
+
+    stamps = pd.to_datetime(frame["ts"], utc=True) if "ts" in frame else pd.Series(dtype=object)
+    days = [exchange_date(stamp) for stamp in (stamps.min(), stamps.max())] if len(stamps) else []
+    today = exchange_date(batch.at)
+    sessions = sessions_between(days[0], min(days[1], today)) if days and days[0] <= today else ()
+    symbols = frame["symbol"].dropna().unique() if "symbol" in frame else []
+    facts = BarFacts(
+        sessions,
+        splits=split_frame(warehouse, [str(symbol) for symbol in symbols]),
+        adjusted=adjusted,
+    )
+    return admit_bars(warehouse, "bars_minute", frame, facts, batch, policy=policy, docs=docs)
+
+
+def split_frame(warehouse: MarketWarehouse, symbols: Iterable[str]) -> pd.DataFrame:
+    """Return the recorded splits of `symbols`: symbol, session and ratio (new for old shares)."""
+    import pandas as pd
+
+    from models.domain.corporate_actions import ActionKind
+
+    splits = [
+        (action.symbol, action.ex_date, action.value)
+        for action in warehouse.actions.of(list(symbols))
+        if action.kind is ActionKind.SPLIT
+    ]
+    return pd.DataFrame(splits, columns=["symbol", "session", "ratio"])
 
 
 def _without_released(
@@ -126,7 +170,10 @@ def _settle(warehouse: MarketWarehouse, table: str, good: pd.DataFrame, batch: B
     return warehouse.quarantine.mark_released(ids, "robo", reason, batch.at)
 
 
-def _record(warehouse: MarketWarehouse, report: QualityReport, batch: Batch) -> None:
+def record_results(
+    warehouse: MarketWarehouse, report: QualityReport, batch: Batch, symbol: str | None = None
+) -> None:
+    """Keep the outcome of every check; `symbol` where the batch is one symbol's."""
     from warehouse.market.quality_results import QualityResult
 
     warehouse.quality.record(
@@ -134,7 +181,7 @@ def _record(warehouse: MarketWarehouse, report: QualityReport, batch: Batch) -> 
             QualityResult(
                 run_id=batch.run_id,
                 table=report.table,
-                symbol=None,
+                symbol=symbol,
                 expectation=check.label,
                 passed=check.success,
                 observed=check.exception or check.observed,

@@ -124,4 +124,4 @@ def _off_median(table: pd.DataFrame) -> NDArray[np.float64]:
         distance = (logs - logs.rolling(21, center=True, min_periods=1).median()).abs()
         sigma = max(MAD_TO_SIGMA * float(distance.median()), 2e-4)
         far[rows.index] = distance / sigma
-    return far.to_numpy()
+    return np.asarray(far, dtype=np.float64)

@@ -85,9 +85,9 @@ class QualityReport:
         if self.success:
             text = f"{passed} quality checks passed"
         if self.refused:
-            text += f", {len(self.refused)} rows quarantined"
+            text += f", {_rows(len(self.refused))} quarantined"
         if self.warned:
-            text += f", {len(self.warned)} rows with a warning"
+            text += f", {_rows(len(self.warned))} with a warning"
         return f"{text} ({self.seconds:.2f} s)"
 
     def require(self, what: str, frame: pd.DataFrame) -> None:
@@ -104,3 +104,7 @@ class QualityReport:
         ]
         lines.append("nothing was merged; look at the source of these rows and ingest them again")
         raise InvalidInput("\n".join(lines))
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row" + ("" if count == 1 else "s")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,8 +13,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SIMPLE_RATIOS = (1.5, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 15.0, 20.0, 25.0, 30.0, 50.0)
-RATIO_TOLERANCE = 0.03  # log units: an overnight move beside the split
-SMALL_RATIO_TOLERANCE = 0.012  # of a ratio below two: there are crashes of that size
+# Log units between an overnight move and the split: of ratios below two, two, above. There are
+# crashes as large as a small split, so that one must be met closely.
+TOLERANCES = (0.012, 0.03, 0.1)
 CALM_RANGE = 0.5  # a split day's own range is no more than this share of the jump
 SPLIT_SIGMAS = 8.0
 SPIKE_RETURNS = 0.2  # of the jump is what may be left of it a bar later
@@ -62,7 +63,7 @@ def look_at_returns(
     """
     rows = len(prices)
     with np.errstate(invalid="ignore"):
-        usable = (np.isfinite(prices) & (prices > 0)).all(axis=1)
+        usable = np.asarray((np.isfinite(prices) & (prices > 0)).all(axis=1))
     at = sequence.order[usable[sequence.order]]  # places of usable rows, in time order
     codes, logs = sequence.codes[at], np.log(prices[at])
     follows = np.zeros(len(at), dtype=bool)
@@ -106,7 +107,7 @@ def _near_ratio(moves: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Say which moves lie near a simple split or reverse split."""
     near = np.zeros(len(moves), dtype=bool)
     for ratio in SIMPLE_RATIOS:
-        tolerance = RATIO_TOLERANCE if ratio >= 2 else SMALL_RATIO_TOLERANCE
+        tolerance = TOLERANCES[int(ratio >= 2) + int(ratio > 2)]
         near |= np.abs(np.abs(moves) - np.log(ratio)) < tolerance
     return near
 
@@ -119,7 +120,7 @@ def _from_then_on(hits: NDArray[np.bool_], codes: NDArray[np.int64]) -> NDArray[
     return since
 
 
-def _placed(values: NDArray[np.generic], at: NDArray[np.int64], rows: int) -> NDArray[np.generic]:
+def _placed(values: NDArray[Any], at: NDArray[np.int64], rows: int) -> NDArray[Any]:
     placed = np.zeros(rows, dtype=values.dtype)
     placed[at] = values
     return placed

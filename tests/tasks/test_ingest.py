@@ -163,9 +163,19 @@ async def test_symbol_that_stopped_trading_is_reported_behind(ingest, source) ->
     assert report.behind == ("AAPL",)
 
 
-async def test_bad_batch_merges_nothing_and_leaves_its_findings(ingest, source, store) -> None:
+async def test_a_bad_bar_is_quarantined_and_the_others_are_merged(ingest, source, store) -> None:
     source.frame.loc[40, "close"] = -5.0
-    with pytest.raises(InvalidInput, match=r"close.*(\n.*)*-5"):
+    expected = (source.frame["session"] <= MONDAY).sum()
+    report = await ingest(MORNING)
+    assert (report.quarantined, report.added) == (1, expected - 1)
+    (row,) = store.quarantine.rows()
+    assert row.content["close"] == -5.0 and row.source == "ibkr"
+    assert "1 row quarantined" in report.summary and report.quality.docs.startswith("file:")
+
+
+async def test_useless_batch_merges_nothing_and_leaves_its_findings(ingest, source, store) -> None:
+    source.frame["close"] = -5.0
+    with pytest.raises(InvalidInput, match=r"refused_share(.*\n)*.*-5"):
         await ingest(MORNING)
     assert store.bars.coverage().empty
     failed = [result for result in store.quality.of_run("run") if not result.passed]

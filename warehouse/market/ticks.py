@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from duckdb import DuckDBPyConnection
 
-KINDS = ("trades", "quotes", "depth")
+KINDS: tuple[str, ...] = ("trades", "quotes", "depth")
 _OWN: dict[str, tuple[tuple[str, str], ...]] = {
     "trades": (
         ("price", "float64"),
