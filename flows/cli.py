@@ -21,6 +21,7 @@ from flows import (
     cli_limits,
     cli_orders,
     cli_reconcile,
+    cli_warehouse,
 )
 from flows.cli_exit import DONE, answer, exits
 from gateway.cli import app as gateway_app
@@ -51,6 +52,8 @@ cli_limits.register(app)
 cli_orders.register(app)
 cli_ledger.register(app)
 cli_data.register(app)
+
+cli_warehouse.register(app)
 
 
 def main() -> None:

@@ -212,6 +212,21 @@ def live(
     run_verb(work, as_json)
 
 
+@app.command()
+def instruments(symbol: Symbols = None, as_json: AsJson = False) -> None:
+    """Ask the broker what instruments are: conId, exchange, first trade, price steps."""
+    import asyncio
+
+    with exits(as_json):
+        from tasks.settings import load_settings
+        from tasks.sources.instruments import fetch_from_broker
+        from tasks.symbols import require_symbols
+
+        chosen = {"universe": tuple(require_symbols(symbol, "--symbol"))} if symbol else {}
+        changed = asyncio.run(fetch_from_broker(load_settings(**chosen), _progress(as_json)))
+        answer({"changed": changed}, as_json, f"{changed} instruments are new or changed")
+
+
 def _table(kind: str, path: Path, known_at: datetime | None, as_json: bool) -> None:
     with exits(as_json):
         from tasks.settings import load_settings

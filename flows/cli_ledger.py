@@ -66,7 +66,7 @@ def backup(
         from tasks.ledger_files import backup_ledger
         from tasks.settings import load_settings
 
-        done = backup_ledger(load_settings(), path, _progress(as_json))
+        done = backup_ledger(load_settings(), path, progress_line(as_json))
         rows = sum(done.rows.values())
         answer(
             done,
@@ -90,7 +90,9 @@ def restore(
         from tasks.ledger_files import restore_ledger
         from tasks.settings import load_settings
 
-        done = restore_ledger(load_settings(), path, getpass.getuser(), force, _progress(as_json))
+        done = restore_ledger(
+            load_settings(), path, getpass.getuser(), force, progress_line(as_json)
+        )
         aside = f"the former ledger is kept as {done.aside}\n" if done.aside else ""
         rows = sum(done.rows.values())
         answer(
@@ -114,7 +116,7 @@ def export(
         from tasks.ledger_files import export_ledger
         from tasks.settings import load_settings
 
-        done = export_ledger(load_settings(), to, _progress(as_json))
+        done = export_ledger(load_settings(), to, progress_line(as_json))
         size = sum(table.size for table in done.tables.values())
         rows = sum(table.rows for table in done.tables.values())
         answer(
@@ -125,7 +127,8 @@ def export(
         )
 
 
-def _progress(as_json: bool) -> Callable[[str], None]:
+def progress_line(as_json: bool) -> Callable[[str], None]:
+    """Return what shows a line of progress on the terminal; nothing with --json."""
     return (lambda _: None) if as_json else (lambda text: typer.echo(f"    {text}", err=True))
 
 

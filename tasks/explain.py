@@ -164,8 +164,8 @@ def _research(
     settings: Settings, order: ParentOrder, notes: list[str]
 ) -> tuple[SignalStep | None, Target | None]:
     """Return signal and target as the warehouse has them; what it lacks becomes a note."""
-    if not settings.warehouse_path.is_file():
-        notes.append(f"signal and target are not known: there is no {settings.warehouse_path}")
+    if not settings.has_warehouse:
+        notes.append(f"signal and target are not known: there is no {settings.warehouse_place}")
         return None, None
     from tasks.stores import open_warehouse
 

@@ -49,7 +49,7 @@ def check_ledger(
     notes: list[str] = []
     closes: dict[str, tuple[date, Decimal]] = {}
     bought: dict[str, Decimal] = {}
-    if settings.warehouse_path.is_file():
+    if settings.has_warehouse:
         from tasks.stores import open_warehouse
 
         try:

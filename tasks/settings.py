@@ -101,6 +101,14 @@ class Settings(BaseSettings):
     ledger_url: SecretStr = Field(
         default_factory=_default_ledger, description="SQLAlchemy URL: sqlite:///... or postgresql"
     )
+    warehouse: str = Field(
+        "",
+        description="a .duckdb file, ducklake:sqlite:FILE, ducklake:postgres:host=... dbname=..., "
+        "or empty: var/<mode>/warehouse.duckdb",
+    )
+    warehouse_data: Path | None = Field(
+        None, description="folder of a lake's Parquet files, or empty: var/<mode>/lake"
+    )
     broker_timeout: float = Field(20.0, gt=0, le=600, description="seconds, above 0 to 600")
     quiet_period: float = Field(
         default_factory=_default_quiet,
@@ -136,6 +144,16 @@ class Settings(BaseSettings):
     @classmethod
     def _check_symbols(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(checked_symbols(value))
+
+    @field_validator("warehouse")
+    @classmethod
+    def _check_warehouse(cls, value: str) -> str:
+        kinds = ("ducklake:sqlite:", "ducklake:postgres:")
+        if ":" in value and not value.startswith(kinds):
+            raise ValueError("it names neither a file nor a lake on SQLite or PostgreSQL")
+        if "password" in value.lower():
+            raise ValueError("it holds a password; put that into ~/.pgpass or PGPASSWORD")
+        return value
 
     @field_validator("home")
     @classmethod
@@ -199,8 +217,27 @@ class Settings(BaseSettings):
 
     @property
     def warehouse_path(self) -> Path:
-        """The DuckDB file of market data."""
+        """The DuckDB file of market data, when there is no lake."""
+        if self.warehouse and not self.warehouse.startswith("ducklake:"):
+            return Path(self.warehouse).expanduser().absolute()
         return self.state_dir / "warehouse.duckdb"
+
+    @property
+    def warehouse_place(self) -> str:
+        """Where market data is: a DuckDB file, or the catalog of a lake."""
+        is_lake = self.warehouse.startswith("ducklake:")
+        return self.warehouse if is_lake else str(self.warehouse_path)
+
+    @property
+    def has_warehouse(self) -> bool:
+        """Say whether market data can be asked for without making a new, empty warehouse."""
+        return self.warehouse.startswith("ducklake:") or self.warehouse_path.is_file()
+
+    @property
+    def lake_folder(self) -> Path:
+        """The folder of a lake's files."""
+        chosen = self.warehouse_data
+        return self.state_dir / "lake" if chosen is None else chosen.expanduser().absolute()
 
     @property
     def gateway_dir(self) -> Path:

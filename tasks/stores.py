@@ -21,4 +21,4 @@ def open_warehouse(settings: Settings) -> MarketWarehouse:
     """Open the market-data warehouse, created or migrated on first use."""
     from warehouse.market import MarketWarehouse
 
-    return MarketWarehouse(settings.warehouse_path, settings.lock_deadline)
+    return MarketWarehouse(settings.warehouse_place, settings.lock_deadline, settings.lake_folder)

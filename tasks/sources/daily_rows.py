@@ -48,7 +48,8 @@ def sift_rows(frame: pd.DataFrame, key: str) -> SiftedRows:
     refuse(
         frame["symbol"].isna() | frame[key].isna() | values.isna().any(axis=1), "a value is missing"
     )
-    sane = np.isfinite(prices.to_numpy(float)).all(axis=1) & (prices > 0).all(axis=1)
+    matrix = prices.to_numpy(dtype=float)
+    sane = (np.isfinite(matrix) & (matrix > 0)).all(axis=1)
     refuse(~sane, "a price is not finite and above zero")
     enclosed = (values["high"] >= prices.max(axis=1)) & (values["low"] <= prices.min(axis=1))
     refuse(~enclosed, "the high or the low does not enclose the other prices")
@@ -56,7 +57,7 @@ def sift_rows(frame: pd.DataFrame, key: str) -> SiftedRows:
     if key == "session":
         closed = _closed_days(frame[key].dropna().unique())
         refuse(frame[key].isin(closed), "New York has no session on its date")
-    usable = frame.assign(**{name: values[name] for name in values})[why == ""]
+    usable = frame.assign(**{str(name): values[name] for name in values})[why == ""]
     usable = usable.drop_duplicates(["symbol", key, *PRICES, "volume"])
     twice = usable.duplicated(["symbol", key], keep=False)
     contradicting = frame.index.isin(usable.index[twice])

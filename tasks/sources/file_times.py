@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from models.domain.errors import InvalidInput
@@ -99,7 +99,8 @@ def read_times(texts: pd.Series, form: TimeForm) -> tuple[pd.Series, pd.Series]:
     why = pd.Series("", index=texts.index, dtype=object)
     if form.form in EPOCHS.values():
         numbers = pd.to_numeric(texts, errors="coerce")
-        moments = pd.to_datetime(numbers, unit=form.form, utc=True, errors="coerce")
+        unit: Any = form.form
+        moments = pd.to_datetime(numbers, unit=unit, utc=True, errors="coerce")
         why[moments.isna()] = NO_TIME
         return moments, why
     has_offset = texts.str.contains(OFFSET, regex=True, na=False) & (texts.str.len() > 10)

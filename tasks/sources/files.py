@@ -64,17 +64,18 @@ def plan_import(path: Path, options: FileOptions) -> FilePlan:
     zone, and bars of another size than one minute or one day.
     """
     files = bar_files(path)
-    columns = guess_columns(header_of(files[0]), files[0], options.layout, options.overrides)
-    if options.symbol and len(files) > 1:
+    first, *others = files
+    columns = guess_columns(header_of(first), first, options.layout, options.overrides)
+    if options.symbol and others:
         raise InvalidInput(f"--symbol names one symbol, and {path} has {len(files)} files")
-    sample = first_rows(files[0], columns.needed)
+    sample = first_rows(first, columns.needed)
     texts = texts_of(sample, columns)
     times = guess_times(texts.tolist(), options.zone)
     symbols = sample.column(columns.roles["symbol"]).to_pylist() if columns.layout == "long" else []
-    timeframe = options.timeframe or _timeframe(texts, symbols, times)
+    timeframe: Timeframe = options.timeframe or _timeframe(texts, symbols, times)
     if timeframe != "1d" and not times.aware and times.zone is None:
         raise InvalidInput(
-            f"the times of {files[0].name} have no time zone (the first is {texts.iloc[0]!r}); "
+            f"the times of {first.name} have no time zone (the first is {texts.iloc[0]!r}); "
             "state it, as in --timezone America/New_York"
         )
     return FilePlan(files, columns, times, timeframe, options)

@@ -68,11 +68,11 @@ def import_lean(
 
     book = _book(warehouse, register=True, universe=())
     moment = known_at or datetime.now(UTC)
-    report = _import(warehouse, LeanSource(folder, book), book, moment, progress)
     actions = [action for path in folder.factors for action in read_actions(path)]
     symbols = sorted(path.stem.upper() for path in folder.factors)
     changed = warehouse.actions.replace(symbols, actions, "lean", moment) if symbols else 0
     progress(f"{len(actions)} splits and dividends of {len(symbols)} symbols")
+    report = _import(warehouse, LeanSource(folder, book), book, moment, progress)
     return ImportReport(report.landing, report.new, changed)
 
 

@@ -9,7 +9,7 @@ import asyncio
 import zipfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -114,7 +114,7 @@ def minute_starts(milliseconds: pd.Series, path: Path) -> pd.Series:
     day = _day(path.name[:8], path)
     noon = datetime(day.year, day.month, day.day, 12, tzinfo=EXCHANGE_TZ)
     wall = pd.Timestamp(day) + pd.to_timedelta(milliseconds.astype("int64"), unit="ms")
-    offset = noon.utcoffset()
+    offset = noon.utcoffset() or timedelta()
     return (wall - offset).dt.tz_localize("UTC")
 
 

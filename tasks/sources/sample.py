@@ -43,9 +43,9 @@ class SampleSource:
                 "skfolio's sample is not installed; run make demo, which installs it"
             )
         wide = pd.read_csv(Path(folders[0]) / FILE, index_col=0, parse_dates=True)
-        days = wide.index.date
+        days = pd.DatetimeIndex(wide.index).date
         frame = wide.set_axis(pd.Index(days, name="session")).rename_axis(columns="symbol")
-        long = frame.stack().rename("close").reset_index()
+        long = frame.reset_index().melt("session", value_name="close").dropna()
         for name in PRICES:
             long[name] = long["close"]
         known, foreign, reasons = self._book.resolve(long.assign(volume=0))

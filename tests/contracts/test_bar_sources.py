@@ -13,6 +13,7 @@ from tasks.broker.history import HistoryConnection
 from tasks.ingest import last_completed_session
 from tasks.sources import ibkr_history, live_bars
 from tasks.sources.backfill import BackfillRequest, backfill, sessions_back
+from tasks.sources.instruments import fetch_instruments
 from tasks.sources.landing import land
 from tasks.sources.live_bars import LiveBarSource
 from warehouse.market import MarketWarehouse
@@ -71,17 +72,17 @@ async def test_five_second_bars_of_a_day_take_several_requests(gateway, store):
     assert len(bars) == (day.close - day.open) / timedelta(seconds=5)
 
 
-async def test_an_instrument_is_described_with_its_tick_rule(gateway, store):
+async def test_instruments_are_described_with_their_tick_rules(gateway, store):
     connection = await asks(gateway, 53)()
     try:
-        instrument, steps = await connection.describe("KO")
+        with pytest.raises(InvalidInput, match="no US stock NOPE; the other 1 are kept"):
+            await fetch_instruments(connection, store, ("KO", "NOPE"), gateway.now, print)
+        assert await fetch_instruments(connection, store, ("KO",), gateway.now, print) == 0
     finally:
         await connection.close()
+    [instrument] = store.instruments.all()
     assert instrument.con_id and instrument.primary_exchange and instrument.listed
-    assert steps[-1].increment > 0
-    store.instruments.merge([instrument], "ibkr", gateway.now)
-    store.instruments.set_tick_rules({"KO": steps}, "ibkr", gateway.now)
-    assert store.instruments.tick_steps("KO") == steps
+    assert store.instruments.tick_steps("KO")[-1].increment > 0
 
 
 async def test_a_killed_gateway_loses_and_repeats_no_window(start_gateway, store):

@@ -16,7 +16,8 @@ from models.domain.errors import InvalidInput
 from warehouse.market.as_of import MergeResult, VersionedTable
 from warehouse.market.connection import MarketStore, utc_naive
 from warehouse.market.corporate_actions import read_actions, read_bases
-from warehouse.market.staging import ArrowTable, arrow, fetch_frame, fetch_table
+from warehouse.market.matrix import spread
+from warehouse.market.staging import ArrowTable, arrow, as_frame, fetch_table, read_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,8 +70,29 @@ class DailyBars:
 
         `as_of` (UTC; None: now) gives the bars as they were known then.
         """
+        arrow()
         with self._store.read() as connection:
-            return _read(connection, symbols, first, last, as_of)[list(COLUMNS)]
+            found = _read(connection, symbols, first, last, as_of)
+        return as_frame(found.select(list(COLUMNS)))
+
+    def matrix(
+        self,
+        figure: str = "close",
+        symbols: Sequence[str] | None = None,
+        first: date | None = None,
+        last: date | None = None,
+        as_of: datetime | None = None,
+    ) -> pd.DataFrame:
+        """Return one figure of the bars, a row a session and a column a symbol, both sorted.
+
+        `figure` is open, high, low, close (USD) or volume (shares); NaN where there is no bar.
+        """
+        if figure not in COLUMNS[2:]:
+            raise InvalidInput(f"bars have no {figure!r}; choose one of {', '.join(COLUMNS[2:])}")
+        arrow()
+        with self._store.read() as connection:
+            found = _read(connection, symbols, first, last, as_of)
+        return spread(found, figure)
 
     def adjusted(
         self,
@@ -90,7 +112,7 @@ class DailyBars:
         from models.features.adjustment import adjust_bars
 
         with self._store.read() as connection:
-            bars = _read(connection, symbols, first, last, as_of)
+            bars = as_frame(_read(connection, symbols, first, last, as_of))
             actions = read_actions(connection, symbols, as_of)
             bases = read_bases(connection, as_of)
         return adjust_bars(bars, actions, bases, on, adjustment)[list(COLUMNS)]
@@ -105,13 +127,11 @@ class DailyBars:
     def history(self) -> pd.DataFrame:
         """Return the replaced rows in Bars columns with source, known_at and replaced_at (UTC)."""
         query = "SELECT * FROM bars_daily_history ORDER BY replaced_at, session, symbol"
-        with self._store.read() as connection:
-            return fetch_frame(connection, query)
+        return read_frame(self._store, query)
 
     def coverage(self) -> pd.DataFrame:
         """Return one row a symbol: symbol, first and last session, count of bars."""
-        with self._store.read() as connection:
-            return fetch_frame(connection, _COVERAGE)
+        return read_frame(self._store, _COVERAGE)
 
     def last_sessions(self) -> dict[str, date]:
         """Return the last stored session of every symbol."""
@@ -143,8 +163,8 @@ def _read(
     first: date | None,
     last: date | None,
     as_of: datetime | None,
-) -> pd.DataFrame:
-    """Return the Bars frame and the source of each bar."""
+) -> ArrowTable:
+    """Return the columns of the Bars frame and the source of each bar."""
     wanted: dict[str, object] = {
         "symbols": None if symbols is None else list(symbols),
         "first": first,
@@ -153,7 +173,7 @@ def _read(
     if as_of is not None:
         wanted["as_of"] = utc_naive(as_of)
     query = f"SELECT {_SHOWN}, source FROM ({BARS.known(as_of)}) {_CHOSEN}"  # noqa: S608
-    return fetch_frame(connection, query, wanted)
+    return fetch_table(connection, query, wanted)
 
 
 def _staged(frame: pd.DataFrame) -> ArrowTable:

@@ -6,6 +6,7 @@ while the file is open, and both readers and writers try again, with jitter, up 
 
 from __future__ import annotations
 
+import fcntl
 import random
 import re
 import threading
@@ -13,23 +14,24 @@ import time
 from collections import defaultdict
 from collections.abc import Generator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from models.domain.errors import InvalidInput, RetryLater
-from warehouse.versions import ROOT, load_migrations, pending_migrations
+from warehouse.market.schema import lacks_steps, migrate, utc_naive
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
-MIGRATIONS = ROOT / "market"
+__all__ = ["MarketStore", "utc_naive"]
+
 FIRST_PAUSE = 0.005
-LONGEST_PAUSE = 0.25
+LONGEST_PAUSE = 0.05
 
 _HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 _BUSY = ("could not set lock", "conflicting lock", "different configuration than existing")
-_OFFLINE = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+TURN_PAUSE = 0.002  # seconds
+OFFLINE = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
 _OPENINGS: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
 
@@ -51,7 +53,7 @@ class MarketStore:
         with self._alone_in_process(), _translated(self.path):
             connection = self._open(read_only=False)
             try:
-                _migrate(connection, self.path)
+                migrate(connection, str(self.path))
                 connection.begin()
                 try:
                     yield connection
@@ -76,6 +78,35 @@ class MarketStore:
             yield connection
 
     @contextmanager
+    def opened(self, path: Path, *, read_only: bool) -> Generator[DuckDBPyConnection, None, None]:
+        """Give a connection to a copy of the file that nobody else uses; raises InvalidInput."""
+        import duckdb
+
+        with _translated(path):
+            connection = duckdb.connect(str(path), read_only=read_only, config=dict(OFFLINE))
+            try:
+                yield connection
+            finally:
+                connection.close()
+
+    @contextmanager
+    def snapshot(self, folder: Path) -> Generator[DuckDBPyConnection, None, None]:
+        """Give a connection to the content of one moment for as long as it takes.
+
+        Others are kept waiting for no longer than it takes to copy the file into `folder`.
+        """
+        from warehouse.market.storage import copy_file
+
+        copied = folder / f".{self.path.name}"
+        try:
+            copy_file(self, copied)
+            with self.opened(copied, read_only=True) as connection:
+                yield connection
+        finally:
+            copied.unlink(missing_ok=True)
+            Path(f"{copied}.wal").unlink(missing_ok=True)
+
+    @contextmanager
     def _reader(self) -> Generator[DuckDBPyConnection, None, None]:
         with self._alone_in_process(), _translated(self.path):
             connection = self._open(read_only=True)
@@ -90,9 +121,8 @@ class MarketStore:
         if self._checked == identity:
             return False
         with self._reader() as connection:
-            applied = _applied(connection)
-        if pending_migrations(load_migrations(MIGRATIONS), applied, str(self.path)):
-            return True
+            if lacks_steps(connection, str(self.path)):
+                return True
         self._checked = identity
         return False
 
@@ -124,10 +154,14 @@ class MarketStore:
         if not read_only:
             _prepare_folder(self.path)
         started = time.monotonic()
+        with _turn(self.path, self._deadline):
+            return self._open_in_turn(duckdb, read_only, started)
+
+    def _open_in_turn(self, duckdb: Any, read_only: bool, started: float) -> DuckDBPyConnection:
         pause = FIRST_PAUSE
         while True:
             try:
-                return duckdb.connect(str(self.path), read_only=read_only, config=dict(_OFFLINE))
+                return duckdb.connect(str(self.path), read_only=read_only, config=dict(OFFLINE))
             except (duckdb.IOException, duckdb.ConnectionException) as error:
                 if not _is_busy(error):
                     raise
@@ -137,44 +171,27 @@ class MarketStore:
             pause = min(2 * pause, LONGEST_PAUSE)
 
 
-def utc_naive(moment: datetime) -> datetime:
-    """Return a timezone-aware moment as DuckDB stores it: UTC without a timezone.
+@contextmanager
+def _turn(path: Path, deadline: float) -> Generator[None, None, None]:
+    """Queue for the opening: whoever waits for the file keeps later comers behind.
 
-    Raises InvalidInput for a moment that has none.
+    Without it readers that follow each other closely would never let a writer in. The turn is only
+    a courtesy between our own processes; what protects the file is DuckDB's own lock.
     """
-    if moment.tzinfo is None:
-        raise InvalidInput(f"the moment {moment} has no timezone; give it as UTC")
-    return moment.astimezone(UTC).replace(tzinfo=None)
-
-
-def _migrate(connection: DuckDBPyConnection, path: Path) -> None:
-    known = load_migrations(MIGRATIONS)
-    pending = pending_migrations(known, _applied(connection), str(path))
-    if not pending:
-        return
-    connection.begin()
-    connection.execute(
-        "CREATE TABLE IF NOT EXISTS schema_migrations (version INTEGER PRIMARY KEY, "
-        "name VARCHAR NOT NULL, checksum VARCHAR NOT NULL, applied_at TIMESTAMP NOT NULL)"
-    )
-    for step in pending:
-        for statement in step.statements():
-            connection.execute(statement)
-        connection.execute(
-            "INSERT INTO schema_migrations VALUES (?, ?, ?, ?)",
-            [step.version, step.name, step.checksum, utc_naive(datetime.now(UTC))],
-        )
-    connection.commit()
-
-
-def _applied(connection: DuckDBPyConnection) -> dict[int, str]:
-    import duckdb
-
     try:
-        rows = connection.execute("SELECT version, checksum FROM schema_migrations").fetchall()
-    except duckdb.CatalogException:
-        return {}
-    return {int(version): str(checksum) for version, checksum in rows}
+        file = path.with_name(f".{path.name}.turn").open("a")
+    except OSError:  # a folder that cannot be written has no writers
+        yield
+        return
+    with file:
+        until = time.monotonic() + deadline
+        while time.monotonic() <= until:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(random.uniform(0.5, 1.5) * TURN_PAUSE)  # noqa: S311
+        yield
 
 
 def _prepare_folder(path: Path) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from models.domain.errors import InvalidInput
 from warehouse.market.bars import DailyBars
 from warehouse.market.connection import MarketStore
 from warehouse.market.corporate_actions import CorporateActions
 from warehouse.market.history_windows import HistoryWindows
 from warehouse.market.instruments import Instruments
+from warehouse.market.lake import PREFIX, LakeStore
 from warehouse.market.minutes import MinuteBars
 from warehouse.market.quality_context import QualityContext
 from warehouse.market.quality_results import QualityResults
@@ -24,9 +26,12 @@ from warehouse.market.universes import Universes
 class MarketWarehouse:
     """Market data and what research derives from it; holds no file open between calls."""
 
-    def __init__(self, path: Path | str, deadline: float = 20.0) -> None:
-        """Name the DuckDB file, created at first use; wait `deadline` seconds for other holders."""
-        self._store = MarketStore(Path(path), deadline)
+    def __init__(self, path: Path | str, deadline: float = 20.0, data: Path | None = None) -> None:
+        """Name the DuckDB file, created at first use; wait `deadline` seconds for other holders.
+
+        `path` may also name a lake, as in `warehouse/market/lake.py`, whose files are in `data`.
+        """
+        self._store = _store(path, deadline, data)
         self.bars = DailyBars(self._store)
         self.minutes = MinuteBars(self._store)
         self.seconds = SecondBars(self._store)
@@ -44,10 +49,23 @@ class MarketWarehouse:
 
     @property
     def path(self) -> Path:
-        """The DuckDB file."""
+        """The DuckDB file, or the folder of a lake."""
         return self._store.path
 
     def check(self) -> None:
         """Open the file once, as `robo doctor` does; raises what any use of it would raise."""
         with self._store.read():
             pass
+
+    @property
+    def store(self) -> MarketStore:
+        """What `storage`, `exchange` and `maintenance` work on."""
+        return self._store
+
+
+def _store(path: Path | str, deadline: float, data: Path | None) -> MarketStore:
+    if not str(path).startswith(PREFIX):
+        return MarketStore(Path(path), deadline)
+    if data is None:
+        raise InvalidInput("a lake needs a folder for its files; set ROBO_WAREHOUSE_DATA")
+    return LakeStore(str(path), data, deadline)

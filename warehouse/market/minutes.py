@@ -16,9 +16,10 @@ import numpy as np
 from models.domain.errors import InvalidInput
 from warehouse.market.bars import MergeResult
 from warehouse.market.connection import MarketStore, utc_naive
+from warehouse.market.lookups import last_complete
 from warehouse.market.minute_rows import SiftedMinutes, sift_minutes
 from warehouse.market.resample import TABLES, rebuild, resampled, timeframe_of
-from warehouse.market.staging import ArrowTable, fetch_frame
+from warehouse.market.staging import ArrowTable, as_frame, fetch_table, read_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -115,21 +116,25 @@ class MinuteBars:
             "last": last,
         }
         size = timeframe_of(timeframe)
+        if as_of is None:
+            query = f"SELECT {_BAR} FROM {TABLES[size]} WHERE {_WANTED} ORDER BY symbol, ts"  # noqa: S608
+            return read_frame(self._store, query, wanted)
+        wanted["as_of"] = utc_naive(as_of)
+        if size == "1m":
+            return read_frame(self._store, f"{_KNOWN_THEN} ORDER BY symbol, ts", wanted)
         with self._store.read() as connection:
-            if as_of is None:
-                query = f"SELECT {_BAR} FROM {TABLES[size]} WHERE {_WANTED} ORDER BY symbol, ts"  # noqa: S608
-                return fetch_frame(connection, query, wanted)
-            wanted["as_of"] = utc_naive(as_of)
-            if size == "1m":
-                return fetch_frame(connection, f"{_KNOWN_THEN} ORDER BY symbol, ts", wanted)
             connection.execute(f"CREATE TEMP TABLE known AS {_KNOWN_THEN}", wanted)
-            return fetch_frame(connection, resampled(connection, "known", size, _BAR))
+            found = fetch_table(connection, resampled(connection, "known", size, _BAR))
+        return as_frame(found)
+
+    def last_complete(self, moments: pd.DataFrame, figure: str = "close") -> pd.DataFrame:
+        """Return the last bar that had ended before each moment; see `lookups.last_complete`."""
+        return last_complete(self._store, moments, figure)
 
     def history(self) -> pd.DataFrame:
         """Return the replaced minutes with source, known_at and replaced_at (UTC)."""
         query = "SELECT * FROM bars_minute_history ORDER BY replaced_at, symbol, ts"
-        with self._store.read() as connection:
-            return fetch_frame(connection, query)
+        return read_frame(self._store, query)
 
     def coverage(self) -> pd.DataFrame:
         """Return one row a symbol and session: the count of minutes, first and last ts."""
@@ -137,8 +142,7 @@ class MinuteBars:
             'SELECT symbol, session, COUNT(*) AS "count", MIN(ts) AS "first", MAX(ts) AS "last" '
             "FROM bars_minute GROUP BY symbol, session ORDER BY symbol, session"
         )
-        with self._store.read() as connection:
-            return fetch_frame(connection, query)
+        return read_frame(self._store, query)
 
 
 def _only_bars(sifted: SiftedMinutes) -> ArrowTable:

@@ -45,14 +45,10 @@ def timeframe_of(text: str) -> str:
 def rebuild(connection: DuckDBPyConnection, touched: str) -> None:
     """Build every larger bar of the (symbol, session) rows that the query `touched` gives anew.
 
-    To be called inside the transaction that changed bars_minute.
+    To be called inside the transaction that changed bars_minute. Raises InvalidInput for a session
+    whose minutes were dropped by a retention: its larger bars would lose what they hold.
     """
     connection.execute(f"CREATE OR REPLACE TEMP TABLE touched AS {touched}")
-    for size in BUILT:
-        connection.execute(
-            f"DELETE FROM {TABLES[size]} USING touched WHERE {TABLES[size]}.symbol = "  # noqa: S608
-            f"touched.symbol AND {TABLES[size]}.session = touched.session"
-        )
     bounds = connection.execute(
         "SELECT min(symbol), max(symbol), min(session), max(session) FROM touched"
     ).fetchone()
@@ -65,10 +61,35 @@ def rebuild(connection: DuckDBPyConnection, touched: str) -> None:
     source = "fresh"
     for size in BUILT:
         build(connection, source, size)
-        connection.execute(
-            f"INSERT INTO {TABLES[size]} SELECT * FROM built_{size} ORDER BY symbol, ts"  # noqa: S608
-        )
         source = f"built_{size}"
+    _refuse_dropped(connection, bounds)
+    for size in BUILT:
+        table = TABLES[size]
+        connection.execute(
+            f"DELETE FROM {table} USING touched WHERE {table}.symbol = touched.symbol "  # noqa: S608
+            f"AND {table}.session = touched.session AND {table}.symbol BETWEEN ? AND ? "
+            f"AND {table}.session BETWEEN ? AND ?",
+            bounds,
+        )
+        connection.execute(
+            f"INSERT INTO {table} SELECT * FROM built_{size} ORDER BY symbol, ts"  # noqa: S608
+        )
+
+
+def _refuse_dropped(connection: DuckDBPyConnection, bounds: object) -> None:
+    found = connection.execute(
+        "SELECT former.symbol, former.session, former.minutes, coalesce(built.minutes, 0) "
+        "FROM bars_session AS former SEMI JOIN touched USING (symbol, session) "
+        "LEFT JOIN built_1d AS built USING (symbol, session) "
+        "WHERE former.symbol BETWEEN ? AND ? AND former.session BETWEEN ? AND ? "
+        "AND former.minutes > coalesce(built.minutes, 0) LIMIT 1",
+        bounds,
+    ).fetchone()
+    if found:
+        raise InvalidInput(
+            f"of {found[0]} on {found[1]} only {found[3]} of {found[2]} minutes are still kept "
+            "(robo warehouse retain dropped the others); merge the whole session again"
+        )
 
 
 def resampled(connection: DuckDBPyConnection, minutes: str, size: str, columns: str) -> str:

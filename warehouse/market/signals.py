@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from models.domain.errors import InvalidInput
 from warehouse.market.connection import MarketStore
-from warehouse.market.staging import fetch_frame, stage
+from warehouse.market.staging import merge_statement, read_frame, stage
 
 if TYPE_CHECKING:
     import pandas as pd
+
+KEYS = ("session", "model_version", "symbol")
 
 
 class Signals:
@@ -49,7 +51,7 @@ class Signals:
                 "AND symbol NOT IN (SELECT symbol FROM staged)",
                 [session, model_version],
             )
-            connection.execute("INSERT OR REPLACE INTO signals BY NAME SELECT * FROM staged")
+            connection.execute(merge_statement("signals", staged, KEYS))
 
     def scores(self, session: date, model_version: str) -> dict[str, float]:
         """Return one version's score of every symbol at the closes of `session`."""
@@ -64,5 +66,4 @@ class Signals:
     def of_session(self, session: date) -> pd.DataFrame:
         """Return session, symbol, model_version, score and made_at (UTC), best score first."""
         query = "SELECT * FROM signals WHERE session = ? ORDER BY score DESC, symbol, model_version"
-        with self._store.read() as connection:
-            return fetch_frame(connection, query, [session])
+        return read_frame(self._store, query, [session])

@@ -53,23 +53,40 @@ def stage(columns: Mapping[str, tuple[str, Sequence[Any]]]) -> ArrowTable:
 
 def replace_rows(store: MarketStore, table: str, staged: ArrowTable, keys: Sequence[str]) -> None:
     """Insert the staged rows into `table`, each in the place of the row with the same `keys`."""
+    with store.write() as connection:
+        connection.register("staged", staged)
+        connection.execute(merge_statement(table, staged, keys))
+
+
+def merge_statement(table: str, staged: ArrowTable, keys: Sequence[str]) -> str:
+    """Return the MERGE of the registered `staged` into `table`; it needs no key of the table."""
     names: list[str] = staged.column_names
     matches = " AND ".join(f"kept.{key} = staged.{key}" for key in keys)
     updates = ", ".join(f"{name} = staged.{name}" for name in names if name not in keys)
     values = ", ".join(f"staged.{name}" for name in names)
-    merge = (
+    return (
         f"MERGE INTO {table} AS kept USING staged ON {matches} "  # noqa: S608 - names are ours
         f"WHEN MATCHED THEN UPDATE SET {updates} "
         f"WHEN NOT MATCHED THEN INSERT ({', '.join(names)}) VALUES ({values})"
     )
-    with store.write() as connection:
-        connection.register("staged", staged)
-        connection.execute(merge)
+
+
+def read_frame(store: MarketStore, query: str, values: object = None) -> pd.DataFrame:
+    """Return a query's rows as `fetch_frame` does; the file is closed before they are converted."""
+    arrow()
+    with store.read() as connection:
+        found = fetch_table(connection, query, values)
+    return as_frame(found)
 
 
 def fetch_frame(connection: DuckDBPyConnection, query: str, values: object = None) -> pd.DataFrame:
     """Return a query's rows; DATE columns hold datetime.date, TIMESTAMP columns become UTC."""
-    frame: pd.DataFrame = fetch_table(connection, query, values).to_pandas()
+    return as_frame(fetch_table(connection, query, values))
+
+
+def as_frame(table: ArrowTable) -> pd.DataFrame:
+    """Return the pandas frame of an Arrow table; columns of moments become UTC."""
+    frame: pd.DataFrame = table.to_pandas()
     for name in frame.columns[frame.dtypes.astype(str).str.startswith("datetime64")]:
         frame[name] = frame[name].dt.tz_localize("UTC")
     return frame

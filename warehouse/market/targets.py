@@ -8,7 +8,9 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from warehouse.market.connection import MarketStore
-from warehouse.market.staging import stage
+from warehouse.market.staging import merge_statement, stage
+
+KEYS = ("session", "strategy", "symbol")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Targets:
                 "AND symbol NOT IN (SELECT symbol FROM staged)",
                 [session, strategy],
             )
-            connection.execute("INSERT OR REPLACE INTO targets BY NAME SELECT * FROM staged")
+            connection.execute(merge_statement("targets", staged, KEYS))
 
     def of_session(self, session: date, strategy: str) -> tuple[Target, ...]:
         """Return the targets of a strategy for a session, by symbol."""

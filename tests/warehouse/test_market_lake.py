@@ -1,0 +1,124 @@
+"""The same repositories on DuckLake, by the extension packages of the lock."""
+
+import subprocess
+import sys
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from sqlalchemy.engine import make_url
+
+from models.domain.errors import InvalidInput, RetryLater
+from warehouse.market import MarketWarehouse
+from warehouse.market.bars import MergeResult
+from warehouse.market.targets import Target
+
+pytest.importorskip("duckdb_extension_ducklake", reason="the lake's extensions are not installed")
+
+NOW = datetime(2024, 1, 5, 22, 0, tzinfo=UTC)
+DAY = date(2024, 1, 3)
+WRITE = """
+import sys
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+import pandas as pd
+from warehouse.market import MarketWarehouse
+warehouse = MarketWarehouse(sys.argv[1], 60, Path(sys.argv[2]))
+for number in range(4):
+    day = date(2024, 1, 1) + timedelta(days=number)
+    frame = pd.DataFrame({"symbol": [sys.argv[3], "BOTH"], "session": day, "open": 1.0, "high": 1.0,
+        "low": 1.0, "close": 1.0, "volume": 5})
+    warehouse.bars.merge_daily(frame, sys.argv[3], datetime(2024, 1, 5, tzinfo=UTC))
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> str:
+    return f"ducklake:sqlite:{tmp_path / 'catalog.sqlite'}"
+
+
+def daily(volume: int = 5) -> pd.DataFrame:
+    row = {"symbol": "KO", "session": DAY, "open": 1.0, "high": 1.5, "low": 0.5, "close": 1.25}
+    return pd.DataFrame([row | {"volume": volume}])
+
+
+def minute_rows(count: int) -> pd.DataFrame:
+    ts = pd.date_range("2024-01-03 14:30", periods=count, freq="1min", tz="UTC")
+    return pd.DataFrame(
+        {"symbol": "KO", "ts": ts, "open": 1.0, "high": 1.5, "low": 0.5, "close": 1.25, "volume": 7}
+    )
+
+
+def exercise(warehouse: MarketWarehouse) -> None:
+    assert warehouse.bars.merge_daily(daily(), "x", NOW) == MergeResult(1, 0, 0)
+    assert warehouse.bars.merge_daily(daily(6), "x", NOW) == MergeResult(0, 1, 0)
+    assert warehouse.bars.merge_daily(daily(6), "x", NOW) == MergeResult(0, 0, 1)
+    assert len(warehouse.bars.history()) == 1
+    assert warehouse.minutes.merge(minute_rows(12), "x", NOW) == MergeResult(12, 0, 0)
+    revised = minute_rows(13).assign(volume=[7] * 11 + [8, 7])
+    assert warehouse.minutes.merge(revised, "x", NOW) == MergeResult(1, 1, 11)
+    assert warehouse.minutes.bars(timeframe="5m")["volume"].tolist() == [35, 35, 22]
+    warehouse.signals.record(DAY, "1", {"KO": 0.5}, NOW)
+    warehouse.signals.record(DAY, "1", {"KO": 0.75}, NOW)
+    assert warehouse.signals.scores(DAY, "1") == {"KO": 0.75}
+    target = Target(DAY, "s", "KO", 0.1, 10, Decimal("1.25"), NOW)
+    warehouse.targets.record(DAY, "s", [target])
+    warehouse.targets.record(DAY, "s", [target])
+    assert warehouse.targets.of_session(DAY, "s") == (target,)
+
+
+def test_every_repository_works_on_a_lake(place: str, tmp_path: Path) -> None:
+    exercise(MarketWarehouse(place, 5, tmp_path / "files"))
+    assert list((tmp_path / "files").rglob("*.parquet"))
+    other = MarketWarehouse(place, 5, tmp_path / "files")
+    assert other.bars.daily()["volume"].tolist() == [6]
+
+
+def test_a_reader_does_not_wait_for_a_writer(place: str, tmp_path: Path) -> None:
+    writer = MarketWarehouse(place, 5, tmp_path / "files")
+    writer.bars.merge_daily(daily(), "x", NOW)
+    reader = MarketWarehouse(place, 0.2, tmp_path / "files")
+    with writer._store.write() as connection:
+        connection.execute("DELETE FROM bars_daily")
+        assert len(reader.bars.daily()) == 1
+        with pytest.raises(RetryLater, match="another"):
+            reader.bars.merge_daily(daily(9), "x", NOW)
+    assert len(reader.bars.daily()) == 0
+
+
+def test_two_processes_lose_no_commit_on_a_sqlite_catalog(place: str, tmp_path: Path) -> None:
+    names = ("ONE", "TWO")
+    command = [sys.executable, "-c", WRITE, place, str(tmp_path / "files")]
+    workers = [
+        subprocess.Popen([*command, name], stderr=subprocess.PIPE, text=True) for name in names
+    ]
+    assert [worker.communicate(timeout=120)[1] for worker in workers] == ["", ""]
+    coverage = MarketWarehouse(place, 5, tmp_path / "files").bars.coverage()
+    counts = dict(zip(coverage["symbol"], coverage["count"], strict=True))
+    assert counts == {"BOTH": 4, "ONE": 4, "TWO": 4}
+
+
+def test_every_repository_works_on_a_postgresql_catalog(postgres_url: str, tmp_path: Path) -> None:
+    server = make_url(postgres_url)
+    place = f"ducklake:postgres:host={server.host} port={server.port} user={server.username} "
+    exercise(MarketWarehouse(f"{place}dbname={server.database}", 5, tmp_path / "files"))
+
+
+def test_a_catalog_that_cannot_be_reached_is_told(tmp_path: Path) -> None:
+    place = "ducklake:postgres:host=127.0.0.1 port=1 dbname=x"
+    with pytest.raises((RetryLater, InvalidInput), match="lake"):
+        MarketWarehouse(place, 1, tmp_path / "files").bars.daily()
+
+
+def test_places_that_are_no_lake_are_explained(tmp_path: Path) -> None:
+    cases = [
+        ("ducklake:mysql:x", "names no lake"),
+        ("ducklake:postgres:host=x password=secret", r"\.pgpass"),
+    ]
+    for place, says in cases:
+        with pytest.raises(InvalidInput, match=says):
+            MarketWarehouse(place, 1, tmp_path)
+    with pytest.raises(InvalidInput, match="ROBO_WAREHOUSE_DATA"):
+        MarketWarehouse("ducklake:sqlite:/tmp/x", 1)
