@@ -28,7 +28,7 @@ TABLES = ("bars_daily", "bars_minute")
 class StoredCheck:
     """The verdict on the stored bars of one symbol, and the first rows that a rule is against.
 
-    `rows` are labels of bars with the reason; they stay where they are.
+    `rows` are labels of bars, or of runs of them, with the reason; they stay where they are.
     """
 
     symbol: str
@@ -72,10 +72,23 @@ def check_stored(
         scores = score_counts(table, bars, report, sessions)
         warehouse.scores.record(table, scores, batch.run_id, batch.at)
         done.append(StoredCheck(symbol, report, _rows(bars, report, daily)))
-        progress(f"{symbol}: {len(bars):,} bars, {report.summary}")
+        against = f"{len(report.refused):,} against a rule, {len(report.warned):,} with a warning"
+        progress(f"{symbol}: {len(bars):,} bars, {against} ({report.seconds:.2f} s)")
     return done
 
 
 def _rows(bars: pd.DataFrame, report: QualityReport, daily: bool) -> tuple[tuple[str, str], ...]:
+    """Return a label and reason for each run of neighbouring rows with one reason."""
     labels = bars["session" if daily else "ts"]
-    return tuple((str(labels.iloc[row.position]), row.reason) for row in report.refused)
+    runs: list[tuple[int, int, str]] = []
+    for row in report.refused:
+        if runs and runs[-1][1] == row.position - 1 and runs[-1][2] == row.reason:
+            runs[-1] = (runs[-1][0], row.position, row.reason)
+        else:
+            runs.append((row.position, row.position, row.reason))
+    told: list[tuple[str, str]] = []
+    for first, last, reason in runs:
+        label = str(labels.iloc[first])
+        more = f" to {labels.iloc[last]} ({last - first + 1:,} bars)" if last > first else ""
+        told.append((f"{label}{more}", reason))
+    return tuple(told)
