@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from prefect.artifacts import create_table_artifact
+from prefect.artifacts import create_link_artifact, create_table_artifact
 
 from flows.console import say
 from tasks.redaction import redact
@@ -19,6 +19,15 @@ def publish_table(rows: Sequence[Mapping[str, Any]], *, key: str, description: s
     except Exception as error:  # Prefect's own, httpx's or the database's: all mean no table
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         say(f"no table {key} in the Prefect UI: {reason}")
+
+
+def publish_link(link: str, *, key: str, text: str) -> None:
+    """Put a link on the page of the present run; say so when Prefect does not take it."""
+    try:
+        create_link_artifact(link, link_text=text, key=key, description=f"{text}: {link}")
+    except Exception as error:  # as for tables
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        say(f"no link {key} in the Prefect UI: {reason}; it is {link}")
 
 
 def _redacted(value: Any) -> Any:

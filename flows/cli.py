@@ -13,8 +13,10 @@ from typer.exceptions import TyperException
 
 from flows import (
     cli_control,
+    cli_data,
     cli_flows,
     cli_halt,
+    cli_ingest,
     cli_ledger,
     cli_limits,
     cli_orders,
@@ -42,12 +44,15 @@ OTHER_MODE = (
 )
 app.add_typer(gateway_app, name="gateway", short_help="The simulated IB Gateway.")
 cli_flows.register(app)
+cli_ingest.register(app)
 cli_reconcile.register(app)
 cli_control.register(app)
 cli_halt.register(app)
 cli_limits.register(app)
 cli_orders.register(app)
 cli_ledger.register(app)
+cli_data.register(app)
+
 cli_warehouse.register(app)
 
 

@@ -20,7 +20,7 @@ Day = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
-    for verb in (demo, ingest, retrain, rebalance, execute):
+    for verb in (demo, retrain, rebalance, execute):
         app.command()(verb)
 
 
@@ -40,28 +40,6 @@ def demo(as_json: AsJson = False) -> None:
             )
         else:
             _print_day(report)
-
-
-def ingest(
-    symbol: Annotated[
-        list[str] | None, typer.Option(help="A symbol; may be repeated. Default: ROBO_UNIVERSE.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Bring new daily bars from the broker into the warehouse."""
-
-    def work() -> Any:
-        from flows.ingest import ingest as run
-        from flows.parameters import IngestParameters
-
-        return run(IngestParameters(symbols=symbol), return_state=True)
-
-    with exits(as_json):
-        if symbol:
-            from tasks.symbols import require_symbols
-
-            symbol = require_symbols(symbol, "--symbol")  # before a Prefect server is started
-    run_verb(work, as_json)
 
 
 def retrain(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows.artifacts import publish_table
+from flows.artifacts import publish_link, publish_table
 from flows.console import say
 from flows.hooks import alert
 from flows.outcomes import Outcome, finish, run_name
@@ -53,13 +53,30 @@ async def _from_broker(settings: Settings, asked_by: str) -> IngestReport:
 
 
 def _publish(report: IngestReport) -> None:
-    rows = [
+    quality = report.quality
+    gaps = {check.expectation: len(check.rows) for check in quality.checks}.get("gap", 0)
+    counts = {
+        "rows added": report.added,
+        "rows changed": report.changed,
+        "rows quarantined": report.quarantined,
+        "rows with a warning": len(quality.warned),
+        "gaps (places where sessions are missing)": gaps,
+        "symbols behind": len(report.behind),
+        "validation, s": f"{quality.seconds:.2f}",
+        "merge, s": f"{report.merge_seconds:.2f}",
+    }
+    rows = [{"what": what, "count": str(count)} for what, count in counts.items()]
+    publish_table(rows, key="ingest", description=report.summary)
+    checks = [
         {
             "check": check.expectation,
-            "column": check.column or "",
+            "column": check.column,
+            "severity": str(check.severity),
             "passed": "yes" if check.success else "NO",
-            "observed": str(check.observed),
+            "observed": check.exception or check.observed,
         }
-        for check in report.quality.checks
+        for check in quality.checks
     ]
-    publish_table(rows, key="data-quality", description=f"Great Expectations: {report.summary}")
+    publish_table(checks, key="data-quality", description=f"Great Expectations: {report.summary}")
+    if quality.docs:
+        publish_link(quality.docs, key="data-docs", text="Data Docs of this validation")

@@ -32,6 +32,90 @@ class IngestParameters(FlowParameters):
         return checked_symbols(value) if value else None
 
 
+class SymbolsParameters(FlowParameters):
+    """Which symbols a flow is about."""
+
+    symbols: list[str] | None = Field(
+        default=None,
+        title="Symbols",
+        description="Symbols to fetch; empty for the whole universe (ROBO_UNIVERSE).",
+    )
+
+    @field_validator("symbols")
+    @classmethod
+    def _check_symbols(cls, value: list[str] | None) -> list[str] | None:
+        return checked_symbols(value) if value else None
+
+
+class BackfillParameters(SymbolsParameters):
+    """Which intraday history to fetch."""
+
+    timeframe: Literal["1m", "5s"] = Field(
+        default="1m", title="Timeframe", description="Size of the bars; larger ones are built."
+    )
+    sessions: int = Field(
+        default=5,
+        ge=1,
+        le=5000,
+        title="Sessions",
+        description="Sessions back from the last one, where no first date is given.",
+    )
+    first: date | None = Field(
+        default=None, title="First session", description="New York date to begin with."
+    )
+    last: date | None = Field(
+        default=None,
+        title="Last session",
+        description="New York date to end with; empty for the last session that closed.",
+    )
+    refetch: bool = Field(
+        default=False,
+        title="Fetch again",
+        description="Ask again for what is done already, so that corrections are seen.",
+    )
+
+
+class LiveBarsParameters(SymbolsParameters):
+    """Which bars of the running session to keep up to date."""
+
+    minutes: int | None = Field(
+        default=None,
+        ge=1,
+        le=390,
+        title="Minutes",
+        description="Market minutes to run; empty for until the close.",
+    )
+
+
+class RecordParameters(FlowParameters):
+    """What to record."""
+
+    symbols: list[str] | None = Field(
+        default=None,
+        title="Symbols",
+        description="Symbols to record; empty for the whole universe (ROBO_UNIVERSE).",
+    )
+    depth_rows: int = Field(
+        default=0,
+        ge=0,
+        le=10,
+        title="Depth",
+        description="Rows a side of the order book to record; 0 records no book.",
+    )
+    minutes: float | None = Field(
+        default=None,
+        gt=0,
+        le=24 * 60,
+        title="Minutes",
+        description="Minutes of market time to record; empty until the session has closed.",
+    )
+
+    @field_validator("symbols")
+    @classmethod
+    def _check_symbols(cls, value: list[str] | None) -> list[str] | None:
+        return checked_symbols(value) if value else None
+
+
 class RetrainParameters(FlowParameters):
     """How to train and judge a candidate model."""
 

@@ -95,8 +95,11 @@ def _decide(
     from tasks.plan_facts import account_standing
     from tasks.portfolio import plan_rebalance
     from tasks.reconciliation import look_before_planning
+    from tasks.split_booking import book_splits
 
     evidence = read_account(settings)
+    for text in book_splits(ledger, evidence, warehouse.actions.of()):
+        say(text)
     for found in look_before_planning(ledger, evidence):
         say(f"{found.id} {found.difference.text}; {found.difference.proposal}")
     active = adopt_limits(settings.limits_path, ledger, getpass.getuser(), datetime.now(UTC))

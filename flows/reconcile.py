@@ -37,6 +37,7 @@ def _reconcile(parameters: ReconcileParameters) -> Outcome:
     from tasks.gateway_process import close_trading_day
     from tasks.session_lease import SessionLease
     from tasks.settings import load_settings
+    from tasks.split_booking import book_splits
     from tasks.stores import open_ledger, open_warehouse
 
     settings = load_settings()
@@ -53,6 +54,8 @@ def _reconcile(parameters: ReconcileParameters) -> Outcome:
                 close_trading_day(settings, now)
                 lease.confirm()
             evidence = read_account(settings)
+            for text in book_splits(ledger, evidence, open_warehouse(settings).actions.of()):
+                say(text)
             found = _compare(ledger, evidence, parameters)
             if today is not None and evidence.at >= today.close:
                 ledger.accounts.record_snapshot(

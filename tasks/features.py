@@ -41,12 +41,15 @@ def load_dataset(warehouse: MarketWarehouse, universe: Sequence[str]) -> Dataset
     return _dataset(_bars(warehouse, universe))
 
 
-def load_recent(warehouse: MarketWarehouse, universe: Sequence[str], last: date) -> Dataset:
+def load_recent(
+    warehouse: MarketWarehouse, universe: Sequence[str], last: date, on: date | None = None
+) -> Dataset:
     """Compute features from the bars that a row at session `last` needs; later bars are left out.
 
+    Closes are in shares of the date `on` (None: `last`), so that the split of a morning is in them.
     Raises InvalidInput as `load_dataset` does.
     """
-    return _dataset(_bars(warehouse, universe, last - timedelta(days=SCORING_DAYS), last))
+    return _dataset(_bars(warehouse, universe, last - timedelta(days=SCORING_DAYS), last, on))
 
 
 def _bars(
@@ -54,8 +57,10 @@ def _bars(
     universe: Sequence[str],
     first: date | None = None,
     last: date | None = None,
+    on: date | None = None,
 ) -> pd.DataFrame:
-    bars = warehouse.bars.daily(symbols=list(universe), first=first, last=last)
+    """Return bars adjusted for splits: a split is no return, and no signal."""
+    bars = warehouse.bars.adjusted(list(universe), first, last, on=on or last or date.max)
     missing = sorted(set(universe) - set(bars["symbol"].unique()))
     if missing:
         since = f" since {first}" if first else ""

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from models.domain.errors import InvalidInput
-from models.domain.sessions import exchange_date, previous_session, session_dates, session_on
-from tasks.quality import BAR_COLUMNS, QualityReport, validate_daily_bars, warm_up
+from models.domain.sessions import (
+    exchange_date,
+    previous_session,
+    session_on,
+    sessions_between,
+)
+from tasks.quality import BAR_COLUMNS, BarFacts, QualityReport, warm_up
+from tasks.quality.gate import Admission, Batch, admit_bars, split_frame
+from tasks.restatements import in_present_shares, restatement, split_of, without_restated
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from models.domain.corporate_actions import CorporateAction
     from tasks.broker.protocol import HistorySource
     from tasks.settings import Settings
     from warehouse.market import MarketWarehouse
+    from warehouse.market.as_of import MergeResult
 
 OVERLAP_SESSIONS = 5  # asked for again, so that late corrections are seen
-RESTATED = 0.02  # relative change of overlapping closes that tells a split from a correction
 SOURCE = "ibkr"
 TABLE = "bars_daily"
 
@@ -31,13 +40,15 @@ Progress = Callable[[str], None]
 class IngestReport:
     """What one ingest did; all counts are bars.
 
-    `failed` maps a symbol to why it has no bars, `refetched` names symbols whose whole history was
-    asked for again because it was restated (a split), `behind` those without the newest session.
+    `failed` maps a symbol to why it has no bars, `splits` tells the splits that the broker's bars
+    showed, `refetched` names symbols whose whole history was asked for again because it was
+    restated by no split's ratio, `behind` those without the newest session.
     """
 
     symbols: tuple[str, ...]
     failed: Mapping[str, str]
     refetched: tuple[str, ...]
+    splits: tuple[CorporateAction, ...]
     behind: tuple[str, ...]
     fetched: int
     unfinished: int
@@ -48,12 +59,14 @@ class IngestReport:
     first_session: date
     last_session: date
     quality: QualityReport
+    quarantined: int
+    merge_seconds: float
 
     @property
     def summary(self) -> str:
         """One line for people."""
         span = f"{self.first_session} to {self.last_session}"
-        checks = f"{len(self.quality.checks)} quality checks passed"
+        checks = self.quality.summary
         if self.added == self.changed == 0:
             return (
                 f"nothing new: {self.stored} bars already there, last {self.last_session}; {checks}"
@@ -111,15 +124,16 @@ async def ingest_daily(
     batch, unfinished = _one_batch(list(fetched.frames.values()), last)
     await warming
     progress(f"validating {len(batch)} bars")
-    quality = await asyncio.to_thread(validate_daily_bars, batch, _calendar_of(batch, last))
-    await asyncio.to_thread(_record_quality, warehouse, quality, run_id or _default_run(now), now)
-    quality.require("the batch of daily bars", batch)
-    merged = await asyncio.to_thread(warehouse.bars.merge_daily, batch, SOURCE, now)
+    origin = Batch(SOURCE, run_id or _default_run(now), now)
+    admitted = await asyncio.to_thread(_admit, warehouse, settings, batch, origin, fetched.splits)
+    started = time.perf_counter()
+    merged = await asyncio.to_thread(_merge, warehouse, admitted.rows, fetched, last, now)
     newest = batch.groupby("symbol")["session"].max()
     report = IngestReport(
         symbols=settings.universe,
         failed=fetched.failed,
         refetched=fetched.refetched,
+        splits=tuple(fetched.splits.values()),
         behind=tuple(sorted(str(symbol) for symbol in newest.index[newest < last])),
         fetched=len(batch) + unfinished,
         unfinished=unfinished,
@@ -129,7 +143,9 @@ async def ingest_daily(
         stored=int(warehouse.bars.coverage()["count"].sum()),
         first_session=batch["session"].min(),
         last_session=batch["session"].max(),
-        quality=quality,
+        quality=admitted.report,
+        quarantined=admitted.quarantined,
+        merge_seconds=time.perf_counter() - started,
     )
     if report.failed:
         raise PartlyIngested(report, asked_by)
@@ -141,6 +157,7 @@ class _Fetched:
     frames: Mapping[str, pd.DataFrame]
     failed: Mapping[str, str]
     refetched: tuple[str, ...]
+    splits: Mapping[str, CorporateAction]
 
 
 async def _fetch_all(
@@ -151,16 +168,23 @@ async def _fetch_all(
     progress: Progress,
 ) -> _Fetched:
     symbols = settings.universe
-    starts = _starts(warehouse.bars.last_sessions(), symbols)
+    stored = warehouse.bars.last_sessions()
+    starts = _starts(stored, symbols)
     earliest = _years_before(last, settings.history_years)
-    known = _stored_closes(warehouse, [start for start in starts.values() if start])
+    known = _stored_closes(warehouse, [start for start in starts.values() if start], last)
     frames: dict[str, pd.DataFrame] = {}
     failed: dict[str, str] = {}
     refetched: list[str] = []
+    splits: dict[str, CorporateAction] = {}
     for number, symbol in enumerate(symbols, start=1):
         try:
             frame = await source.daily_bars(symbol, starts[symbol] or earliest, last)
-            if starts[symbol] and _is_restated(frame, known):
+            ratio = restatement(frame, known) if starts[symbol] else None
+            split = split_of(symbol, ratio, stored[symbol]) if ratio is not None else None
+            if split is not None:
+                splits[symbol] = split
+                progress(f"{symbol}: a split, {split.ratio} for 1, from {split.ex_date} on")
+            elif ratio is not None:
                 frame = await source.daily_bars(symbol, earliest, last)
                 refetched.append(symbol)
         except InvalidInput as error:
@@ -171,7 +195,7 @@ async def _fetch_all(
             continue
         frames[symbol] = frame
         progress(f"{symbol}: {len(frame)} bars ({number} of {len(symbols)})")
-    return _Fetched(frames, failed, tuple(refetched))
+    return _Fetched(frames, failed, tuple(refetched), splits)
 
 
 def _years_before(day: date, years: int) -> date:
@@ -192,20 +216,33 @@ def _starts(stored: Mapping[str, date], symbols: Sequence[str]) -> dict[str, dat
     return starts
 
 
-def _stored_closes(warehouse: MarketWarehouse, starts: Sequence[date]) -> pd.Series | None:
-    """Return stored closes (USD) by (symbol, session) from the earliest start on."""
+def _stored_closes(
+    warehouse: MarketWarehouse, starts: Sequence[date], last: date
+) -> pd.Series | None:
+    """Return stored closes (USD, in shares of `last`) by (symbol, session) from `starts` on."""
     if not starts:
         return None
-    return warehouse.bars.daily(first=min(starts)).set_index(["symbol", "session"])["close"]
+    bars = warehouse.bars.adjusted(first=min(starts), on=last)
+    return bars.set_index(["symbol", "session"])["close"]
 
 
-def _is_restated(frame: pd.DataFrame, known: pd.Series | None) -> bool:
-    """Say whether the overlap moved by more than a correction would: history was adjusted anew."""
-    if known is None or frame.empty:
-        return False
-    fresh = frame.set_index(["symbol", "session"])["close"].astype(float)
-    ratio = (fresh / known).reindex(fresh.index).dropna()
-    return bool(len(ratio)) and abs(float(ratio.median()) - 1.0) > RESTATED
+def _merge(
+    warehouse: MarketWarehouse, rows: pd.DataFrame, fetched: _Fetched, last: date, now: datetime
+) -> MergeResult:
+    """Record splits, and up to when the broker's prices hold them; merge what is not restated."""
+    bases = warehouse.actions.bases()
+    stored = warehouse.bars.last_sessions()
+    through = {
+        symbol: stored.get(symbol, last) if symbol not in fetched.refetched else last
+        for symbol in fetched.frames
+        if (symbol, SOURCE) not in bases or symbol in fetched.refetched
+    }
+    if through:
+        warehouse.actions.set_basis(through, SOURCE, now)
+    if fetched.splits:
+        warehouse.actions.merge(list(fetched.splits.values()), f"{SOURCE} (inferred)", now)
+    fresh = without_restated(rows, warehouse, SOURCE)
+    return warehouse.bars.merge_daily(fresh, SOURCE, now)
 
 
 def _one_batch(frames: Sequence[pd.DataFrame], last: date) -> tuple[pd.DataFrame, int]:
@@ -218,30 +255,36 @@ def _one_batch(frames: Sequence[pd.DataFrame], last: date) -> tuple[pd.DataFrame
     return batch[[name for name in BAR_COLUMNS if name in batch]], len(whole) - len(batch)
 
 
-def _calendar_of(batch: pd.DataFrame, last: date) -> tuple[date, ...]:
-    return session_dates(batch["session"].min(), last) if len(batch) else ()
+def _admit(
+    warehouse: MarketWarehouse,
+    settings: Settings,
+    batch: pd.DataFrame,
+    origin: Batch,
+    splits: Mapping[str, CorporateAction],
+) -> Admission:
+    """Pass the batch through the quality gate, against the calendar and the stored bars."""
+    last = last_completed_session(origin.at)
+    firsts = {str(name): first for name, first in batch.groupby("symbol")["session"].min().items()}
+    before = in_present_shares(warehouse.context.before(firsts), splits)
+    earliest = min([*firsts.values(), *before["session"].tolist()], default=last)
+    facts = BarFacts(
+        sessions_between(earliest, last),
+        before=before,
+        splits=split_frame(warehouse, firsts),
+        other=warehouse.context.other_sources(firsts, SOURCE),
+        adjusted=True,
+        newest=True,
+    )
+    return admit_bars(
+        warehouse,
+        TABLE,
+        batch,
+        facts,
+        origin,
+        policy=settings.quality_path,
+        docs=settings.data_docs,
+    )
 
 
 def _default_run(now: datetime) -> str:
     return f"ingest-{now:%Y%m%dT%H%M%S}"
-
-
-def _record_quality(
-    warehouse: MarketWarehouse, report: QualityReport, run_id: str, now: datetime
-) -> None:
-    from warehouse.market.quality_results import QualityResult
-
-    warehouse.quality.record(
-        [
-            QualityResult(
-                run_id=run_id,
-                table=TABLE,
-                symbol=None,
-                expectation=check.label,
-                passed=check.success,
-                observed=check.exception or check.observed,
-                at=now,
-            )
-            for check in report.checks
-        ]
-    )

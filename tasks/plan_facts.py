@@ -66,10 +66,18 @@ def account_standing(
 
 
 def symbol_facts(
-    warehouse: MarketWarehouse, symbols: Sequence[str], as_of: date, unit_sessions: int
+    warehouse: MarketWarehouse,
+    symbols: Sequence[str],
+    as_of: date,
+    unit_sessions: int,
+    on: date | None = None,
 ) -> tuple[SymbolFacts, ...]:
-    """Return the facts of every symbol that has bars, from bars up to `as_of` and no later."""
-    bars = warehouse.bars.daily(symbols=list(symbols), first=as_of - HISTORY, last=as_of)
+    """Return the facts of every symbol that has bars, from bars up to `as_of` and no later.
+
+    Prices and volumes are in shares of the date `on` (None: `as_of`).
+    """
+    first = as_of - HISTORY
+    bars = warehouse.bars.adjusted(list(symbols), first, as_of, on=on or as_of)
     return tuple(
         _facts(str(symbol), own.sort_values("session"), unit_sessions)
         for symbol, own in bars.groupby("symbol")

@@ -119,9 +119,9 @@ def plan_rebalance(
             f"the trading window of {session.date} ended at {end.isoformat()}; "
             "run robo rebalance for the next session"
         )
-    data = _fresh_data(warehouse, settings.universe, as_of)
+    data = _fresh_data(warehouse, settings.universe, as_of, session.date)
     signals = _signals(model, data, as_of)
-    prices = _prices(warehouse, data, as_of, positions)
+    prices = _prices(warehouse, data, as_of, positions, session.date)
     foreign = {s: n for s, n in positions.items() if s not in settings.universe and n}
     investable = equity - sum((abs(n) * prices[s] for s, n in foreign.items()), Decimal(0))
     weights = rules.allocator().weights(signals, _volatilities(data, signals))
@@ -129,7 +129,9 @@ def plan_rebalance(
     template = _Template(session.date, start, end, now, model.version.label)
     parents = tuple(template.parent(s, n, prices[s]) for s, n in deltas.items())
     standing = standing or AccountStanding()
-    facts = symbol_facts(warehouse, settings.universe, as_of, limits.exits.unit_sessions)
+    facts = symbol_facts(
+        warehouse, settings.universe, as_of, limits.exits.unit_sessions, on=session.date
+    )
     base = PlanContext(
         equity=float(equity),
         positions={symbol: shares for symbol, shares in positions.items() if shares},
@@ -217,12 +219,14 @@ class _Template:
         )
 
 
-def _fresh_data(warehouse: MarketWarehouse, universe: Sequence[str], as_of: date) -> Dataset:
-    """Return the data up to `as_of`; every symbol of the universe must have a bar on it."""
+def _fresh_data(
+    warehouse: MarketWarehouse, universe: Sequence[str], as_of: date, on: date
+) -> Dataset:
+    """Return the data up to `as_of` in shares of `on`; every symbol must have a bar at `as_of`."""
     stored = warehouse.bars.last_sessions()
     stale = [symbol for symbol in universe if stored.get(symbol, date.min) < as_of]
     if not stale:
-        data = load_recent(warehouse, universe, as_of)
+        data = load_recent(warehouse, universe, as_of, on)
         closes = data.closes.reindex([as_of])
         stale = [str(symbol) for symbol in closes.columns if closes[symbol].isna().any()]
         if not stale:
@@ -248,14 +252,18 @@ def _volatilities(data: Dataset, signals: pd.Series) -> pd.Series:
 
 
 def _prices(
-    warehouse: MarketWarehouse, data: Dataset, as_of: date, positions: Mapping[str, int]
+    warehouse: MarketWarehouse,
+    data: Dataset,
+    as_of: date,
+    positions: Mapping[str, int],
+    on: date,
 ) -> dict[str, Decimal]:
-    """Return the closes (USD) of the universe at `as_of`, and the last ones of other positions."""
+    """Return closes (USD, a share of `on`) of the universe at `as_of`, and of other positions."""
     prices = _by_symbol(data.closes.loc[[as_of]].iloc[0])
     others = [symbol for symbol, shares in positions.items() if shares and symbol not in prices]
     if not others:
         return prices
-    bars = warehouse.bars.daily(symbols=others, last=as_of)
+    bars = warehouse.bars.adjusted(others, last=as_of, on=on)
     prices |= _by_symbol(bars.groupby("symbol")["close"].last())
     unknown = sorted(set(others) - set(prices))
     if unknown:

@@ -33,7 +33,7 @@ SAMPLE_UNIVERSE = "AAPL,AMD,BAC,BBY,CVX,GE,HD,JNJ,JPM,KO,LLY,MRK,MSFT,PEP,PFE,PG
 QUIET_FLOORS = {"simulated": 0.2, "paper": 10.0, "live": 10.0}
 PORTS = {"simulated": 4999, "paper": 4002, "live": 4001}
 
-DATA_CLIENTS = 4  # data connections use this many client ids, from ROBO_DATA_CLIENT_ID on
+DATA_CLIENTS = 6  # data connections use this many client ids, from ROBO_DATA_CLIENT_ID on
 
 Mode = Literal["simulated", "paper", "live"]
 ClockSource = Literal["wall", "gateway"]
@@ -95,6 +95,9 @@ class Settings(BaseSettings):
     )
     limit_offset_bps: float = Field(5.0, ge=0, le=500, description="bps beyond the touch, 0-500")
     limits_file: Path = Field(Path("limits.toml"), description="path of the risk limits")
+    quality_file: Path = Field(
+        Path("quality.toml"), description="path of changes to the data quality rules, or none there"
+    )
     ledger_url: SecretStr = Field(
         default_factory=_default_ledger, description="SQLAlchemy URL: sqlite:///... or postgresql"
     )
@@ -269,6 +272,22 @@ class Settings(BaseSettings):
         """The risk limits; a relative path counts from the project root."""
         path = self.limits_file.expanduser()
         return path if path.is_absolute() else project_root() / path
+
+    @property
+    def quality_path(self) -> Path:
+        """The operator's changes to the data quality rules, which need not be there."""
+        path = self.quality_file.expanduser()
+        return path if path.is_absolute() else project_root() / path
+
+    @property
+    def ticks_dir(self) -> Path:
+        """The folder of recorded and imported ticks, quotes and depth."""
+        return self.state_dir / "ticks"
+
+    @property
+    def data_docs(self) -> Path:
+        """The folder of Great Expectations' Data Docs."""
+        return self.state_dir / "data-docs"
 
     def require_tradable(self, account: str, now: datetime | None = None) -> None:
         """Pass only an account whose id, as the broker reports it, agrees with the mode.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from datetime import UTC
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from models.domain.errors import HaltTrading, InvalidInput, RetryLater
 from models.domain.market_rules import MarketRule, PriceBand
@@ -247,6 +247,29 @@ def bars_frame(symbol: str, bars: Iterable[BarData]) -> pd.DataFrame:
     ]
     columns = ["symbol", "session", "open", "high", "low", "close", "volume"]
     frame = pd.DataFrame(rows, columns=columns)
+    floats = dict.fromkeys(("open", "high", "low", "close"), "float64")
+    return frame.astype(floats | {"volume": "int64"})
+
+
+def intraday_frame(symbol: str, bars: Iterable[Any]) -> pd.DataFrame:
+    """Return bars as symbol, ts (start, UTC), open … close (USD) and volume (shares, whole).
+
+    Takes historical bars (`date`, `open`) and the live ones of five seconds (`time`, `open_`).
+    """
+    import pandas as pd
+
+    rows = [
+        (
+            symbol,
+            bar.time if hasattr(bar, "time") else bar.date,
+            bar.open_ if hasattr(bar, "open_") else bar.open,
+            *(bar.high, bar.low, bar.close, int(bar.volume)),
+        )
+        for bar in bars
+    ]
+    columns = ["symbol", "ts", "open", "high", "low", "close", "volume"]
+    frame = pd.DataFrame(rows, columns=columns)
+    frame["ts"] = pd.to_datetime(frame["ts"], utc=True)
     floats = dict.fromkeys(("open", "high", "low", "close"), "float64")
     return frame.astype(floats | {"volume": "int64"})
 

@@ -35,6 +35,7 @@ from tasks.broker.pacing import NO_LIMIT, Urgency, room
 from tasks.broker.protocol import ApiAddress, BrokerEvent, Evidence, GatewayUnreachable
 from tasks.broker.refusals import NO_SECURITY, RequestRefused, refusal
 from tasks.broker.tap import EvidenceTap
+from tasks.broker.tick_tap import TickTap
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -54,7 +55,7 @@ Answer = TypeVar("Answer")
 take_client_log()
 
 
-class EvidenceWrapper(EvidenceTap, Wrapper):  # pyright: ignore[reportIncompatibleMethodOverride]
+class EvidenceWrapper(EvidenceTap, TickTap, Wrapper):  # pyright: ignore[reportIncompatibleMethodOverride]
     """Note every order message in an evidence log before ib_async interprets it."""
 
     def __init__(self, ib: IB, log: EvidenceLog) -> None:

@@ -19,9 +19,17 @@ class Role(Enum):
     HISTORY = "history"
     SNAPSHOT = "snapshot"
     HALT = "halt"
+    TICKS = "ticks"
+    LIVE_BARS = "live bars"
 
 
-_BEHIND_DATA = {Role.HISTORY: 1, Role.SNAPSHOT: 2, Role.HALT: 3}
+_BEHIND_DATA = {
+    Role.HISTORY: 1,
+    Role.SNAPSHOT: 2,
+    Role.HALT: 3,
+    Role.TICKS: 4,
+    Role.LIVE_BARS: 5,
+}
 
 
 def address(settings: Settings, role: Role) -> ApiAddress:

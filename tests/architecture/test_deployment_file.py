@@ -10,15 +10,22 @@ import yaml
 NEW_YORK = "America/New_York"
 SCHEDULES = {
     "ingest-daily": "30 17 * * 1-5",
+    "ingest-intraday": "25 9 * * 1-5",
+    "ingest-minutes": "0 18 * * 1-5",
+    "record-ticks": "25 9 * * 1-5",
     "retrain-weekly": "0 9 * * 6",
     "rebalance-daily": "45 8 * * 1-5",
     "execute-intraday": "20 9 * * 1-5",
     "reconcile-open": "0 9 * * 1-5",
     "reconcile-close": "30 16 * * 1-5",
 }
-WRITERS = {"ingest-daily", "retrain-weekly"}  # they wait for one another; sessions are refused
+WRITERS = {
+    "ingest-daily",
+    "ingest-minutes",
+    "retrain-weekly",
+}  # they wait for one another; sessions are refused
 NEEDED = {"resume": {"parameters": {"reason": "a reason is asked for"}}}  # a form left empty fails
-BY_HAND = {"halt", "resume"}
+BY_HAND = {"halt", "resume", "ingest-backfill"}
 DOTTED = re.compile(r"^[a-z_]+(\.[a-z_]+)+$")
 
 LOAD = """

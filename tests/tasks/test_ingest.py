@@ -107,14 +107,31 @@ async def test_correction_is_counted_and_the_old_bar_kept(ingest, source, store)
     assert len(store.bars.history()) == 1
 
 
-async def test_restated_history_is_fetched_whole(ingest, source, store) -> None:
+async def test_a_split_is_recorded_and_raw_bars_stay(ingest, source, store) -> None:
     await ingest(MORNING)
+    raw = store.bars.daily(symbols=["AAPL"])
     split = source.frame["symbol"] == "AAPL"
     source.frame.loc[split, ["open", "high", "low", "close"]] /= 4.0
     report = await ingest(EVENING)
-    assert report.refetched == ("AAPL",)
+    [found] = report.splits
+    assert (found.symbol, found.ex_date, found.value) == ("AAPL", TUESDAY, 4.0)
+    assert (report.added, report.changed, report.refetched) == (2, 0, ())
+    kept = store.bars.daily(symbols=["AAPL"])
+    pd.testing.assert_frame_equal(kept[kept["session"] < TUESDAY], raw)
+    adjusted = store.bars.adjusted(["AAPL"], on=TUESDAY)["close"].to_numpy()
+    assert adjusted == pytest.approx(source.frame.loc[split, "close"].to_numpy())
+    again = await ingest(EVENING)
+    assert (again.added, again.changed, again.splits) == (0, 0, ())
+
+
+async def test_history_restated_by_no_ratio_is_fetched_whole(ingest, source, store) -> None:
+    await ingest(MORNING)
+    moved = source.frame["symbol"] == "AAPL"
+    source.frame.loc[moved, ["open", "high", "low", "close"]] /= 1.0379
+    report = await ingest(EVENING)
+    assert (report.refetched, report.splits) == (("AAPL",), ())
     stored = store.bars.daily(symbols=["AAPL"])["close"].to_numpy()
-    assert stored == pytest.approx(source.frame.loc[split, "close"].to_numpy())
+    assert stored == pytest.approx(source.frame.loc[moved, "close"].to_numpy())
 
 
 async def test_new_symbol_of_the_universe_gets_all_its_history(ingest, source) -> None:
@@ -146,9 +163,19 @@ async def test_symbol_that_stopped_trading_is_reported_behind(ingest, source) ->
     assert report.behind == ("AAPL",)
 
 
-async def test_bad_batch_merges_nothing_and_leaves_its_findings(ingest, source, store) -> None:
+async def test_a_bad_bar_is_quarantined_and_the_others_are_merged(ingest, source, store) -> None:
     source.frame.loc[40, "close"] = -5.0
-    with pytest.raises(InvalidInput, match=r"close.*(\n.*)*-5"):
+    expected = (source.frame["session"] <= MONDAY).sum()
+    report = await ingest(MORNING)
+    assert (report.quarantined, report.added) == (1, expected - 1)
+    (row,) = store.quarantine.rows()
+    assert row.content["close"] == -5.0 and row.source == "ibkr"
+    assert "1 row quarantined" in report.summary and report.quality.docs.startswith("file:")
+
+
+async def test_useless_batch_merges_nothing_and_leaves_its_findings(ingest, source, store) -> None:
+    source.frame["close"] = -5.0
+    with pytest.raises(InvalidInput, match=r"refused_share(.*\n)*.*-5"):
         await ingest(MORNING)
     assert store.bars.coverage().empty
     failed = [result for result in store.quality.of_run("run") if not result.passed]

@@ -117,9 +117,9 @@ def test_all_wrong_values_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_settings_that_contradict_each_other_are_refused() -> None:
     for client_id in (12, 15):
-        with pytest.raises(InvalidInput, match=rf"ROBO_CLIENT_ID {client_id} .* 12-15"):
+        with pytest.raises(InvalidInput, match=rf"ROBO_CLIENT_ID {client_id} .* 12-17"):
             load_settings(client_id=client_id)
-    assert load_settings(client_id=16).client_id == 16
+    assert load_settings(client_id=18).client_id == 18
     with pytest.raises(InvalidInput, match="ROBO_PORT and ROBO_CONTROL_PORT"):
         load_settings(port=4998)
     assert load_settings(mode="paper", port=4998).port == 4998

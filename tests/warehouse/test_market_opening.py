@@ -156,10 +156,10 @@ def test_a_failed_write_leaves_nothing(path: Path) -> None:
 
 def test_a_newer_schema_is_refused(path: Path) -> None:
     with duckdb.connect(str(path)) as outside:
-        outside.execute("INSERT INTO schema_migrations VALUES (99, 'later', 'x', '2024-01-02')")
+        outside.execute("INSERT INTO schema_migrations VALUES (9999, 'later', 'x', '2024-01-02')")
     warehouse = MarketWarehouse(path)
     for use in (warehouse.bars.daily, lambda: warehouse.bars.merge_daily(bar(), "x", NOW)):
-        with pytest.raises(InvalidInput, match=r"written by a newer version \(schema 99"):
+        with pytest.raises(InvalidInput, match=r"written by a newer version \(schema 9999"):
             use()
 
 

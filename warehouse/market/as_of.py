@@ -99,7 +99,7 @@ class VersionedTable:
                 f"WHERE list_contains($scope::VARCHAR[], kept.{scope[0]}) AND NOT EXISTS "  # noqa: S608
                 f"(SELECT 1 FROM staged WHERE {self._same})"
             )
-            wanted = {"scope": list(scope[1])}
+            wanted: dict[str, object] = {"scope": list(scope[1])}
             count = self._archive(connection, gone, moment, wanted)
             connection.execute(f"DELETE FROM {self.name} AS kept {gone}", wanted)  # noqa: S608
         finally:

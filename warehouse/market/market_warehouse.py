@@ -12,7 +12,9 @@ from warehouse.market.history_windows import HistoryWindows
 from warehouse.market.instruments import Instruments
 from warehouse.market.lake import PREFIX, LakeStore
 from warehouse.market.minutes import MinuteBars
+from warehouse.market.quality_context import QualityContext
 from warehouse.market.quality_results import QualityResults
+from warehouse.market.quality_scores import QualityScores
 from warehouse.market.quarantine import Quarantine
 from warehouse.market.second_bars import SecondBars
 from warehouse.market.signals import Signals
@@ -38,6 +40,8 @@ class MarketWarehouse:
         self.actions = CorporateActions(self._store)
         self.history_windows = HistoryWindows(self._store)
         self.quality = QualityResults(self._store)
+        self.context = QualityContext(self._store)
+        self.scores = QualityScores(self._store)
         self.quarantine = Quarantine(self._store)
         self.signals = Signals(self._store)
         self.targets = Targets(self._store)

@@ -1,0 +1,1 @@
+"""Where bars come from, behind one protocol: the broker's history, live bars, files, the sample."""

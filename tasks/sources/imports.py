@@ -1,0 +1,136 @@
+"""Import files into the warehouse: bars, Lean folders, the sample, actions, universes, tickers."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from models.domain.instruments import Instrument
+from tasks.sources.landing import LandingReport, land
+from tasks.sources.tickers import TickerBook
+
+if TYPE_CHECKING:
+    from datetime import date
+
+    from tasks.sources.files import FilePlan
+    from tasks.sources.lean import LeanFolder
+    from tasks.sources.protocol import BarSource
+    from warehouse.market import MarketWarehouse
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What an import did; `actions` counts changed splits and dividends, `new` are new symbols."""
+
+    landing: LandingReport
+    new: tuple[str, ...] = ()
+    actions: int = 0
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        text = self.landing.summary
+        if self.new:
+            text += f"; new instruments: {', '.join(self.new)}"
+        return text + (f"; {self.actions} corporate actions changed" if self.actions else "")
+
+
+def import_files(
+    warehouse: MarketWarehouse,
+    plan: FilePlan,
+    progress: Progress,
+    *,
+    register: bool,
+    known_at: datetime | None = None,
+    universe: Sequence[str] = (),
+) -> ImportReport:
+    """Import planned bar files; symbols of `universe` are known, others only with `register`."""
+    from tasks.sources.files import FileSource
+
+    book = _book(warehouse, register=register, universe=universe)
+    return _import(warehouse, FileSource(plan, book), book, known_at, progress)
+
+
+def import_lean(
+    warehouse: MarketWarehouse,
+    folder: LeanFolder,
+    progress: Progress,
+    known_at: datetime | None = None,
+) -> ImportReport:
+    """Import a Lean folder: daily and minute bars, and the actions that its factors stand for."""
+    from tasks.sources.lean import LeanSource, read_actions
+
+    book = _book(warehouse, register=True, universe=())
+    moment = known_at or datetime.now(UTC)
+    actions = [action for path in folder.factors for action in read_actions(path)]
+    symbols = sorted(path.stem.upper() for path in folder.factors)
+    changed = warehouse.actions.replace(symbols, actions, "lean", moment) if symbols else 0
+    progress(f"{len(actions)} splits and dividends of {len(symbols)} symbols")
+    report = _import(warehouse, LeanSource(folder, book), book, moment, progress)
+    return ImportReport(report.landing, report.new, changed)
+
+
+def import_sample(
+    warehouse: MarketWarehouse, progress: Progress, known_at: datetime | None = None
+) -> ImportReport:
+    """Import the packaged sample: real closes of 20 large US companies, 1990 to 2022."""
+    from tasks.sources.sample import SampleSource
+
+    book = _book(warehouse, register=True, universe=())
+    report = _import(warehouse, SampleSource(book), book, known_at, progress)
+    basis: dict[str, date] = warehouse.bars.last_sessions()
+    held = {symbol: basis[symbol] for symbol in report.landing.symbols if symbol in basis}
+    warehouse.actions.set_basis(held, SampleSource.name, known_at or datetime.now(UTC))
+    return report
+
+
+def import_table(
+    warehouse: MarketWarehouse, kind: str, path: Path, known_at: datetime | None = None
+) -> int:
+    """Import a CSV of actions, universe or tickers; return how many rows changed."""
+    from tasks.sources import reference_files
+
+    moment = known_at or datetime.now(UTC)
+    if kind == "actions":
+        actions = reference_files.read_actions(path)
+        symbols = sorted({action.symbol for action in actions})
+        return warehouse.actions.replace(symbols, actions, path.name, moment)
+    if kind == "universe":
+        members = reference_files.read_members(path)
+        return warehouse.universes.set_members(members, path.name, moment)
+    spans = reference_files.read_spans(path)
+    known = {instrument.symbol for instrument in warehouse.instruments.all()}
+    fresh = sorted({span.instrument for span in spans} - known)
+    warehouse.instruments.merge([Instrument(symbol) for symbol in fresh], path.name, moment)
+    return warehouse.instruments.set_spans(spans, path.name, moment)
+
+
+def _book(warehouse: MarketWarehouse, *, register: bool, universe: Sequence[str]) -> TickerBook:
+    from models.domain.instruments import SymbolSpan
+
+    spans = warehouse.instruments.spans()
+    taken = {span.symbol for span in spans}
+    more = [SymbolSpan(symbol, symbol) for symbol in universe if symbol not in taken]
+    return TickerBook([*spans, *more], register=register)
+
+
+def _import(
+    warehouse: MarketWarehouse,
+    source: BarSource,
+    book: TickerBook,
+    known_at: datetime | None,
+    progress: Progress,
+) -> ImportReport:
+    moment = known_at or datetime.now(UTC)
+    run_id = f"import-{source.name}-{datetime.now(UTC):%Y%m%dT%H%M%S}"
+    landing = asyncio.run(land(source, warehouse, moment, progress, run_id=run_id))
+    known = {instrument.symbol for instrument in warehouse.instruments.all()}
+    fresh = sorted(landing.symbols - known)
+    warehouse.instruments.merge([Instrument(symbol) for symbol in fresh], source.name, moment)
+    return ImportReport(landing, tuple(fresh))

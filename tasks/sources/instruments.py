@@ -1,0 +1,70 @@
+"""What the broker says instruments are: identity, first trade and price steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from models.domain.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from models.domain.instruments import Instrument, TickStep
+    from tasks.broker.history import HistoryConnection
+    from tasks.settings import Settings
+    from warehouse.market import MarketWarehouse
+
+SOURCE = "ibkr"
+
+
+async def fetch_instruments(
+    connection: HistoryConnection,
+    warehouse: MarketWarehouse,
+    symbols: Sequence[str],
+    now: datetime,
+    progress: Callable[[str], None],
+) -> int:
+    """Ask for every symbol and keep the answers, learnt at `now` (UTC); return how many changed.
+
+    Raises InvalidInput that names the symbols the broker does not know; the others are kept.
+    """
+    found: list[Instrument] = []
+    rules: dict[str, Sequence[TickStep]] = {}
+    unknown: list[str] = []
+    for number, symbol in enumerate(symbols, start=1):
+        try:
+            described = await connection.describe(symbol)
+        except InvalidInput:
+            described = None
+        if described is None:
+            unknown.append(symbol)
+            continue
+        instrument, rules[symbol] = described
+        found.append(instrument)
+        progress(f"{symbol}: conId {instrument.con_id} ({number} of {len(symbols)})")
+    merged = warehouse.instruments.merge(found, SOURCE, now)
+    if rules:
+        warehouse.instruments.set_tick_rules(rules, SOURCE, now)
+    if unknown:
+        raise InvalidInput(
+            f"the broker knows no US stock {', '.join(unknown)}; the other {len(found)} are kept: "
+            "correct ROBO_UNIVERSE or --symbol"
+        )
+    return merged.added + merged.changed
+
+
+async def fetch_from_broker(settings: Settings, progress: Callable[[str], None]) -> int:
+    """Ask for the settings' universe on the connection for history; return how many changed."""
+    from tasks.broker.clock import market_now
+    from tasks.broker.history import HistoryConnection
+    from tasks.broker.roles import Role, address
+    from tasks.stores import open_warehouse
+
+    now = market_now(settings.clock, settings.host, settings.control_port)
+    where = address(settings, Role.HISTORY)
+    connection = await HistoryConnection.open(where, settings.broker_timeout)
+    try:
+        warehouse = open_warehouse(settings)
+        return await fetch_instruments(connection, warehouse, settings.universe, now, progress)
+    finally:
+        await connection.close()

@@ -1,0 +1,154 @@
+"""Bring the bars of any source into the warehouse: sift, quarantine, merge, count, tell."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from models.domain.errors import InvalidInput
+from tasks.sources.daily_rows import sift_rows
+from tasks.sources.protocol import TABLES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    import pandas as pd
+
+    from tasks.sources.protocol import BarBatch, BarSource
+    from warehouse.market import MarketWarehouse
+    from warehouse.market.as_of import MergeResult
+
+MOST_REJECTED = 0.5  # of a batch; beyond it the columns are most likely not what they are taken for
+ENOUGH_TO_JUDGE = 20  # rows
+
+
+@dataclass(slots=True)
+class LandingReport:
+    """What came of a source; all counts are rows. `rejected` and `left_out` count by reason."""
+
+    source: str
+    added: int = 0
+    changed: int = 0
+    unchanged: int = 0
+    batches: int = 0
+    rejected: Counter[str] = field(default_factory=Counter[str])
+    left_out: Counter[str] = field(default_factory=Counter[str])
+    symbols: set[str] = field(default_factory=set[str])
+    seconds: float = 0.0
+
+    @property
+    def summary(self) -> str:
+        """One line for people."""
+        text = (
+            f"{self.added} bars added, {self.changed} changed, {self.unchanged} unchanged from "
+            f"{self.source} ({len(self.symbols)} symbols, {self.batches} batches, "
+            f"{self.seconds:.1f} s)"
+        )
+        if self.rejected:
+            told = "; ".join(f"{count} because {why}" for why, count in self.rejected.most_common())
+            text += f"; quarantined: {told}"
+        if self.left_out:
+            told = "; ".join(f"{count} {why}" for why, count in self.left_out.most_common())
+            text += f"; left out: {told}"
+        return text
+
+
+async def land(
+    source: BarSource,
+    warehouse: MarketWarehouse,
+    known_at: datetime,
+    progress: Callable[[str], None],
+    *,
+    run_id: str,
+    now: Callable[[], datetime] | None = None,
+) -> LandingReport:
+    """Merge every batch of a source and put what is no bar into quarantine.
+
+    `known_at` (UTC) is when the bars were learnt; a source that runs on gives `now` instead, which
+    is asked for every batch. What was merged stays when a later batch fails, and merging it again
+    changes nothing. Raises InvalidInput when most of a batch is no bars, and what a source raises.
+    """
+    report = LandingReport(source.name)
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    async for batch in source.batches():
+        moment = now() if now is not None else known_at
+        place = _Place(warehouse, source.name, moment, run_id)
+        merged = await asyncio.to_thread(_land_one, batch, place, report)
+        if batch.landed is not None:
+            await asyncio.to_thread(batch.landed, merged)
+        report.batches += 1
+        report.seconds = loop.time() - started
+        done = merged.added + merged.changed + merged.unchanged
+        progress(f"{batch.label}: {done} bars, {merged.added} new, {merged.changed} changed")
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where rows go, and what is kept with them."""
+
+    warehouse: MarketWarehouse
+    source: str
+    known_at: datetime
+    run_id: str
+
+    def refuse(self, table: str, rows: pd.DataFrame, reasons: tuple[str, ...]) -> None:
+        self.warehouse.quarantine.add(
+            table, rows, reasons, self.run_id, self.known_at, source=self.source
+        )
+
+
+def _land_one(batch: BarBatch, place: _Place, report: LandingReport) -> MergeResult:
+    merged, rejected, reasons = _merged(batch, place.warehouse, place.source, place.known_at)
+    table = TABLES[batch.timeframe]
+    if reasons:
+        place.refuse(table, rejected, reasons)
+    if batch.rejected is not None and batch.reasons:
+        place.refuse(table, batch.rejected, batch.reasons)
+    report.added += merged.added
+    report.changed += merged.changed
+    report.unchanged += merged.unchanged
+    report.rejected.update([*reasons, *batch.reasons])
+    report.left_out.update(batch.left_out)
+    if len(batch.frame):
+        report.symbols.update(str(symbol) for symbol in batch.frame["symbol"].dropna().unique())
+    return merged
+
+
+def _merged(
+    batch: BarBatch, warehouse: MarketWarehouse, source: str, known_at: datetime
+) -> tuple[MergeResult, pd.DataFrame, tuple[str, ...]]:
+    """Sift and merge a batch; return what it did, the rejected rows and their reasons."""
+    from warehouse.market.as_of import MergeResult
+
+    if batch.frame.empty:
+        _require_bars(batch, 0, ())
+        return MergeResult(0, 0, 0), batch.frame, ()
+    if batch.timeframe == "1m":
+        from warehouse.market.minute_rows import sift_minutes
+
+        minutes = sift_minutes(batch.frame)
+        _require_bars(batch, len(batch.frame), minutes.reasons)
+        merged = warehouse.minutes.merge_sifted(minutes.rows, source, known_at)
+        return merged, minutes.rejected, minutes.reasons
+    sifted = sift_rows(batch.frame, "session" if batch.timeframe == "1d" else "ts")
+    _require_bars(batch, len(batch.frame), sifted.reasons)
+    store = warehouse.bars.merge_daily if batch.timeframe == "1d" else warehouse.seconds.merge
+    return store(sifted.rows, source, known_at), sifted.rejected, sifted.reasons
+
+
+def _require_bars(batch: BarBatch, rows: int, reasons: tuple[str, ...]) -> None:
+    """Raise InvalidInput when a batch is mostly refused: then nothing of it is merged."""
+    bad = [*reasons, *batch.reasons]
+    total = rows + len(batch.reasons)
+    if total < ENOUGH_TO_JUDGE or len(bad) <= MOST_REJECTED * total:
+        return
+    told = "; ".join(f"{count} because {why}" for why, count in Counter(bad).most_common(5))
+    raise InvalidInput(
+        f"{batch.label}: {len(bad)} of {total} rows are no bars: {told}; nothing of this part was "
+        "merged. See that the columns, the layout and the time zone are what they are taken for"
+    )

@@ -1,0 +1,49 @@
+"""What stored bars tell about new ones: the bars before them, and other sources' closes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import TYPE_CHECKING
+
+from warehouse.market.connection import MarketStore
+from warehouse.market.staging import fetch_frame, stage
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BARS_BEFORE = 60
+
+_BEFORE = (
+    "SELECT symbol, session, open, high, low, close, volume FROM bars_daily "
+    "JOIN wanted USING (symbol) WHERE session < first "
+    "QUALIFY ROW_NUMBER() OVER (PARTITION BY symbol ORDER BY session DESC) <= $most "
+    "ORDER BY symbol, session"
+)
+_OTHER = (
+    "SELECT symbol, session, close FROM bars_daily JOIN wanted USING (symbol) "
+    "WHERE session >= first AND source <> $source"
+)
+
+
+class QualityContext:
+    """Stored daily bars as a background for judging new ones."""
+
+    def __init__(self, store: MarketStore) -> None:
+        self._store = store
+
+    def before(self, firsts: Mapping[str, date], most: int = BARS_BEFORE) -> pd.DataFrame:
+        """Return the last `most` bars of each symbol before its date, in Bars columns."""
+        return self._ask(_BEFORE, firsts, {"most": most})
+
+    def other_sources(self, firsts: Mapping[str, date], source: str) -> pd.DataFrame:
+        """Return symbol, session and close (USD) from each date on that `source` did not bring."""
+        return self._ask(_OTHER, firsts, {"source": source})
+
+    def _ask(
+        self, query: str, firsts: Mapping[str, date], values: Mapping[str, object]
+    ) -> pd.DataFrame:
+        wanted = stage({"symbol": ("text", list(firsts)), "first": ("date", list(firsts.values()))})
+        with self._store.read() as connection:
+            connection.register("wanted", wanted)
+            return fetch_frame(connection, query, dict(values))
