@@ -24,7 +24,7 @@ CHECKPOINT_PAGES = 1000  # of the write-ahead log; SQLite's own default
 
 
 class FileAnswer:
-    """The rows of one statement, as `statements.Answer` has them."""
+    """The rows of one statement, as SQLAlchemy's CursorResult has them."""
 
     __slots__ = ("_cursor",)
 
@@ -156,5 +156,5 @@ def set_up(dbapi: DBAPIConnection, milliseconds: int) -> None:
 @lru_cache(maxsize=512)
 def _row_of(columns: tuple[str, ...]) -> Callable[[tuple[Any, ...]], LedgerRow]:
     """Return what makes a row of these columns out of the driver's tuple."""
-    kind: Any = namedtuple("LedgerRow", columns, rename=True)
+    kind: Any = namedtuple("LedgerRow", columns, rename=True)  # pyright: ignore[reportUntypedNamedTuple]
     return kind._make
