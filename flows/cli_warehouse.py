@@ -21,13 +21,21 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command()
-def check(as_json: AsJson = False) -> None:
+def check(
+    daily_bps: Annotated[
+        float | None,
+        typer.Option(
+            min=0, help="Compare the broker's daily prices with the minutes', to this many bps."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Read every row: checksums, keys, prices, larger bars against the minutes; hash each table."""
     with exits(as_json):
         from tasks.settings import load_settings
         from tasks.warehouse_files import check_warehouse
 
-        found = check_warehouse(load_settings(), progress_line(as_json))
+        found = check_warehouse(load_settings(), progress_line(as_json), daily_bps)
         rows = sum(table.rows for table in found.tables.values())
         lines = [f"{found.place}: {len(found.tables)} tables, {rows:,} rows"]
         lines += [f"  {problem}" for problem in found.problems] or ["no problem was found"]

@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     Progress = Callable[[str], None]
 
 
-def check_warehouse(settings: Settings, progress: Progress) -> MarketCheck:
-    """Read every row and compare what must agree."""
+def check_warehouse(
+    settings: Settings, progress: Progress, daily_bps: float | None = None
+) -> MarketCheck:
+    """Read every row and compare what must agree; with `daily_bps` the broker's daily bars too."""
     from warehouse.market.maintenance import check_market
 
     _require_one(settings)
-    return check_market(open_warehouse(settings).store, progress)
+    return check_market(open_warehouse(settings).store, progress, daily_bps)
 
 
 def backup_warehouse(settings: Settings, path: Path | None, progress: Progress) -> Backup:

@@ -227,6 +227,9 @@ def test_daily_bars_are_compared_with_their_minutes(warehouse: MarketWarehouse) 
     warehouse.bars.merge_daily(other.tail(1), "x", NOW)
     (found,) = differing_days(warehouse.store, 5.0)
     assert found == ("KO", DAYS[1], "close", 53.5, pytest.approx(53.9))
+    assert check_market(warehouse.store, say).problems == ()
+    (problem,) = check_market(warehouse.store, say, daily_bps=5.0).problems
+    assert "close of KO on 2024-01-04 at 53.5 USD" in problem
 
 
 def test_readers_and_a_copy_go_on_beside_a_writer(

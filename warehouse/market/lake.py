@@ -193,8 +193,9 @@ def _locked_server(conninfo: str, deadline: float) -> Generator[None, None, None
         ) from error
     try:
         with psycopg.connect(conninfo, autocommit=True) as connection:
-            connection.execute(f"SET lock_timeout = {max(1, int(deadline * 1000))}")
-            connection.execute(f"SELECT pg_advisory_lock({WRITER_LOCK})")
+            milliseconds = str(max(1, int(deadline * 1000)))
+            connection.execute("SELECT set_config('lock_timeout', %s, false)", [milliseconds])
+            connection.execute("SELECT pg_advisory_lock(%s)", [WRITER_LOCK])
             yield
     except psycopg.errors.LockNotAvailable as error:
         raise RetryLater(

@@ -48,10 +48,13 @@ class Retained:
     removed: bool
 
 
-def check_market(store: MarketStore, progress: Progress) -> MarketCheck:
+def check_market(
+    store: MarketStore, progress: Progress, daily_bps: float | None = None
+) -> MarketCheck:
     """Read every row of one moment: checksums, keys, prices, and larger bars against the minutes.
 
-    Raises InvalidInput for a damaged file, which names the place.
+    With `daily_bps` the broker's daily prices are compared with the minutes' too. Raises
+    InvalidInput for a damaged file, which names the place.
     """
     problems: list[str] = []
     tables: dict[str, TableContent] = {}
@@ -64,6 +67,12 @@ def check_market(store: MarketStore, progress: Progress) -> MarketCheck:
         problems += _wrong_hours(connection)
         for below, size in zip(("1m", *BUILT), BUILT, strict=False):
             problems += _wrong_sums(connection, TABLES[below], TABLES[size])
+    if daily_bps is not None:
+        problems += [
+            f"bars_daily has the {figure} of {symbol} on {session} at {told:g} USD, its minutes at "
+            f"{built:g} USD; look which source is wrong and ingest it again"
+            for symbol, session, figure, told, built in differing_days(store, daily_bps)
+        ]
     return MarketCheck(str(store.path), tables, whole_content(tables), tuple(problems))
 
 

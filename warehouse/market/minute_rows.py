@@ -70,7 +70,8 @@ def sift_minutes(frame: pd.DataFrame) -> SiftedMinutes:
         return SiftedMinutes(_whole_volumes(table), frame.iloc[:0], ())
     bad = np.flatnonzero(why != 0)
     places = bad if order is None else order[bad]
-    reasons = tuple(REASONS[number - 1] for number in why[bad].tolist())
+    numbers = cast("list[int]", why[bad].tolist())
+    reasons = tuple(REASONS[number - 1] for number in numbers)
     good = table.filter(arrow().array((why == 0) & keep))
     return SiftedMinutes(_whole_volumes(good), frame.iloc[places], reasons)
 
