@@ -105,7 +105,7 @@ def test_the_scan_lets_seeded_draws_pass():
     [
         ("ib_async", "tasks/broker/ibkr.py"),
         ("mlflow", "tasks/tracking.py"),
-        ("great_expectations", "tasks/quality.py"),
+        ("great_expectations", "tasks/quality/engine.py"),
     ],
 )
 def test_each_library_has_one_door(library, door, packages, root):
