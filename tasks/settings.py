@@ -23,8 +23,9 @@ from tasks.crash_points import CrashPoint
 from tasks.dotenv_file import read_dotenv, refuse_unknown
 from tasks.interlock import Interlock, check_interlock
 from tasks.live_config import live_fingerprint
-from tasks.masking import MASK, mask_account, mask_password
+from tasks.masking import mask_account, mask_password
 from tasks.redaction import guard_logging, keep_secret, mask_accounts, secrets_of
+from tasks.settings_errors import explain_settings
 from tasks.symbols import checked_symbols
 
 PREFIX = "ROBO_"
@@ -342,7 +343,7 @@ def load_settings(**overrides: Any) -> Settings:
     try:
         settings = Settings(**(values | overrides))
     except ValidationError as error:
-        raise InvalidInput(_explain(error)) from None
+        raise InvalidInput(explain_settings(error, Settings.model_fields, PREFIX)) from None
     _protect(settings)
     return settings
 
@@ -361,25 +362,6 @@ def _protect(settings: Settings) -> None:
 def _dotenv_path() -> Path:
     here = Path.cwd() / ".env"
     return here if here.exists() else project_root() / ".env"
-
-
-def _explain(error: ValidationError) -> str:
-    lines: list[str] = []
-    for item in error.errors(include_url=False):
-        field = str(item["loc"][0]) if item["loc"] else ""
-        if item["type"] == "default_factory_not_called":  # follows from another field's error
-            continue
-        reason = item["msg"].removeprefix("Value error, ")
-        if not field:  # two settings that contradict each other
-            lines.append(reason)
-            continue
-        info = Settings.model_fields[field]
-        value = MASK if info.annotation is SecretStr else repr(item["input"])
-        lines.append(
-            f"{PREFIX}{field.upper()} is {value}: {reason[0].lower()}{reason[1:]}; "
-            f"allowed: {info.description}"
-        )
-    return "\n".join([*lines, "correct it in the environment or in .env and run again"])
 
 
 TELEMETRY_OFF: Mapping[str, str] = {
