@@ -6,6 +6,8 @@ this ledger never meet at the gateway under one id.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import socket
 from dataclasses import dataclass, field
@@ -14,11 +16,16 @@ from typing import TYPE_CHECKING, Self
 
 from models.domain.errors import RoboError, SkipToday
 from tasks.broker.roles import Role, address
+from tasks.processes import start_ticks, started_at
 
 if TYPE_CHECKING:
     from tasks.settings import Settings
     from warehouse.ledger import OrderLedger
     from warehouse.ledger.leases import Lease
+
+logger = logging.getLogger("robo.lease")
+
+ID_REUSE_SLACK = timedelta(seconds=5)  # a process starts before it takes a lease, by two clocks
 
 
 @dataclass(slots=True)
@@ -29,6 +36,7 @@ class SessionLease:
     held: Lease
     renewed: datetime
     ids: list[Lease] = field(default_factory=list["Lease"])
+    _keeping: asyncio.Task[None] | None = None
 
     @classmethod
     def take(
@@ -48,6 +56,21 @@ class SessionLease:
             raise busy(f"an API client id is in use: {taken}") from taken
         return lease
 
+    def keep_renewed(self) -> None:
+        """Renew from now on whatever the running event loop waits for, until the release.
+
+        A recovery may wait for longer than the lease lasts.
+        """
+        self._keeping = asyncio.get_running_loop().create_task(self._keep())
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(self.held.ttl / 6)
+            try:
+                self.renew()
+            except RoboError as error:  # who sends next is told by its own renewal
+                logger.warning("the lease could not be renewed: %s", error)
+
     def confirm(self) -> None:
         """Extend the lease now; RetryLater when another process has taken it over."""
         self.renewed = datetime.min.replace(tzinfo=UTC)
@@ -64,6 +87,8 @@ class SessionLease:
 
     def release(self) -> None:
         """Give the lease back."""
+        if self._keeping is not None:
+            self._keeping.cancel()
         for one in (*self.ids, self.held):
             self.ledger.leases.release(one)
 
@@ -83,6 +108,14 @@ def _acquire(ledger: OrderLedger, settings: Settings, name: str, now: datetime) 
         now=now,
         pid_alive=is_running,
     )
+
+
+def is_holder_running(lease: Lease) -> bool:
+    """Say whether the process of this machine that took a lease lives: its id may be another's."""
+    if not (is_running(lease.pid) and start_ticks(lease.pid)):  # without the second: a zombie
+        return False
+    started = started_at(lease.pid)
+    return started is None or started <= lease.since + ID_REUSE_SLACK
 
 
 def is_running(pid: int) -> bool:

@@ -95,6 +95,7 @@ class ExecutionSession:
         self._boundary = self.crash_plan or boundary_of(self.settings.crash_at)
         self.ledger.watch_commits(self._boundary)
         self._lease = SessionLease.take(self.ledger, self.settings)
+        self._lease.keep_renewed()
         self._guard = SessionGuard(self.limits)
         try:
             await self._open_clock()
