@@ -68,7 +68,10 @@ def resume(
     symbol: Symbol = "",
     as_json: AsJson = False,
 ) -> None:
-    """Reconcile now and, if broker and ledger agree, lift a halt and wake paused parents."""
+    """Reconcile now and, if broker and ledger agree, lift the halts and wake paused parents.
+
+    The halt of one symbol is lifted with --symbol only.
+    """
     with exits(as_json):
         from tasks.resuming import resume_trading
         from tasks.settings import load_settings
@@ -77,8 +80,7 @@ def resume(
         settings = load_settings()
         with open_ledger(settings) as ledger:
             done = resume_trading(settings, ledger, reason, getpass.getuser(), symbol.upper())
-        text = f"resumed: {done.reconciliation}"
-        answer(done, as_json, text if done.resumed else "nothing was halted or paused")
+        answer(done, as_json, done.text)
 
 
 def watch(

@@ -67,5 +67,4 @@ def _resume(parameters: ResumeParameters) -> Outcome:
     settings = load_settings()
     with open_ledger(settings) as ledger:
         done = resume_trading(settings, ledger, parameters.reason, BY, parameters.symbol.upper())
-    text = f"resumed: {done.reconciliation}" if done.resumed else "nothing was halted or paused"
-    return Outcome(text, done)
+    return Outcome(done.text, done)
