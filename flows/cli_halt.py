@@ -45,10 +45,13 @@ def halt(
     with exits(as_json):
         from tasks.halting import HaltOrder, halt_trading
         from tasks.settings import load_settings
+        from tasks.symbols import require_known_symbol
 
         settings = load_settings()
+        if symbol:
+            symbol = require_known_symbol(settings, symbol, "--symbol")
         who = getpass.getuser()
-        done = halt_trading(settings, HaltOrder(reason, who, symbol=symbol.upper()))
+        done = halt_trading(settings, HaltOrder(reason, who, symbol=symbol))
         is_whole = not done.trouble and not done.still_working
         if not flatten:
             answer(done, as_json, halted_text(done))
@@ -56,7 +59,7 @@ def halt(
             if not as_json:
                 typer.echo(halted_text(done))
             _require_confirmation(settings, yes, everything)
-            closed = _flatten(settings, who, reason, symbol.upper(), everything)
+            closed = _flatten(settings, who, reason, symbol, everything)
             answer(_both(done, closed), as_json, flattened_text(closed))
             is_whole = is_whole and not closed.left
         if not is_whole:

@@ -43,9 +43,12 @@ def _halt(parameters: HaltParameters) -> Outcome:
     from tasks.flattening import FlattenOrder, flatten_now, require_flat
     from tasks.halting import HaltOrder, halt_trading
     from tasks.settings import load_settings
+    from tasks.symbols import require_known_symbol
 
     settings = load_settings()
-    symbol = parameters.symbol.upper()
+    symbol = parameters.symbol
+    if symbol:
+        symbol = require_known_symbol(settings, symbol, "Symbol")
     done = halt_trading(settings, HaltOrder(parameters.reason, BY, symbol=symbol))
     text = halted_text(done)
     if parameters.flatten:

@@ -87,10 +87,20 @@ class SessionLease:
 
     def release(self) -> None:
         """Give the lease back."""
-        if self._keeping is not None:
-            self._keeping.cancel()
+        self._stop_keeping()
         for one in (*self.ids, self.held):
             self.ledger.leases.release(one)
+
+    def abandon(self) -> None:
+        """Leave the lease as that of a lost session, whose orders the watchdog ends."""
+        self._stop_keeping()
+        for one in self.ids:
+            self.ledger.leases.release(one)
+        self.ledger.leases.abandon(self.held)
+
+    def _stop_keeping(self) -> None:
+        if self._keeping is not None:
+            self._keeping.cancel()
 
 
 def _id_name(settings: Settings, role: Role) -> str:

@@ -79,7 +79,7 @@ def look_once(settings: Settings) -> Watched:
             ended = asyncio.run(_end(settings, ledger, lease))
         except BaseException:
             # What was not ended must be found again at the next look.
-            ledger.leases.abandon(lease.held)
+            lease.abandon()
             raise
         lease.release()
     text = f"{who} was lost: {ended.text}"
