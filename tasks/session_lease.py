@@ -19,6 +19,7 @@ from tasks.broker.roles import Role, address
 from tasks.processes import start_ticks, started_at
 
 if TYPE_CHECKING:
+    from tasks.broker.protocol import ApiAddress
     from tasks.settings import Settings
     from warehouse.ledger import OrderLedger
     from warehouse.ledger.leases import Lease
@@ -50,7 +51,8 @@ class SessionLease:
             raise busy(str(taken)) from taken
         try:
             for role in (Role.ORDERS, Role.DATA):
-                lease.ids.append(_acquire(ledger, settings, _id_name(settings, role), now))
+                name = id_name(address(settings, role))
+                lease.ids.append(_acquire(ledger, settings, name, now))
         except SkipToday as taken:
             lease.release()
             raise busy(f"an API client id is in use: {taken}") from taken
@@ -103,8 +105,8 @@ class SessionLease:
             self._keeping.cancel()
 
 
-def _id_name(settings: Settings, role: Role) -> str:
-    where = address(settings, role)
+def id_name(where: ApiAddress) -> str:
+    """Return the name of the lease of a client id at a gateway."""
     return f"client id {where.client_id} at {where.host}:{where.port}"
 
 
