@@ -7,7 +7,7 @@ before anything follows from it, and each intent before it is sent.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -211,11 +211,14 @@ class OrderDesk:
         """Return the code and text with which the broker refused an order, or nothing."""
         return self.rejections.get(order_ref, "")
 
-    def cancel_working(self, symbol: str = "") -> None:
-        """Ask for the end of every working child, or of those of one symbol."""
+    def cancel_working(self, symbol: str = "", but: Container[str] = ()) -> list[str]:
+        """Ask for the end of every working child (of one symbol), `but` some; return which."""
+        asked: list[str] = []
         for child in self.working_children():
-            if symbol in ("", child.symbol):
+            if symbol in ("", child.symbol) and child.order_ref not in but:
                 self._cancel(child)
+                asked.append(child.order_ref)
+        return asked
 
     def working_children(self) -> list[ChildOrder]:
         """Return every child that the broker has shown and that may still fill."""

@@ -209,6 +209,12 @@ def _settle_absence(desk: OrderDesk, order_ref: str, at: datetime) -> None:
     desk.feed(parent_id, event, at)
 
 
+def has_untraced(desk: OrderDesk) -> bool:
+    """Say whether a child of a scheduled parent may work that the broker has not shown yet."""
+    children = (c for e in desk.executions.values() for c in e.children.values())
+    return any(child.leaves and child.perm_id is None for child in children)
+
+
 def _unknown_children(desk: OrderDesk) -> set[str]:
     return {
         ref

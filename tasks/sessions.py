@@ -27,12 +27,14 @@ from tasks.execution_report import note_mids
 from tasks.exit_watch import ExitWatch, settle_vanished
 from tasks.exits import ExitKeeper
 from tasks.guard import SessionGuard, breach, keep_halt
+from tasks.halt_ending import give_back
 from tasks.leaving import leave_working
 from tasks.orders import OrderDesk
 from tasks.program_version import require_version, working_version
 from tasks.recovery import (
     adopt,
     ended_shares,
+    has_untraced,
     note_schedules,
     recover,
     require_own_client,
@@ -49,6 +51,7 @@ from tasks.session_day import (
 from tasks.session_lease import SessionLease
 from tasks.session_links import SessionLinks
 from tasks.session_result import SessionProgress, SessionResult, progress_of
+from tasks.symbol_halts import SymbolHalts
 
 if TYPE_CHECKING:
     from models.domain.sessions import TradingSession
@@ -89,6 +92,8 @@ class ExecutionSession:
     _guard: SessionGuard = field(init=False)
     _exits: ExitKeeper = field(init=False)
     _watcher: ExitWatch = field(init=False)
+    _symbol_halts: SymbolHalts = field(init=False, default_factory=SymbolHalts)
+    _may_work: bool = field(init=False, default=False)  # after a halt, until `_watch` ended it all
     _ended: tuple[int, int] = field(init=False, default=(0, 0))  # shares of parents over before
 
     async def run(self) -> SessionResult:
@@ -97,7 +102,9 @@ class ExecutionSession:
         self._boundary = self.crash_plan or boundary_of(self.settings.crash_at)
         self.ledger.watch_commits(self._boundary)
         self._lease = SessionLease.take(self.ledger, self.settings)
+        self._lease.keep_renewed()
         self._guard = SessionGuard(self.limits)
+        must_end = False
         try:
             await self._links.open_clock()
             day = session_to_work(self.ledger, self.session, self._clock.now())
@@ -105,13 +112,16 @@ class ExecutionSession:
             require_work(self.ledger, day, executions, self._clock, self.longest_wait)
             version = working_version(self.limits)
             require_version(self.ledger, day.date, version, self._clock.now())
+            self._may_work = True
             return await self._run_day(day)
-        except AutomaticHalt as halt:
-            self._keep_halt(halt)
+        except HaltTrading as halt:
+            must_end = self._may_work
+            if isinstance(halt, AutomaticHalt):
+                self._keep_halt(halt)
             raise
         finally:
             await self._links.close()
-            self._lease.release()
+            await give_back(self.settings, self._lease, self.stop, self._alert, must_end=must_end)
 
     async def _run_day(self, day: TradingSession) -> SessionResult:
         give_up_at = None
@@ -264,18 +274,10 @@ class ExecutionSession:
             await self._advance(self._clock.now() + SETTLE, desk)
         if desk.is_quiet or desk.is_blind:
             return False
-        if self._has_untraced(desk):
+        if has_untraced(desk):
             desk.lose_connection(self._clock.now())
         await recover(desk, self.settings.quiet_period)
         return not desk.is_blind
-
-    @staticmethod
-    def _has_untraced(desk: OrderDesk) -> bool:
-        return any(
-            child.leaves and child.perm_id is None
-            for execution in desk.executions.values()
-            for child in execution.children.values()
-        )
 
     async def _advance(self, moment: datetime, desk: OrderDesk) -> None:
         """Let market time run to `moment`, reading evidence and watching for halts on the way."""
@@ -319,6 +321,7 @@ class ExecutionSession:
         desk.cancel_working()
         await self._clock.sleep_until(self._clock.now() + SETTLE)
         await self._read_everything(desk)
+        self._may_work = not desk.is_quiet
         raise reason
 
     async def _lost_time(self) -> RetryLater | None:
@@ -337,7 +340,7 @@ class ExecutionSession:
                     f"trading was halted by {halt.by} at {halt.at.isoformat()}: {halt.reason}; "
                     "`robo resume --reason ...` lifts it, then `robo execute` goes on"
                 )
-            desk.cancel_working(halt.symbol)
+            self._symbol_halts.enforce(desk, halt.symbol, self._clock.now())
         if self.stop.is_set():
             return RetryLater(
                 "stopped before the schedule was done; nothing is lost: run `robo execute` again "
