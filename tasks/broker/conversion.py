@@ -15,7 +15,7 @@ from models.domain.market_rules import MarketRule, PriceBand
 from models.domain.orders import ChildOrder, Fill, OrderKind, Quote, Side
 from models.risk.margin import MarginImpact
 from tasks.broker.contracts import ContractFacts
-from tasks.broker.protocol import Commission, OrderStatus
+from tasks.broker.protocol import Commission, GatewayNotReady, OrderStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -207,12 +207,12 @@ def order_of(order: Order, child: ChildOrder, account: str) -> Order:
 def summary_of(values: Iterable[AccountValue], account: str, wanted: str) -> dict[str, Decimal]:
     """Return the amounts (USD) of an account summary by tag; `wanted` is a comma separated list.
 
-    Raises RetryLater when one of them was not told.
+    Raises GatewayNotReady when one of them was not told.
     """
     told = {v.tag: exact(v.value) for v in values if v.account == account}
     missing = [tag for tag in wanted.split(",") if tag not in told]
     if missing:
-        raise RetryLater(
+        raise GatewayNotReady(
             f"the broker's account summary lacks {', '.join(missing)}; try again once the "
             "gateway has logged in completely"
         )

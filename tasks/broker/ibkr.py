@@ -24,7 +24,7 @@ from ib_async import (
 from ib_async.client import Client
 from ib_async.wrapper import Wrapper
 
-from models.domain.errors import HaltTrading, InvalidInput, RetryLater
+from models.domain.errors import HaltTrading, InvalidInput
 from tasks.broker import conversion
 from tasks.broker.client_log import take_client_log
 from tasks.broker.codes import PORT_CHANGED
@@ -32,7 +32,13 @@ from tasks.broker.connecting import ClientIdInUse, connect
 from tasks.broker.contracts import ContractBook, ContractFacts
 from tasks.broker.evidence import EvidenceLog
 from tasks.broker.pacing import NO_LIMIT, Urgency, room
-from tasks.broker.protocol import ApiAddress, BrokerEvent, Evidence, GatewayUnreachable
+from tasks.broker.protocol import (
+    ApiAddress,
+    BrokerEvent,
+    ClientIdTaken,
+    Evidence,
+    GatewayUnreachable,
+)
 from tasks.broker.refusals import NO_SECURITY, RequestRefused, refusal
 from tasks.broker.tap import EvidenceTap
 
@@ -105,7 +111,7 @@ class EvidenceIB(IB):
 class Connection:
     """One API connection with a deadline on every call.
 
-    Raises GatewayUnreachable when the gateway does not answer in `timeout` seconds, RetryLater
+    Raises GatewayUnreachable when the gateway does not answer in `timeout` seconds, ClientIdTaken
     when the client id stays in use, InvalidInput for a symbol that the broker does not know.
     """
 
@@ -145,7 +151,7 @@ class Connection:
                 await asyncio.sleep(ID_IN_USE_WAIT * attempt)
                 continue
             return cls(ib, f"{address.host}:{address.port}", timeout, heartbeat, book)
-        raise RetryLater(
+        raise ClientIdTaken(
             f"client id {address.client_id} is in use at the gateway on {address.host}:"
             f"{address.port}: another session of this system, or another program, is connected "
             "with it; stop that one, or set ROBO_CLIENT_ID and ROBO_DATA_CLIENT_ID to free ids"

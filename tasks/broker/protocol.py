@@ -23,8 +23,16 @@ if TYPE_CHECKING:
 ENDED_STATUSES = frozenset({"Filled", "Cancelled", "ApiCancelled"})
 
 
-class GatewayUnreachable(RetryLater):
+class GatewayNotReady(RetryLater):
+    """The gateway cannot be worked with at present; a session waits for it, and then reads all."""
+
+
+class GatewayUnreachable(GatewayNotReady):
     """The gateway does not answer, or the connection to it broke; nothing is known to be lost."""
+
+
+class ClientIdTaken(GatewayNotReady):
+    """The gateway still holds a connection of this client id: a dead one, or another program's."""
 
 
 @dataclass(frozen=True, slots=True)
