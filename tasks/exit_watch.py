@@ -69,6 +69,8 @@ class ExitWatch:
                 logger.warning("the %s of %s is reached, not sent: %s", hit, symbol, why)
             self._told[symbol] = why
             return
+        if not keeper.has_room((child,)):
+            return  # the next look is a second away
         desk.alert(f"{symbol} reached its {hit}", f"{levels.side} {wanted} shares at {price} USD")
         keeper.store(order, now)
         keeper.send(order.parent_id, (child,), now)

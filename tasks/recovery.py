@@ -154,6 +154,8 @@ async def recover(desk: OrderDesk, quiet_period: float) -> Evidence:
     if desk.is_blind:
         logger.warning("the gateway lost Interactive Brokers: what it shows proves no absence")
     else:
+        children = [c for e in desk.everything.values() for c in e.children.values()]
+        desk.cancels.ask_again(children, evidence.orders)
         _compare(desk, evidence)
     return evidence
 
@@ -180,6 +182,8 @@ async def _reconcile_once(desk: OrderDesk, gateway: OrderGateway) -> Evidence:
     desk.must_reconcile = False
     evidence = await gateway.collect_evidence()
     adopt(desk.ledger, evidence)
+    for order in evidence.orders:
+        desk.cancels.seen(order)
     desk.pump(evidence.at)
     if desk.is_blind:
         return evidence

@@ -239,12 +239,19 @@ class ExecutionSession:
         """Keep stops and targets in step with the positions, which sales and fills change."""
         if self._exits.is_idle:
             return
-        self._exits.keep(self._clock.now())
-        await self._read_everything(desk)
+        await self._keep_exits(desk)
         if self._exits.is_settling:
             await self._advance(self._clock.now() + SETTLE, desk)
-            self._exits.keep(self._clock.now())
+            await self._keep_exits(desk)
+
+    async def _keep_exits(self, desk: OrderDesk) -> None:
+        self._exits.keep(self._clock.now())
+        while desk.is_crowded:
+            await asyncio.sleep(CROWDED_WAIT)
+            await self._watch(desk)
             await self._read_everything(desk)
+            self._exits.keep(self._clock.now())
+        await self._read_everything(desk)
 
     async def _settle(self, desk: OrderDesk) -> bool:
         """Give what was just sent time to end; reconcile what has not, and say whether so.

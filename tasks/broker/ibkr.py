@@ -52,7 +52,7 @@ if TYPE_CHECKING:
 CLIENT_ID_IN_USE = 326
 CLIENT_ID_ATTEMPTS = 4
 ID_IN_USE_WAIT = 0.5  # wall seconds, times the attempts so far
-CANCELS = ("4\0", "58\0")  # cancelOrder and reqGlobalCancel
+PLACE, CANCEL, CANCEL_ALL = "3\0", "4\0", "58\0"  # placeOrder, cancelOrder, reqGlobalCancel
 SUMMARY_TAGS = "TotalCashValue,NetLiquidation"
 
 Answer = TypeVar("Answer")
@@ -69,14 +69,28 @@ class EvidenceWrapper(EvidenceTap, Wrapper):  # pyright: ignore[reportIncompatib
 
 
 class PacedClient(Client):
-    """ib_async's client, which sends 45 messages a second; here a cancel overtakes what waits."""
+    """ib_async's client, which sends 45 messages a second; here a cancel overtakes what waits.
+
+    It does not overtake the order that it is for: a cancel of what has not arrived ends nothing.
+    """
 
     def sendMsg(self, msg: str | None) -> None:
         """Send or queue one message; None sends what may go by now."""
-        if msg and self._msgQ and msg.startswith(CANCELS):
-            self._msgQ.appendleft(msg)
+        if msg and self._msgQ and msg.startswith((CANCEL, CANCEL_ALL)):
+            self._put_forward(msg)
             msg = None
         super().sendMsg(msg)  # pyright: ignore[reportArgumentType] - it calls itself with None
+
+    def _put_forward(self, cancel: str) -> None:
+        waiting, ends_all = self._msgQ, cancel.startswith(CANCEL_ALL)
+        order_id = "" if ends_all else cancel.split("\0")[2]
+        behind = 0
+        for place, message in enumerate(waiting, 1):
+            if message.startswith(PLACE) and (ends_all or message.split("\0")[1] == order_id):
+                behind = place
+        waiting.insert(behind, cancel)
+        if ends_all and behind:
+            waiting.appendleft(cancel)  # what is at the gateway already ends at once
 
     @property
     def used(self) -> int:

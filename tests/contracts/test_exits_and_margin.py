@@ -82,6 +82,7 @@ def test_what_is_bought_is_protected_resized_and_released(
     span = make_span(gateway, 20)
     sale = make_parent(span, "KO", quantity=90, side=Side.SELL, decision_price=price)
     ledger.parents.add([sale])
+    gateway.ask("fault", fault="refuse-cancel", params={"count": 2})  # of stop and target: again
     result = execute(settings, ledger, limits=RESTING)
     assert ledger.parents.get(sale.parent_id).state is ParentState.FILLED
     assert ledger.executions.positions(result.account) == {}

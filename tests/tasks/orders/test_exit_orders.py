@@ -88,6 +88,19 @@ def test_the_ledger_refuses_a_third_order_of_a_full_exit(start, broker, ledger):
             )
 
 
+def test_an_exit_waits_for_room_for_both_of_its_orders(start, broker):
+    """More than fit would wait in the client's queue, where a cancel overtook them."""
+    desk, keeper = start()
+    broker.budget = 1
+    keep(keeper, broker)
+    assert broker.sent == []
+    assert desk.is_crowded
+    broker.budget = 2
+    keep(keeper, broker)
+    assert [child.quantity for child in broker.sent] == [90, 90]
+    assert not desk.is_crowded
+
+
 def test_exits_off_touch_nothing(start, broker):
     _, keeper = start(limits=RiskLimits())
     assert keeper.is_idle
@@ -261,6 +274,10 @@ def test_exits_that_the_broker_refuses_are_watched_instead(start, broker, minute
     desk.quote = lambda symbol: Quote(
         symbol, Decimal("46.99"), Decimal("47.01"), 500, 500, broker.now
     )
+    broker.budget = 0
+    ExitWatch(keeper).look(minute(30))
+    assert len(broker.sent) == 2, "no room among the messages of this second"
+    broker.budget = 1
     ExitWatch(keeper).look(minute(30))
     assert len(broker.sent) == 3
     assert (broker.sent[-1].tif, broker.sent[-1].quantity) == ("IOC", 90)
