@@ -156,11 +156,12 @@ async def recover(desk: OrderDesk, quiet_period: float) -> Evidence:
     else:
         children = [c for e in desk.everything.values() for c in e.children.values()]
         desk.cancels.ask_again(children, evidence.orders)
-        _compare(desk, evidence)
+        compare(desk, evidence)
     return evidence
 
 
-def _compare(desk: OrderDesk, evidence: Evidence) -> None:
+def compare(desk: OrderDesk, evidence: Evidence) -> None:
+    """Keep, and tell once, what differs from the ledger; AutomaticHalt on a stray of our name."""
     book, in_hand = desk.book, desk.executions.keys()
     found = reconcile_session(desk.ledger, evidence, book.positions, book.cash, in_hand)
     for each in found:

@@ -14,6 +14,7 @@ from models.risk.limits import RiskLimits
 from tasks.broker.protocol import BrokerNotice, GatewayUnreachable
 from tasks.exit_watch import ExitWatch, settle_vanished
 from tasks.exits import ExitKeeper
+from tasks.orders import log_alert
 from tasks.recovery import recover
 from warehouse.ledger.symbol_facts import SymbolFacts
 
@@ -26,13 +27,14 @@ FACTS = SymbolFacts("KO", Decimal("50.00"), 1e7, 1.0, Regime.BULL)
 def start(start_desk, ledger, broker, minute):
     """Open a desk whose account holds KO, with its exits loaded and recovered; again restarts."""
 
-    def go(*parents, held=90, limits=RESTING, facts=(FACTS,)):
+    def go(*parents, held=90, limits=RESTING, facts=(FACTS,), alert=log_alert):
         if held and not broker.positions and not broker.reads:
             broker.book("KO", held, Decimal(50))
         day = parents[0].session if parents else minute(0).date()
         ledger.facts.note(day, facts, minute(0))
         minute(1)
         desk = start_desk(*parents, limits=limits)
+        desk.alert = alert
         keeper = ExitKeeper(desk)
         keeper.load()
         evidence = asyncio.run(recover(desk, 0.0))
@@ -212,18 +214,47 @@ def test_what_was_stopped_out_is_not_bought_on(start, broker, make_parent, minut
     assert "an exit of KO has traded" in desk.executions["p-KO"].reason
 
 
-def test_an_exit_that_ended_between_two_sessions_is_placed_anew(start, broker):
-    _, keeper = start()
+def rest_all(broker, keeper):
     keep(keeper, broker)
     for child in list(broker.sent):
         broker.tell(child.order_ref, "Submitted")
     keeper.desk.pump(broker.now)
-    broker.orders.clear()  # the broker shows a completed order for a day only
-    _, again = start()
-    assert [e.state for e in again.desk.resting.values()] == [ParentState.EXPIRED]
+
+
+def test_an_exit_that_ended_between_two_sessions_is_placed_anew(start, broker):
+    """The broker shows a completed order for a day only; what else rests proves its list whole."""
+    broker.book("PEP", 20, Decimal(50))
+    broker.book("KO", 90, Decimal(50))
+    both = (FACTS, replace(FACTS, symbol="PEP"))
+    _, keeper = start(facts=both)
+    rest_all(broker, keeper)
+    broker.orders = {ref: o for ref, o in broker.orders.items() if o.symbol == "PEP"}
+    _, again = start(facts=both)
+    states = {e.parent.symbol: e.state for e in again.desk.resting.values()}
+    assert states == {"KO": ParentState.EXPIRED, "PEP": ParentState.WORKING}
+    assert not again.desk.ledger.differences.block_reason(broker.account, "KO")
     keep(again, broker)
-    assert [child.quantity for child in broker.sent] == [90, 90, 90, 90]
-    assert broker.sent[2].oca_group == "20221229-exit-KO-2"
+    anew = broker.sent[4:]
+    assert [(child.symbol, child.quantity) for child in anew] == [("KO", 90)] * 2
+    assert anew[0].oca_group == "20221229-exit-KO-3"
+
+
+def test_exits_gone_from_an_empty_list_are_for_a_person(start, broker):
+    """No order at all is shown: an end, or a list that the broker has not filled yet."""
+    told = []
+    _, keeper = start()
+    rest_all(broker, keeper)
+    kept, broker.orders = broker.orders, {}
+    desk, again = start(alert=lambda *words: told.append(words))
+    (exit_,) = desk.resting.values()
+    assert exit_.leaves == 90, "not taken for cancelled"
+    keep(again, broker)
+    assert len(broker.sent) == 2, "and nothing is sent in its place"
+    assert any("KO may be without its stop" in subject for subject, _ in told)
+    broker.orders = kept
+    desk, again = start()
+    keep(again, broker)
+    assert len(broker.sent) == 2, "the list was late: they rested all along"
 
 
 def test_no_exit_is_sent_without_a_basis_in_a_halt_or_when_closed(start, broker, ledger, minute):
