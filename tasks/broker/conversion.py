@@ -225,6 +225,12 @@ def shortable_of(ticker: Ticker) -> int | None:
     return int(shares) if math.isfinite(shares) and shares >= 0 else None
 
 
+def close_of(ticker: Ticker) -> float | None:
+    """Return the last close in USD (tick 9, or delayed 75), or None when that was not told."""
+    close = float(ticker.close)
+    return close if math.isfinite(close) and close > 0 else None
+
+
 def margin_of(state: OrderState, what: str) -> MarginImpact:
     """Return the answer to a what-if in USD; raise RetryLater when it tells no amounts."""
     told = (state.initMarginBefore, state.initMarginChange, state.equityWithLoanBefore)
