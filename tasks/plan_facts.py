@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from models.domain.errors import InvalidInput
 from models.features.true_range import average_true_range
 from models.regime.realised import RegimeRule, classify
-from tasks.day_trading import day_trades
+from tasks.day_trading import day_trades, unseen_by_ledger
 from warehouse.ledger.symbol_facts import SymbolFacts
 
 if TYPE_CHECKING:
@@ -59,7 +59,15 @@ def account_standing(
     return AccountStanding(
         day_start_equity=float(before[0].net_liquidation) if before else None,
         peak_equity=max(worths, default=None),
-        day_trades=day_trades(ledger, account, evidence.positions, equity, session, limits=limits),
+        day_trades=day_trades(
+            ledger,
+            account,
+            evidence.positions,
+            equity,
+            session,
+            limits=limits,
+            unseen=unseen_by_ledger(ledger, evidence, session, limits),
+        ),
         disabled={one.name: one.reason for one in ledger.disablements.current()},
         shortable=shortable or {},
     )

@@ -20,6 +20,7 @@ from models.execution.engine import restore
 from models.execution.events import ChildRejected, ProvenNeverSent, Reconciled
 from models.execution.state import SlicingPolicy
 from tasks.adoption import adopt, child_evidence
+from tasks.day_trading import unseen_by_ledger
 from tasks.reconciliation import reconcile_session
 from tasks.second_orders import doubled, end_second_orders
 
@@ -183,6 +184,9 @@ async def _reconcile_once(desk: OrderDesk, gateway: OrderGateway) -> Evidence:
     desk.must_reconcile = False
     evidence = await gateway.collect_evidence()
     adopt(desk.ledger, evidence)
+    desk.guard.unseen_day_trades = unseen_by_ledger(
+        desk.ledger, evidence, desk.session.date, desk.limits
+    )
     for order in evidence.orders:
         desk.cancels.seen(order)
     desk.pump(evidence.at)

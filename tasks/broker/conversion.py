@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     )
 
 SMART = "SMART"
+DAY_TRADES = "DayTradesRemaining"
 UNSET_DOUBLE = 1.7976931348623157e308
 CANCEL_OTHERS = 1  # OCA type: the others end at the first fill, and one at a time is at an exchange
 
@@ -209,14 +210,21 @@ def summary_of(values: Iterable[AccountValue], account: str, wanted: str) -> dic
 
     Raises GatewayNotReady when one of them was not told.
     """
-    told = {v.tag: exact(v.value) for v in values if v.account == account}
-    missing = [tag for tag in wanted.split(",") if tag not in told]
+    tags = wanted.split(",")
+    told = {v.tag: exact(v.value) for v in values if v.account == account and v.tag in tags}
+    missing = [tag for tag in tags if tag not in told]
     if missing:
         raise GatewayNotReady(
             f"the broker's account summary lacks {', '.join(missing)}; try again once the "
             "gateway has logged in completely"
         )
     return told
+
+
+def day_trades_of(values: Iterable[AccountValue], account: str) -> int | None:
+    """Return the day trades that an account summary leaves, or None without a number or limit."""
+    told = [value.value for value in values if (value.account, value.tag) == (account, DAY_TRADES)]
+    return int(told[0]) if told and told[0].isdigit() else None  # -1 is no limit
 
 
 def shortable_of(ticker: Ticker) -> int | None:

@@ -45,6 +45,8 @@ from tasks.broker.tap import EvidenceTap
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from ib_async import AccountValue
+
     from models.domain.market_rules import MarketRule
     from models.domain.orders import ChildOrder
     from models.risk.margin import MarginImpact
@@ -293,7 +295,8 @@ class OrderConnection(Connection):
         await self._call(lambda: ib.reqCompletedOrdersAsync(False), "completed orders")
         await self._call(ib.reqExecutionsAsync, "executions")
         positions = await self._call(ib.reqPositionsAsync, "positions")
-        summary = await self._summary(account)
+        told = await self._summary()
+        summary = conversion.summary_of(told, account, SUMMARY_TAGS)
         at = await self.flush()
         self._require_readable()
         return Evidence(
@@ -309,6 +312,7 @@ class OrderConnection(Connection):
             orders=tuple(ib.log.orders.values()),
             fills=tuple(ib.log.fills.values()),
             commissions=tuple(ib.log.commissions.values()),
+            day_trades_remaining=conversion.day_trades_of(told, account),
         )
 
     async def what_if(self, child: ChildOrder) -> MarginImpact:
@@ -376,18 +380,19 @@ class OrderConnection(Connection):
                 "on incomplete evidence: look at the account in TWS"
             )
 
-    async def _summary(self, account: str) -> dict[str, Any]:
+    async def _summary(self) -> Sequence[AccountValue]:
         ib = self._ib
         ib.wrapper.acctSummary.clear()
         request_id = self.next_order_id()
 
         def ask() -> Awaitable[Any]:
             answer = ib.wrapper.startReq(request_id)
-            ib.client.reqAccountSummary(request_id, "All", SUMMARY_TAGS)
+            ib.client.reqAccountSummary(
+                request_id, "All", f"{SUMMARY_TAGS},{conversion.DAY_TRADES}"
+            )
             return answer
 
         await self._call(ask, "the account summary")
         with self._connected():
             ib.client.cancelAccountSummary(request_id)
-        values = ib.wrapper.acctSummary.values()
-        return conversion.summary_of(values, account, SUMMARY_TAGS)
+        return tuple(ib.wrapper.acctSummary.values())

@@ -105,6 +105,7 @@ class Evidence:
 
     `cash` and `net_liquidation` are USD; `positions` maps symbol to signed shares; `orders` holds
     open and completed orders of every client, `fills` and `commissions` those of the current day.
+    `day_trades_remaining` is None when the broker tells none, or sets no limit.
     """
 
     account: str
@@ -115,6 +116,7 @@ class Evidence:
     orders: tuple[OrderStatus, ...]
     fills: tuple[Fill, ...]
     commissions: tuple[Commission, ...]
+    day_trades_remaining: int | None = None
 
     @property
     def open_orders(self) -> tuple[OrderStatus, ...]:
