@@ -20,7 +20,7 @@ from models.execution.events import SessionClosed
 from models.execution.planning import asking_times
 from tasks.account import AccountBook
 from tasks.alerts import Alert, raise_alert
-from tasks.broker.protocol import GatewayUnreachable
+from tasks.broker.protocol import GatewayNotReady
 from tasks.broker_notices import look_up_doubted
 from tasks.crash_points import Boundary, boundary_of
 from tasks.execution_report import note_mids
@@ -135,7 +135,7 @@ class ExecutionSession:
                 return SessionResult(
                     day.date, desk.book.account, self._clock.now(), resumed, dict(desk.denied)
                 )
-            except GatewayUnreachable as error:
+            except GatewayNotReady as error:
                 now = datetime.now(UTC)
                 if desk is not None:
                     self._guard.disconnected(now)
@@ -257,12 +257,19 @@ class ExecutionSession:
         """Keep stops and targets in step with the positions, which sales and fills change."""
         if self._exits.is_idle:
             return
-        self._exits.keep(self._clock.now())
-        await self._read_everything(desk)
+        await self._keep_exits(desk)
         if self._exits.is_settling:
             await self._advance(self._clock.now() + SETTLE, desk)
-            self._exits.keep(self._clock.now())
+            await self._keep_exits(desk)
+
+    async def _keep_exits(self, desk: OrderDesk) -> None:
+        self._exits.keep(self._clock.now())
+        while desk.is_crowded:
+            await asyncio.sleep(CROWDED_WAIT)
+            await self._watch(desk)
             await self._read_everything(desk)
+            self._exits.keep(self._clock.now())
+        await self._read_everything(desk)
 
     async def _settle(self, desk: OrderDesk) -> bool:
         """Give what was just sent time to end; reconcile what has not, and say whether so.
@@ -327,7 +334,7 @@ class ExecutionSession:
     async def _lost_time(self) -> RetryLater | None:
         try:
             await self._links.require_even_time()
-        except GatewayUnreachable:
+        except GatewayNotReady:
             raise
         except RetryLater as lost:
             return lost
@@ -360,7 +367,7 @@ class ExecutionSession:
     def _clock(self) -> WallClock | GatewayClock:
         return self._links.clock
 
-    async def _await_gateway(self, deadline: datetime, error: GatewayUnreachable) -> None:
+    async def _await_gateway(self, deadline: datetime, error: GatewayNotReady) -> None:
         """Wait a little for the gateway to come back; RetryLater once the deadline has passed.
 
         AutomaticHalt when a working session has been without it for longer than its limit.
@@ -368,8 +375,9 @@ class ExecutionSession:
         self._guard.require_heartbeat(datetime.now(UTC))
         if self.stop.is_set() or datetime.now(UTC) >= deadline:
             raise RetryLater(
-                f"{error}. The schedule is kept in the ledger: start the gateway and run "
-                "`robo execute` again; it reads what the broker has before it sends anything"
+                f"{error}. The schedule is kept in the ledger: see that the gateway runs "
+                "and is logged in, and run `robo execute` again; it reads what the broker has "
+                "before it sends anything"
             ) from error
         self._lease.renew()
         logger.warning("%s; trying again in %.1f s", error, self._back_off)
