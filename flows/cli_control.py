@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from flows.cli_exit import FAILED, HALTED, answer, exits
 from flows.cli_flows import AsJson
+
+if TYPE_CHECKING:
+    from tasks.status import Status
 
 FIRST_CONTACT = {
     True: "none seen yet: run make demo",
@@ -39,7 +44,9 @@ def status(as_json: AsJson = False) -> None:
         lines = [
             f"mode          {found.mode}",
             f"account       {found.account or FIRST_CONTACT[settings.mode == 'simulated']}",
-            f"trading       {'HALTED ' + found.halt if found.halt else 'not halted'}",
+            f"trading       {_trading(found)}",
+            *(f"halted        {halt}" for halt in found.halts),
+            *(f"disabled      {one}" for one in found.disabled),
             f"at work       {found.session_at_work or 'no session'}",
             f"last session  {found.last_session or 'none'}; parent orders: {orders}",
             f"positions     {shares} (shares)",
@@ -52,6 +59,14 @@ def status(as_json: AsJson = False) -> None:
             ),
         ]
         answer(found, False, "\n".join(lines))
+
+
+def _trading(found: Status) -> str:
+    if found.halt:
+        return f"HALTED {found.halt}"
+    if found.halts or found.disabled:
+        return "not halted, but for what follows"
+    return "not halted"
 
 
 def doctor(as_json: AsJson = False) -> None:

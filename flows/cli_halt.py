@@ -45,10 +45,13 @@ def halt(
     with exits(as_json):
         from tasks.halting import HaltOrder, halt_trading
         from tasks.settings import load_settings
+        from tasks.symbols import require_known_symbol
 
         settings = load_settings()
+        if symbol:
+            symbol = require_known_symbol(settings, symbol, "--symbol")
         who = getpass.getuser()
-        done = halt_trading(settings, HaltOrder(reason, who, symbol=symbol.upper()))
+        done = halt_trading(settings, HaltOrder(reason, who, symbol=symbol))
         is_whole = not done.trouble and not done.still_working
         if not flatten:
             answer(done, as_json, halted_text(done))
@@ -56,7 +59,7 @@ def halt(
             if not as_json:
                 typer.echo(halted_text(done))
             _require_confirmation(settings, yes, everything)
-            closed = _flatten(settings, who, reason, symbol.upper(), everything)
+            closed = _flatten(settings, who, reason, symbol, everything)
             answer(_both(done, closed), as_json, flattened_text(closed))
             is_whole = is_whole and not closed.left
         if not is_whole:
@@ -68,7 +71,10 @@ def resume(
     symbol: Symbol = "",
     as_json: AsJson = False,
 ) -> None:
-    """Reconcile now and, if broker and ledger agree, lift a halt and wake paused parents."""
+    """Reconcile now and, if broker and ledger agree, lift the halts and wake paused parents.
+
+    The halt of one symbol is lifted with --symbol only.
+    """
     with exits(as_json):
         from tasks.resuming import resume_trading
         from tasks.settings import load_settings
@@ -77,8 +83,7 @@ def resume(
         settings = load_settings()
         with open_ledger(settings) as ledger:
             done = resume_trading(settings, ledger, reason, getpass.getuser(), symbol.upper())
-        text = f"resumed: {done.reconciliation}"
-        answer(done, as_json, text if done.resumed else "nothing was halted or paused")
+        answer(done, as_json, done.text)
 
 
 def watch(

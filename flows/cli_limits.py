@@ -128,6 +128,8 @@ def enable(name: Name, reason: Why, as_json: AsJson = False) -> None:
         from tasks.stores import open_ledger
 
         with open_ledger(load_settings()) as ledger:
+            disabled = {one.name for one in ledger.disablements.current()}
+            name = name if name in disabled else name.upper()
             ledger.disablements.enable(name, reason, getpass.getuser(), datetime.now(UTC))
         answer({"enabled": name}, as_json, f"{name} may trade again: {reason}")
 
@@ -144,9 +146,12 @@ def disable(
         from models.domain.sessions import exchange_date
         from tasks.settings import load_settings
         from tasks.stores import open_ledger
+        from tasks.symbols import require_known_symbol
 
-        now = datetime.now(UTC)
-        with open_ledger(load_settings()) as ledger:
+        settings, now = load_settings(), datetime.now(UTC)
+        if not strategy:
+            name = require_known_symbol(settings, name, "disable")
+        with open_ledger(settings) as ledger:
             done = ledger.disablements.disable(
                 "strategy" if strategy else "symbol",
                 name,

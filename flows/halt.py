@@ -43,9 +43,12 @@ def _halt(parameters: HaltParameters) -> Outcome:
     from tasks.flattening import FlattenOrder, flatten_now, require_flat
     from tasks.halting import HaltOrder, halt_trading
     from tasks.settings import load_settings
+    from tasks.symbols import require_known_symbol
 
     settings = load_settings()
-    symbol = parameters.symbol.upper()
+    symbol = parameters.symbol
+    if symbol:
+        symbol = require_known_symbol(settings, symbol, "Symbol")
     done = halt_trading(settings, HaltOrder(parameters.reason, BY, symbol=symbol))
     text = halted_text(done)
     if parameters.flatten:
@@ -67,5 +70,4 @@ def _resume(parameters: ResumeParameters) -> Outcome:
     settings = load_settings()
     with open_ledger(settings) as ledger:
         done = resume_trading(settings, ledger, parameters.reason, BY, parameters.symbol.upper())
-    text = f"resumed: {done.reconciliation}" if done.resumed else "nothing was halted or paused"
-    return Outcome(text, done)
+    return Outcome(done.text, done)

@@ -15,6 +15,7 @@ from flows.outcomes import Outcome, finish, run_name
 from flows.parameters import IngestParameters
 
 if TYPE_CHECKING:
+    from tasks.broker.protocol import ApiAddress
     from tasks.ingest import IngestReport
     from tasks.settings import Settings
 
@@ -26,26 +27,28 @@ def ingest(parameters: IngestParameters = IngestParameters()) -> State[Any]:
 
 
 def _ingest(parameters: IngestParameters) -> Outcome:
+    from tasks.broker.roles import Role
+    from tasks.client_ids import leased_address
     from tasks.settings import load_settings
 
     chosen = {"universe": tuple(parameters.symbols)} if parameters.symbols else {}
     settings = load_settings(**chosen)
     asked_by = "the symbols asked for (--symbol)" if parameters.symbols else "ROBO_UNIVERSE"
-    report = asyncio.run(_from_broker(settings, asked_by))
+    with leased_address(settings, Role.HISTORY) as where:
+        report = asyncio.run(_from_broker(settings, asked_by, where))
     _publish(report)
     return Outcome(report.summary, report)
 
 
-async def _from_broker(settings: Settings, asked_by: str) -> IngestReport:
+async def _from_broker(settings: Settings, asked_by: str, where: ApiAddress) -> IngestReport:
     from tasks.broker.clock import market_now
     from tasks.broker.market_data import DataConnection
-    from tasks.broker.roles import Role, address
     from tasks.ingest import ingest_daily
     from tasks.stores import open_warehouse
 
     now = market_now(settings.clock, settings.host, settings.control_port)
     warehouse = open_warehouse(settings)
-    source = await DataConnection.open(address(settings, Role.HISTORY), settings.broker_timeout)
+    source = await DataConnection.open(where, settings.broker_timeout)
     try:
         return await ingest_daily(source, warehouse, settings, now, say, asked_by=asked_by)
     finally:

@@ -220,7 +220,9 @@ class ResumeParameters(FlowParameters):
         min_length=3, title="Reason", description="Why it is safe again; kept in the ledger."
     )
     symbol: str = Field(
-        default="", title="Symbol", description="Lift the halt of one symbol; empty lifts all."
+        default="",
+        title="Symbol",
+        description="Lift the halts of one symbol; empty lifts all but those of symbols.",
     )
 
 

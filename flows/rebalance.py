@@ -95,6 +95,7 @@ def _decide(
     from tasks.plan_facts import account_standing
     from tasks.portfolio import plan_rebalance
     from tasks.reconciliation import look_before_planning
+    from tasks.reference_closes import read_closes
     from tasks.split_booking import book_splits
 
     evidence = read_account(settings)
@@ -117,6 +118,7 @@ def _decide(
         recent=_decided_lately(ledger, now, session),
         standing=account_standing(ledger, evidence, session.date, limits, borrowable),
         blocked=ledger.differences.blocked(evidence.account),
+        told_closes=read_closes(settings, settings.universe),
     )
     return with_margin(plan, limits, settings), active.version.version
 
@@ -125,10 +127,12 @@ def _decided_lately(
     ledger: OrderLedger, now: datetime, session: TradingSession
 ) -> tuple[ParentOrder, ...]:
     """Return the parents decided within a day that this plan does not replace."""
+    from tasks.portfolio import STRATEGY
+
     return tuple(
         parent
         for parent in ledger.parents.decided_since(now - timedelta(days=1))
-        if parent.session != session.date
+        if (parent.session, parent.strategy) != (session.date, STRATEGY)
     )
 
 

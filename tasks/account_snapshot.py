@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from tasks.broker.roles import Role, address
+from tasks.broker.roles import Role
+from tasks.client_ids import leased_address
 
 if TYPE_CHECKING:
-    from tasks.broker.protocol import Evidence
+    from tasks.broker.protocol import ApiAddress, Evidence
     from tasks.settings import Settings
 
 
@@ -18,17 +19,16 @@ def read_account(settings: Settings) -> Evidence:
     Raises GatewayUnreachable when no gateway answers, HaltTrading when the account is not one
     that the mode may trade.
     """
-    evidence = asyncio.run(_read(settings))
+    with leased_address(settings, Role.SNAPSHOT) as where:
+        evidence = asyncio.run(_read(settings, where))
     settings.require_tradable(evidence.account)
     return evidence
 
 
-async def _read(settings: Settings) -> Evidence:
+async def _read(settings: Settings, where: ApiAddress) -> Evidence:
     from tasks.broker.ibkr import OrderConnection
 
-    connection = await OrderConnection.open(
-        address(settings, Role.SNAPSHOT), settings.broker_timeout
-    )
+    connection = await OrderConnection.open(where, settings.broker_timeout)
     try:
         return await connection.collect_evidence()
     finally:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from tasks.broker.roles import Role, address
+from tasks.broker.roles import Role
+from tasks.client_ids import leased_address
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from tasks.broker.protocol import ApiAddress
     from tasks.settings import Settings
 
 DEADLINE = 5.0
@@ -21,13 +23,14 @@ def read_shortable(settings: Settings, symbols: Sequence[str]) -> dict[str, int]
 
     Raises GatewayUnreachable when no gateway answers.
     """
-    return asyncio.run(_read(settings, symbols))
+    with leased_address(settings, Role.SNAPSHOT) as where:
+        return asyncio.run(_read(settings, symbols, where))
 
 
-async def _read(settings: Settings, symbols: Sequence[str]) -> dict[str, int]:
+async def _read(settings: Settings, symbols: Sequence[str], where: ApiAddress) -> dict[str, int]:
     from tasks.broker.market_data import DataConnection
 
-    link = await DataConnection.open(address(settings, Role.SNAPSHOT), settings.broker_timeout)
+    link = await DataConnection.open(where, settings.broker_timeout)
     loop = asyncio.get_running_loop()
     try:
         await link.subscribe(symbols, with_shortable=True)

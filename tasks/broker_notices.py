@@ -17,6 +17,7 @@ from tasks.broker.codes import (
     reaction_to,
 )
 from tasks.broker.protocol import GatewayUnreachable
+from tasks.cancelling import CANCEL_REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,6 +66,8 @@ def take_notice(desk: OrderDesk, notice: BrokerNotice, now: datetime) -> None:
     desk.ledger.events.append("notice", notice.order_ref, asdict(notice), now)
     if reaction_to(notice.code) is Reaction.UNKNOWN:
         desk.look_again = True
+    if notice.code in CANCEL_REFUSED:
+        desk.cancels.refused(notice.order_ref)
     if notice.code in CONTRACT_IN_DOUBT:
         record = desk.ledger.children.get(notice.order_ref)
         desk.doubted |= set() if record is None else {record.order.symbol}

@@ -197,15 +197,17 @@ def _gateway(settings: Settings) -> Finding:
         seen = f"nothing listens on {settings.host}:{settings.port}"
         return Finding("gateway", Health.ABSENT, seen, f"{start} (make demo starts its own)")
     from tasks.broker.ibkr import OrderConnection
-    from tasks.broker.roles import Role, address
+    from tasks.broker.roles import Role
+    from tasks.client_ids import leased_address
     from tasks.settings import mask_account
 
     async def account() -> str:
-        link = await OrderConnection.open(address(settings, Role.SNAPSHOT), settings.broker_timeout)
-        try:
-            return link.account
-        finally:
-            await link.close()
+        with leased_address(settings, Role.SNAPSHOT) as where:
+            link = await OrderConnection.open(where, settings.broker_timeout)
+            try:
+                return link.account
+            finally:
+                await link.close()
 
     found = asyncio.run(account())
     settings.require_tradable(found)

@@ -15,6 +15,7 @@ from models.execution.pricing import marketable_limit
 from models.risk.exits import is_hit
 from models.risk.verdict import all_passed, denials
 from tasks.exits import ONE_SLICE
+from tasks.recovery import compare
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -69,6 +70,8 @@ class ExitWatch:
                 logger.warning("the %s of %s is reached, not sent: %s", hit, symbol, why)
             self._told[symbol] = why
             return
+        if not keeper.has_room((child,)):
+            return  # the next look is a second away
         desk.alert(f"{symbol} reached its {hit}", f"{levels.side} {wanted} shares at {price} USD")
         keeper.store(order, now)
         keeper.send(order.parent_id, (child,), now)
@@ -82,8 +85,10 @@ async def settle_vanished(desk: OrderDesk, evidence: Evidence, quiet_period: flo
     """End the exits that the broker had shown and shows no more, while all positions agree.
 
     A good-till-cancelled order can end between two sessions, and completed orders are shown for a
-    day. That positions agree (the recovery before has made sure) proves that it has not traded;
-    two looks, a quiet period of wall-clock seconds apart, that it does not work.
+    day. That positions agree (the recovery before has made sure) proves that it has not traded.
+    That it does not work is proven by two looks, a quiet period of wall-clock seconds apart, which
+    both show another working order of this system: a list without any may be incomplete. Failing
+    that a person is asked.
     """
     gone = _vanished(desk, evidence)
     if not gone or desk.is_blind:
@@ -93,11 +98,16 @@ async def settle_vanished(desk: OrderDesk, evidence: Evidence, quiet_period: flo
     desk.pump(again.at)
     if desk.is_blind or again.positions != evidence.positions:
         return
-    for order_ref, perm_id in sorted(gone.items() & _vanished(desk, again).items()):
+    still_gone = sorted(gone.items() & _vanished(desk, again).items())
+    if not (_shows_own_orders(desk, evidence) and _shows_own_orders(desk, again)):
+        _ask_person(desk, [order_ref for order_ref, _ in still_gone])
+        return
+    for order_ref, perm_id in still_gone:
         parent_id = order_ref.rsplit(".", 2)[0]
         reported = desk.resting[parent_id].reported.get(order_ref, 0)
         logger.warning("%s is no longer at the broker, and has not traded", order_ref)
         desk.feed(parent_id, ChildCancelled(order_ref, reported, perm_id), again.at)
+    compare(desk, again)  # what was open of it blocks its symbol no more
 
 
 def _vanished(desk: OrderDesk, evidence: Evidence) -> dict[str, int]:
@@ -109,3 +119,25 @@ def _vanished(desk: OrderDesk, evidence: Evidence) -> dict[str, int]:
         for ref, child in execution.children.items()
         if child.leaves and child.perm_id and ref not in shown
     }
+
+
+def _shows_own_orders(desk: OrderDesk, evidence: Evidence) -> bool:
+    """Say whether an order that this system sent is among those that work at the broker."""
+    return any(
+        order.client_id == desk.gateway.client_id
+        and order.order_ref
+        and desk.ledger.children.get(order.order_ref) is not None
+        for order in evidence.open_orders
+    )
+
+
+def _ask_person(desk: OrderDesk, order_refs: list[str]) -> None:
+    children = [child for ref in order_refs if (child := desk.child(ref)) is not None]
+    for symbol in sorted({child.symbol for child in children}):
+        names = ", ".join(child.order_ref for child in children if child.symbol == symbol)
+        desk.alert(
+            f"{symbol} may be without its stop",
+            f"the broker shows neither {names} nor any other working order of this system, which "
+            "proves no end: nothing is sent in their place. Look at the working orders in TWS, "
+            "then `robo settle` each of them, and run `robo execute` again",
+        )

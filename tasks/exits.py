@@ -21,6 +21,7 @@ from models.portfolio.entries import average_entry
 from models.risk.exit_gate import check_exit
 from models.risk.exits import ExitLevels, exit_levels, tightened
 from models.risk.verdict import all_passed, denials
+from tasks.broker.pacing import urgency_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,8 +83,12 @@ class ExitKeeper:
         return limits.exits.mode == "resting" and refused < limits.max_rejects
 
     def keep(self, now: datetime) -> None:
-        """Cancel exits that no longer fit, place those that are missing; again later is safe."""
+        """Cancel exits that no longer fit, place those that are missing; again later is safe.
+
+        With the desk left crowded, an exit waits for room among the messages of a second.
+        """
         desk = self.desk
+        desk.is_crowded = False
         if self.is_idle or desk.is_blind or desk.ledger.halts.current() is not None:
             return
         symbols = {*desk.book.positions, *(e.parent.symbol for e in desk.everything.values())}
@@ -154,6 +159,19 @@ class ExitKeeper:
         desk.resting[order.parent_id] = restore(order, ONE_SLICE)
         desk.feed(order.parent_id, Reconciled(now), now)
 
+    def has_room(self, children: Sequence[ChildOrder]) -> bool:
+        """Say whether all orders of an exit can go out now without one having to wait."""
+        desk = self.desk
+        return all(
+            desk.gateway.room(
+                urgency_of(
+                    desk.book.positions.get(child.symbol, 0), child.side.sign * child.quantity
+                )
+            )
+            >= len(children)
+            for child in children
+        )
+
     def send(self, parent_id: str, children: Sequence[ChildOrder], now: datetime) -> bool:
         """Check, commit and send the orders of one exit; return whether they went."""
         desk = self.desk
@@ -210,7 +228,11 @@ class ExitKeeper:
         rule, side = desk.gateway.market_rule(symbol), order.side
         stop, target = levels_of(execution) or (levels.stop, levels.target)
         stop, target = rule.rounded(stop, side), rule.rounded(target, side)
-        self.send(order.parent_id, bracket_children(execution, stop, target), now)
+        children = bracket_children(execution, stop, target)
+        if self.has_room(children):
+            self.send(order.parent_id, children, now)
+        else:
+            desk.is_crowded = True
 
     def _is_kept(self, execution: ParentExecution) -> bool:
         """Say whether an exit may rest on: of the right side and size, whole, and not ending."""

@@ -10,7 +10,8 @@ from models.domain.errors import RoboError
 from models.domain.orders import ChildOrder
 from models.risk.margin import MarginImpact, check_margin
 from models.risk.verdict import all_passed
-from tasks.broker.roles import Role, address
+from tasks.broker.roles import Role
+from tasks.client_ids import leased_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from models.domain.orders import ParentOrder
     from models.risk.limits import RiskLimits
     from models.risk.verdict import Verdict
+    from tasks.broker.protocol import ApiAddress
     from tasks.portfolio import RebalancePlan
     from tasks.settings import Settings
 
@@ -30,7 +32,8 @@ def with_margin(plan: RebalancePlan, limits: RiskLimits, settings: Settings) -> 
     """
     if not limits.asks_for_margin or not plan.accepted:
         return plan
-    answers = asyncio.run(_ask(settings, plan.accepted))
+    with leased_address(settings, Role.SNAPSHOT) as where:
+        answers = asyncio.run(_ask(settings, plan.accepted, where))
     return replace(plan, verdicts=margin_verdicts(plan, answers, limits))
 
 
@@ -49,10 +52,12 @@ def margin_verdicts(
     return verdicts
 
 
-async def _ask(settings: Settings, parents: Sequence[ParentOrder]) -> dict[str, MarginImpact | str]:
+async def _ask(
+    settings: Settings, parents: Sequence[ParentOrder], where: ApiAddress
+) -> dict[str, MarginImpact | str]:
     from tasks.broker.ibkr import OrderConnection
 
-    link = await OrderConnection.open(address(settings, Role.SNAPSHOT), settings.broker_timeout)
+    link = await OrderConnection.open(where, settings.broker_timeout)
     try:
         settings.require_tradable(link.account)
         await link.qualify(sorted({parent.symbol for parent in parents}))

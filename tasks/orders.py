@@ -7,12 +7,12 @@ before anything follows from it, and each intent before it is sent.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from models.domain.errors import HaltTrading, RoboError
+from models.domain.errors import RoboError
 from models.domain.orders import ChildOrder, ChildState, Fill, ParentState
 from models.execution.commands import CancelChild, FinishParent, PlaceChild
 from models.execution.engine import step
@@ -31,6 +31,7 @@ from tasks.broker.protocol import (
     OrderStatus,
 )
 from tasks.broker_notices import take_notice
+from tasks.cancelling import Cancels
 from tasks.check_record import keep_checks
 from tasks.crash_points import Boundary, pass_by
 from tasks.send_guard import SendGuard, nothing_told
@@ -97,6 +98,7 @@ class OrderDesk:
     shortable: Callable[[str], int | None] = nothing_told
     resting: dict[str, ParentExecution] = field(default_factory=dict)
     guard: SendGuard = field(init=False)
+    cancels: Cancels = field(init=False)
     rejections: dict[str, str] = field(default_factory=dict)
     inactive: dict[str, OrderStatus] = field(default_factory=dict)
     doubted: set[str] = field(default_factory=set)
@@ -104,6 +106,7 @@ class OrderDesk:
     _denied_now: bool = False
 
     def __post_init__(self) -> None:
+        self.cancels = Cancels(self.gateway, self.alert)
         self.guard = SendGuard(
             self.ledger, self.book, self.limits, self.session, self.limits_version, self.shortable
         )
@@ -211,11 +214,14 @@ class OrderDesk:
         """Return the code and text with which the broker refused an order, or nothing."""
         return self.rejections.get(order_ref, "")
 
-    def cancel_working(self, symbol: str = "") -> None:
-        """Ask for the end of every working child, or of those of one symbol."""
+    def cancel_working(self, symbol: str = "", but: Container[str] = ()) -> list[str]:
+        """Ask for the end of every working child (of one symbol), `but` some; return which."""
+        asked: list[str] = []
         for child in self.working_children():
-            if symbol in ("", child.symbol):
+            if symbol in ("", child.symbol) and child.order_ref not in but:
                 self._cancel(child)
+                asked.append(child.order_ref)
+        return asked
 
     def working_children(self) -> list[ChildOrder]:
         """Return every child that the broker has shown and that may still fill."""
@@ -336,10 +342,8 @@ class OrderDesk:
         return {symbol for symbol, quote in quotes.items() if quote is None or not quote.is_sane}
 
     def _cancel(self, child: ChildOrder) -> None:
-        if child.order_id is None:
-            raise HaltTrading(f"{child.order_ref} works without an order id; cancel it by hand")
         self.boundary("send-before")
-        self.gateway.cancel(child.order_id)
+        self.cancels.ask(child)
         self.boundary("send-after")
 
     def _take_fill(self, fill: Fill, now: datetime) -> None:
@@ -360,6 +364,7 @@ class OrderDesk:
     def take_status(self, status: OrderStatus, now: datetime) -> None:
         """Record an order status and let it act on its parent, if that is worked here."""
         parent_id = self._parent_of(status.order_ref)
+        self.cancels.seen(status)
         if parent_id is None:
             return
         self.ledger.events.append("order_status", status.order_ref, asdict(status), now)

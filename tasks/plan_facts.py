@@ -11,7 +11,7 @@ from models.domain.errors import InvalidInput
 from models.features.true_range import average_true_range
 from models.regime.realised import RegimeRule, classify
 from tasks.account_worth import comparable_worths
-from tasks.day_trading import day_trades
+from tasks.day_trading import day_trades, unseen_by_ledger
 from warehouse.ledger.symbol_facts import SymbolFacts
 
 if TYPE_CHECKING:
@@ -59,7 +59,15 @@ def account_standing(
     return AccountStanding(
         day_start_equity=next(before, None),
         peak_equity=max((worth.usd for worth in worths), default=None),
-        day_trades=day_trades(ledger, account, evidence.positions, equity, session, limits=limits),
+        day_trades=day_trades(
+            ledger,
+            account,
+            evidence.positions,
+            equity,
+            session,
+            limits=limits,
+            unseen=unseen_by_ledger(ledger, evidence, session, limits),
+        ),
         disabled={one.name: one.reason for one in ledger.disablements.current()},
         shortable=shortable or {},
     )

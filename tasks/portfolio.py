@@ -102,12 +102,15 @@ def plan_rebalance(
     recent: Sequence[ParentOrder] = (),
     standing: AccountStanding | None = None,
     blocked: Mapping[str, str] | None = None,
+    told_closes: Mapping[str, float] | None = None,
 ) -> RebalancePlan:
     """Decide what to trade in `session` from the closes before it; sends and stores nothing.
 
     `positions` are signed shares by symbol, `equity` USD, `now` market time (UTC); `recent` holds
     parents decided lately, for the duplicate check; `standing` is how the account stands; `blocked`
-    says why a symbol may not trade. Positions outside the universe are left alone and their value
+    says why a symbol may not trade; `told_closes` are the broker's last closes (USD), a second
+    source for the decision prices, which the close of the session before is where one is missing.
+    Positions outside the universe are left alone and their value
     is not invested again. Raises RetryLater when bars of the session before are missing, SkipToday
     when the trading window is over, InvalidInput when the model or a position cannot be used.
     """
@@ -139,7 +142,7 @@ def plan_rebalance(
         adv={one.symbol: one.adv for one in facts if one.adv is not None},
         recent=tuple(recent),
         session=session,
-        closes={one.symbol: float(one.close) for one in facts},
+        closes=_closes_before(data, as_of) | dict(told_closes or {}),
         day_start_equity=standing.day_start_equity,
         peak_equity=standing.peak_equity,
         day_trades=standing.day_trades,
@@ -274,6 +277,14 @@ def _prices(
     return prices
 
 
+def _closes_before(data: Dataset, as_of: date) -> dict[str, float]:
+    """Return the last close (USD) of each symbol before `as_of`: not the bar that decides."""
+    earlier = data.closes[data.closes.index < as_of].ffill()
+    if earlier.empty:
+        return {}
+    return {str(symbol): float(close) for symbol, close in earlier.iloc[-1].dropna().items()}
+
+
 def _by_symbol(closes: pd.Series) -> dict[str, Decimal]:
     return {str(s): Decimal(repr(round(float(price), 6))) for s, price in closes.items()}
 
@@ -296,14 +307,19 @@ def _book(
 def _judge(
     parents: Sequence[ParentOrder], base: PlanContext, limits: RiskLimits
 ) -> dict[str, tuple[Verdict, ...]]:
-    """Check each parent, the accepted ones before it pending: sells come first and make room."""
+    """Check each parent, the accepted ones before it pending: sells come first and make room.
+
+    Those before it also count as decided lately, for the duplicate check and the rate.
+    """
     pending: dict[str, int] = {}
+    recent = base.recent
     verdicts: dict[str, tuple[Verdict, ...]] = {}
     for order in parents:
-        found = check_parent(order, replace(base, pending=dict(pending)), limits)
+        found = check_parent(order, replace(base, pending=dict(pending), recent=recent), limits)
         verdicts[order.parent_id] = found
         if all_passed(found):
             pending[order.symbol] = order.side.sign * order.quantity
+            recent = (*recent, order)
     return verdicts
 
 

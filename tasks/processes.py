@@ -12,6 +12,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import BinaryIO
 
@@ -75,6 +76,16 @@ def start_ticks(pid: int) -> str:
     except OSError:
         return ""
     return "" if fields[0] == "Z" else fields[19]  # proc(5): state is field 3, starttime 22
+
+
+def started_at(pid: int) -> datetime | None:
+    """Return when (UTC, by the kernel's clock) a running process was started, None if unknown."""
+    ticks = start_ticks(pid)
+    if not ticks.isdigit():
+        return None
+    up = float(Path("/proc/uptime").read_text().split()[0])
+    age = up - int(ticks) / os.sysconf("SC_CLK_TCK")
+    return datetime.now(UTC) - timedelta(seconds=age)
 
 
 def module_command(module: str, *arguments: str) -> list[str]:

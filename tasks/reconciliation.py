@@ -6,6 +6,7 @@ it is gone or a person has settled it. Nothing here sends, cancels or edits anyt
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -145,6 +146,23 @@ def is_cash_settled(evidence: Evidence) -> bool:
     """Say whether every commission of the day's executions is known, so that cash can agree."""
     told = {commission.exec_id for commission in evidence.commissions}
     return all(fill.exec_id in told for fill in evidence.fills)
+
+
+def differences_of(ledger: OrderLedger, evidence: Evidence, symbol: str) -> tuple[Difference, ...]:
+    """Return what differs in one symbol and must be settled: shares, orders, contradictions.
+
+    `evidence` has been adopted. Records nothing: a session may be at work with the other symbols.
+    """
+    ours = ledger.executions.positions(evidence.account)
+    compared = (
+        *position_differences(ours, evidence.positions),
+        *_order_differences(ledger, evidence, ()),
+    )
+    named = re.compile(rf"(?<!\w){re.escape(symbol)}(?!\w)")
+    return (
+        *(one for one in compared if one.symbol == symbol and one.kind.blocks),
+        *ledger_contradictions(text for text in ledger.check() if named.search(text)),
+    )
 
 
 def look_before_planning(ledger: OrderLedger, evidence: Evidence) -> tuple[Found, ...]:

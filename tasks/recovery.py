@@ -20,6 +20,7 @@ from models.execution.engine import restore
 from models.execution.events import ChildRejected, ProvenNeverSent, Reconciled
 from models.execution.state import SlicingPolicy
 from tasks.adoption import adopt, child_evidence
+from tasks.day_trading import unseen_by_ledger
 from tasks.reconciliation import is_cash_settled, reconcile_session
 from tasks.second_orders import doubled, end_second_orders
 
@@ -154,11 +155,14 @@ async def recover(desk: OrderDesk, quiet_period: float) -> Evidence:
     if desk.is_blind:
         logger.warning("the gateway lost Interactive Brokers: what it shows proves no absence")
     else:
-        _compare(desk, evidence)
+        children = [c for e in desk.everything.values() for c in e.children.values()]
+        desk.cancels.ask_again(children, evidence.orders)
+        compare(desk, evidence)
     return evidence
 
 
-def _compare(desk: OrderDesk, evidence: Evidence) -> None:
+def compare(desk: OrderDesk, evidence: Evidence) -> None:
+    """Keep, and tell once, what differs from the ledger; AutomaticHalt on a stray of our name."""
     book, in_hand = desk.book, desk.executions.keys()
     if is_cash_settled(evidence) and not position_differences(book.positions, evidence.positions):
         book.compare_cash(evidence.cash)
@@ -182,6 +186,11 @@ async def _reconcile_once(desk: OrderDesk, gateway: OrderGateway) -> Evidence:
     desk.must_reconcile = False
     evidence = await gateway.collect_evidence()
     adopt(desk.ledger, evidence)
+    desk.guard.unseen_day_trades = unseen_by_ledger(
+        desk.ledger, evidence, desk.session.date, desk.limits
+    )
+    for order in evidence.orders:
+        desk.cancels.seen(order)
     desk.pump(evidence.at)
     if desk.is_blind:
         return evidence
@@ -207,6 +216,12 @@ def _settle_absence(desk: OrderDesk, order_ref: str, at: datetime) -> None:
     refusal = desk.rejection_of(order_ref)
     event = ChildRejected(order_ref, refusal) if refusal else ProvenNeverSent(order_ref)
     desk.feed(parent_id, event, at)
+
+
+def has_untraced(desk: OrderDesk) -> bool:
+    """Say whether a child of a scheduled parent may work that the broker has not shown yet."""
+    children = (c for e in desk.executions.values() for c in e.children.values())
+    return any(child.leaves and child.perm_id is None for child in children)
 
 
 def _unknown_children(desk: OrderDesk) -> set[str]:

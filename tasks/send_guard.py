@@ -38,7 +38,8 @@ class SendGuard:
 
     `limits_version` is the version in the ledger; `shortable` returns the shares of a symbol that
     may be borrowed. A symbol's first quote of the day is held against the close that the plan
-    noted; without one, the first usable quote starts.
+    noted; without one, the first usable quote starts. `unseen_day_trades` are those that the broker
+    counts beyond the ledger's.
     """
 
     ledger: OrderLedger
@@ -48,6 +49,7 @@ class SendGuard:
     limits_version: int | None = None
     shortable: Callable[[str], int | None] = nothing_told
     facts: Mapping[str, SymbolFacts] = field(default_factory=dict)
+    unseen_day_trades: int = 0
     _references: dict[str, PriceReference] = field(default_factory=dict)
     _disabled: dict[tuple[Kind, str], str] = field(default_factory=dict)
 
@@ -114,6 +116,7 @@ class SendGuard:
                 context.equity,
                 day,
                 limits=self.limits,
+                unseen=self.unseen_day_trades,
             ),
             adv={} if adv is None else {child.symbol: adv},
         )

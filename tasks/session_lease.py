@@ -6,6 +6,8 @@ this ledger never meet at the gateway under one id.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import os
 import socket
 from dataclasses import dataclass, field
@@ -14,11 +16,17 @@ from typing import TYPE_CHECKING, Self
 
 from models.domain.errors import RoboError, SkipToday
 from tasks.broker.roles import Role, address
+from tasks.processes import start_ticks, started_at
 
 if TYPE_CHECKING:
+    from tasks.broker.protocol import ApiAddress
     from tasks.settings import Settings
     from warehouse.ledger import OrderLedger
     from warehouse.ledger.leases import Lease
+
+logger = logging.getLogger("robo.lease")
+
+ID_REUSE_SLACK = timedelta(seconds=5)  # a process starts before it takes a lease, by two clocks
 
 
 @dataclass(slots=True)
@@ -29,6 +37,7 @@ class SessionLease:
     held: Lease
     renewed: datetime
     ids: list[Lease] = field(default_factory=list["Lease"])
+    _keeping: asyncio.Task[None] | None = None
 
     @classmethod
     def take(
@@ -42,11 +51,27 @@ class SessionLease:
             raise busy(str(taken)) from taken
         try:
             for role in (Role.ORDERS, Role.DATA):
-                lease.ids.append(_acquire(ledger, settings, _id_name(settings, role), now))
+                name = id_name(address(settings, role))
+                lease.ids.append(_acquire(ledger, settings, name, now))
         except SkipToday as taken:
             lease.release()
             raise busy(f"an API client id is in use: {taken}") from taken
         return lease
+
+    def keep_renewed(self) -> None:
+        """Renew from now on whatever the running event loop waits for, until the release.
+
+        A recovery may wait for longer than the lease lasts.
+        """
+        self._keeping = asyncio.get_running_loop().create_task(self._keep())
+
+    async def _keep(self) -> None:
+        while True:
+            await asyncio.sleep(self.held.ttl / 6)
+            try:
+                self.renew()
+            except RoboError as error:  # who sends next is told by its own renewal
+                logger.warning("the lease could not be renewed: %s", error)
 
     def confirm(self) -> None:
         """Extend the lease now; RetryLater when another process has taken it over."""
@@ -64,12 +89,24 @@ class SessionLease:
 
     def release(self) -> None:
         """Give the lease back."""
+        self._stop_keeping()
         for one in (*self.ids, self.held):
             self.ledger.leases.release(one)
 
+    def abandon(self) -> None:
+        """Leave the lease as that of a lost session, whose orders the watchdog ends."""
+        self._stop_keeping()
+        for one in self.ids:
+            self.ledger.leases.release(one)
+        self.ledger.leases.abandon(self.held)
 
-def _id_name(settings: Settings, role: Role) -> str:
-    where = address(settings, role)
+    def _stop_keeping(self) -> None:
+        if self._keeping is not None:
+            self._keeping.cancel()
+
+
+def id_name(where: ApiAddress) -> str:
+    """Return the name of the lease of a client id at a gateway."""
     return f"client id {where.client_id} at {where.host}:{where.port}"
 
 
@@ -83,6 +120,14 @@ def _acquire(ledger: OrderLedger, settings: Settings, name: str, now: datetime) 
         now=now,
         pid_alive=is_running,
     )
+
+
+def is_holder_running(lease: Lease) -> bool:
+    """Say whether the process of this machine that took a lease lives: its id may be another's."""
+    if not (is_running(lease.pid) and start_ticks(lease.pid)):  # without the second: a zombie
+        return False
+    started = started_at(lease.pid)
+    return started is None or started <= lease.since + ID_REUSE_SLACK
 
 
 def is_running(pid: int) -> bool:

@@ -20,19 +20,21 @@ from models.execution.events import SessionClosed
 from models.execution.planning import asking_times
 from tasks.account import AccountBook
 from tasks.alerts import Alert, raise_alert
-from tasks.broker.protocol import GatewayUnreachable
+from tasks.broker.protocol import GatewayNotReady
 from tasks.broker_notices import look_up_doubted
 from tasks.crash_points import Boundary, boundary_of
 from tasks.execution_report import note_mids
 from tasks.exit_watch import ExitWatch, settle_vanished
 from tasks.exits import ExitKeeper
 from tasks.guard import SessionGuard, breach, keep_halt
+from tasks.halt_ending import give_back
 from tasks.leaving import leave_working
 from tasks.orders import OrderDesk
 from tasks.program_version import require_version, working_version
 from tasks.recovery import (
     adopt,
     ended_shares,
+    has_untraced,
     note_schedules,
     recover,
     require_own_client,
@@ -49,6 +51,7 @@ from tasks.session_day import (
 from tasks.session_lease import SessionLease
 from tasks.session_links import SessionLinks
 from tasks.session_result import SessionProgress, SessionResult, progress_of
+from tasks.symbol_halts import SymbolHalts
 
 if TYPE_CHECKING:
     from models.domain.sessions import TradingSession
@@ -89,6 +92,8 @@ class ExecutionSession:
     _guard: SessionGuard = field(init=False)
     _exits: ExitKeeper = field(init=False)
     _watcher: ExitWatch = field(init=False)
+    _symbol_halts: SymbolHalts = field(init=False, default_factory=SymbolHalts)
+    _may_work: bool = field(init=False, default=False)  # after a halt, until `_watch` ended it all
     _ended: tuple[int, int] = field(init=False, default=(0, 0))  # shares of parents over before
 
     async def run(self) -> SessionResult:
@@ -97,7 +102,9 @@ class ExecutionSession:
         self._boundary = self.crash_plan or boundary_of(self.settings.crash_at)
         self.ledger.watch_commits(self._boundary)
         self._lease = SessionLease.take(self.ledger, self.settings)
+        self._lease.keep_renewed()
         self._guard = SessionGuard(self.limits)
+        must_end = False
         try:
             await self._links.open_clock()
             day = session_to_work(self.ledger, self.session, self._clock.now())
@@ -105,13 +112,16 @@ class ExecutionSession:
             require_work(self.ledger, day, executions, self._clock, self.longest_wait)
             version = working_version(self.limits)
             require_version(self.ledger, day.date, version, self._clock.now())
+            self._may_work = True
             return await self._run_day(day)
-        except AutomaticHalt as halt:
-            self._keep_halt(halt)
+        except HaltTrading as halt:
+            must_end = self._may_work
+            if isinstance(halt, AutomaticHalt):
+                self._keep_halt(halt)
             raise
         finally:
             await self._links.close()
-            self._lease.release()
+            await give_back(self.settings, self._lease, self.stop, self._alert, must_end=must_end)
 
     async def _run_day(self, day: TradingSession) -> SessionResult:
         give_up_at = None
@@ -125,7 +135,7 @@ class ExecutionSession:
                 return SessionResult(
                     day.date, desk.book.account, self._clock.now(), resumed, dict(desk.denied)
                 )
-            except GatewayUnreachable as error:
+            except GatewayNotReady as error:
                 now = datetime.now(UTC)
                 if desk is not None:
                     self._guard.disconnected(now)
@@ -247,12 +257,19 @@ class ExecutionSession:
         """Keep stops and targets in step with the positions, which sales and fills change."""
         if self._exits.is_idle:
             return
-        self._exits.keep(self._clock.now())
-        await self._read_everything(desk)
+        await self._keep_exits(desk)
         if self._exits.is_settling:
             await self._advance(self._clock.now() + SETTLE, desk)
-            self._exits.keep(self._clock.now())
+            await self._keep_exits(desk)
+
+    async def _keep_exits(self, desk: OrderDesk) -> None:
+        self._exits.keep(self._clock.now())
+        while desk.is_crowded:
+            await asyncio.sleep(CROWDED_WAIT)
+            await self._watch(desk)
             await self._read_everything(desk)
+            self._exits.keep(self._clock.now())
+        await self._read_everything(desk)
 
     async def _settle(self, desk: OrderDesk) -> bool:
         """Give what was just sent time to end; reconcile what has not, and say whether so.
@@ -264,18 +281,10 @@ class ExecutionSession:
             await self._advance(self._clock.now() + SETTLE, desk)
         if desk.is_quiet or desk.is_blind:
             return False
-        if self._has_untraced(desk):
+        if has_untraced(desk):
             desk.lose_connection(self._clock.now())
         await recover(desk, self.settings.quiet_period)
         return not desk.is_blind
-
-    @staticmethod
-    def _has_untraced(desk: OrderDesk) -> bool:
-        return any(
-            child.leaves and child.perm_id is None
-            for execution in desk.executions.values()
-            for child in execution.children.values()
-        )
 
     async def _advance(self, moment: datetime, desk: OrderDesk) -> None:
         """Let market time run to `moment`, reading evidence and watching for halts on the way."""
@@ -319,12 +328,13 @@ class ExecutionSession:
         desk.cancel_working()
         await self._clock.sleep_until(self._clock.now() + SETTLE)
         await self._read_everything(desk)
+        self._may_work = not desk.is_quiet
         raise reason
 
     async def _lost_time(self) -> RetryLater | None:
         try:
             await self._links.require_even_time()
-        except GatewayUnreachable:
+        except GatewayNotReady:
             raise
         except RetryLater as lost:
             return lost
@@ -337,7 +347,7 @@ class ExecutionSession:
                     f"trading was halted by {halt.by} at {halt.at.isoformat()}: {halt.reason}; "
                     "`robo resume --reason ...` lifts it, then `robo execute` goes on"
                 )
-            desk.cancel_working(halt.symbol)
+            self._symbol_halts.enforce(desk, halt.symbol, self._clock.now())
         if self.stop.is_set():
             return RetryLater(
                 "stopped before the schedule was done; nothing is lost: run `robo execute` again "
@@ -357,7 +367,7 @@ class ExecutionSession:
     def _clock(self) -> WallClock | GatewayClock:
         return self._links.clock
 
-    async def _await_gateway(self, deadline: datetime, error: GatewayUnreachable) -> None:
+    async def _await_gateway(self, deadline: datetime, error: GatewayNotReady) -> None:
         """Wait a little for the gateway to come back; RetryLater once the deadline has passed.
 
         AutomaticHalt when a working session has been without it for longer than its limit.
@@ -365,8 +375,9 @@ class ExecutionSession:
         self._guard.require_heartbeat(datetime.now(UTC))
         if self.stop.is_set() or datetime.now(UTC) >= deadline:
             raise RetryLater(
-                f"{error}. The schedule is kept in the ledger: start the gateway and run "
-                "`robo execute` again; it reads what the broker has before it sends anything"
+                f"{error}. The schedule is kept in the ledger: see that the gateway runs "
+                "and is logged in, and run `robo execute` again; it reads what the broker has "
+                "before it sends anything"
             ) from error
         self._lease.renew()
         logger.warning("%s; trying again in %.1f s", error, self._back_off)

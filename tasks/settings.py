@@ -33,17 +33,15 @@ SAMPLE_UNIVERSE = "AAPL,AMD,BAC,BBY,CVX,GE,HD,JNJ,JPM,KO,LLY,MRK,MSFT,PEP,PFE,PG
 # Seconds of wall time that an order may be under way before it shows at the broker.
 QUIET_FLOORS = {"simulated": 0.2, "paper": 10.0, "live": 10.0}
 PORTS = {"simulated": 4999, "paper": 4002, "live": 4001}
-
 DATA_CLIENTS = 6  # data connections use this many client ids, from ROBO_DATA_CLIENT_ID on
-
 Mode = Literal["simulated", "paper", "live"]
 ClockSource = Literal["wall", "gateway"]
 
 
 def project_root() -> Path:
     """Return the folder of this checkout's pyproject.toml, or the working directory without one."""
-    beside = Path(__file__).resolve().parent.parent
-    return beside if (beside / "pyproject.toml").is_file() else Path.cwd()
+    root = Path(__file__).resolve().parent.parent
+    return root if (root / "pyproject.toml").is_file() else Path.cwd()
 
 
 def _default_port(fields: dict[str, Any]) -> int:

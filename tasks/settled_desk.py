@@ -69,6 +69,7 @@ async def settled_desk(
     from tasks.broker.ibkr import OrderConnection
     from tasks.broker.market_data import DataConnection
 
+    lease.keep_renewed()
     clock = await open_clock(settings.clock, settings.host, settings.control_port, "control")
     links: list[OrderConnection | DataConnection] = []
     try:

@@ -18,11 +18,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What the ledger knows; cash and worth in USD, positions in shares, times UTC."""
+    """What the ledger knows; cash and worth in USD, positions in shares, times UTC.
+
+    `halt` is the first halt of everything, `halts` are all in force, those of one symbol included.
+    """
 
     mode: str
     account: str
     halt: str
+    halts: tuple[str, ...]
+    disabled: tuple[str, ...]
     session_at_work: str
     last_session: date | None
     parents: dict[str, int]
@@ -42,6 +47,7 @@ def read_status(settings: Settings, ledger: OrderLedger) -> Status:
     """Return the present state of the mode that the settings name."""
     account = ledger.accounts.latest_account()
     halt = ledger.halts.current()
+    disabled = ledger.disablements.current()
     held = ledger.leases.held(datetime.now(UTC))
     session = ledger.parents.latest_session()
     parents = ledger.parents.of_session(session) if session else ()
@@ -51,6 +57,11 @@ def read_status(settings: Settings, ledger: OrderLedger) -> Status:
         mode=settings.mode,
         account=shown_account(settings, account or ""),
         halt=f"by {halt.by} at {halt.at:%Y-%m-%d %H:%M} UTC: {halt.reason}" if halt else "",
+        halts=tuple(one.text for one in ledger.halts.in_force()),
+        disabled=tuple(
+            f"{one.kind} {one.name}, by {one.by} at {one.at:%Y-%m-%d %H:%M} UTC: {one.reason}"
+            for one in disabled
+        ),
         session_at_work=", ".join(f"{lease.name} (pid {lease.pid})" for lease in held),
         last_session=session,
         parents=dict(Counter(record.state.value for record in parents)),

@@ -1,9 +1,9 @@
 """The watchdog: outside of every session, it ends the orders of one that is gone without a word.
 
 A session that was killed leaves its lease behind, unreleased: of this machine with a process that
-is no more, or expired. The watchdog then takes the lease itself, so that no new session starts
-meanwhile, cancels this system's own working orders and gives the lease back. Orders of others are
-never touched.
+is no more or hangs, or of another and expired. The watchdog then takes the lease itself, so that no
+new session starts meanwhile, cancels this system's own working orders and gives the lease back.
+Orders of others are never touched, and the stops and targets of what is held rest on.
 """
 
 from __future__ import annotations
@@ -13,24 +13,21 @@ import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from models.domain.errors import RetryLater, RoboError
 from tasks.alerts import Alert, raise_alert
-from tasks.broker.roles import Role, address
-from tasks.halting import require_right_account
-from tasks.session_lease import SessionLease, is_running
+from tasks.own_orders import EndedOrders, end_own_orders
+from tasks.session_lease import SessionLease, is_holder_running
 from tasks.stores import open_ledger
 
 if TYPE_CHECKING:
-    from tasks.broker.protocol import OrderStatus
     from tasks.settings import Settings
     from warehouse.ledger import OrderLedger
     from warehouse.ledger.leases import Lease
 
-END_DEADLINE = 10.0
-LOOK_EVERY = 0.25
+HANGS_AFTER = 5  # lengths of the lease without a renewal by a process that lives
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +76,20 @@ def look_once(settings: Settings) -> Watched:
             _alert(settings, f"{text}: `robo execute` takes them up, `robo halt` ends them")
             return Watched(who, 0, 0, text)
         try:
-            cancelled, left = asyncio.run(end_own_orders(settings))
+            ended = asyncio.run(_end(settings, ledger, lease))
         except BaseException:
             # What was not ended must be found again at the next look.
-            ledger.leases.abandon(lease.held)
+            lease.abandon()
             raise
         lease.release()
-    text = f"{who} was lost: {cancelled} of its orders cancelled, {left} still working"
+    text = f"{who} was lost: {ended.text}"
     _alert(settings, f"{text}; `robo execute` goes on")
-    return Watched(who, cancelled, left, text)
+    return Watched(who, ended.cancelled, ended.still_working, text)
+
+
+async def _end(settings: Settings, ledger: OrderLedger, lease: SessionLease) -> EndedOrders:
+    lease.keep_renewed()
+    return await end_own_orders(settings, ledger)
 
 
 def _alert(settings: Settings, text: str) -> None:
@@ -96,36 +98,16 @@ def _alert(settings: Settings, text: str) -> None:
 
 
 def lost_session(ledger: OrderLedger, settings: Settings) -> Lease | None:
-    """Return the session lease that nobody renews any more and nobody gave back, or None."""
+    """Return the session lease that nobody renews any more and nobody gave back, or None.
+
+    A session of this machine whose process lives may only be slow: it is lost once it has not
+    renewed its lease for many times its length, which its event loop does whatever it waits for.
+    """
     now = datetime.now(UTC)
     lease = ledger.leases.unreleased(f"trading-{settings.mode}")
     if lease is None:
         return None
-    is_here = lease.host == socket.gethostname()
-    is_dead = is_here and not is_running(lease.pid)
-    return lease if is_dead or lease.expires_at <= now else None
-
-
-async def end_own_orders(settings: Settings) -> tuple[int, int]:
-    """Cancel this system's own working orders; return how many ended, and how many did not."""
-    from tasks.broker.ibkr import OrderConnection
-
-    link = await OrderConnection.open(address(settings, Role.ORDERS), settings.broker_timeout)
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + END_DEADLINE
-
-    def is_own(order: OrderStatus) -> bool:
-        return bool(order.order_ref) and order.client_id == settings.client_id
-
-    try:
-        require_right_account(settings, link.account)
-        own = [o for o in (await link.collect_evidence()).open_orders if is_own(o)]
-        for order in own:
-            link.cancel(order.order_id)
-        left = len(own)
-        while left and loop.time() < deadline:
-            await asyncio.sleep(LOOK_EVERY)
-            left = sum(map(is_own, (await link.collect_evidence()).open_orders))
-        return len(own) - left, left
-    finally:
-        await link.close()
+    if lease.host != socket.gethostname():
+        return lease if lease.expires_at <= now else None
+    hangs = lease.expires_at + timedelta(seconds=HANGS_AFTER * settings.lease_ttl) <= now
+    return lease if hangs or not is_holder_running(lease) else None

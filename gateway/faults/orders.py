@@ -76,6 +76,28 @@ class Remark(Counted):
         return [event, Notice(order.client_id, order.order_id, self.code, self.text)]
 
 
+@fault("refuse-cancel", "Refuse cancels with 10148 or another code; their orders live on.")
+class RefuseCancel(Counted):
+    """Refuses `count` cancels: 10148 (state), 10147 (not found) or 161 (not cancellable)."""
+
+    code: int = 10148
+    count: int = 1
+    client: int = EVERYONE
+
+    def __post_init__(self) -> None:
+        """Refuse another code."""
+        if self.code not in {161, 10147, 10148}:
+            raise InvalidInput("fault refuse-cancel: code is 10148, 10147 or 161")
+
+    def asked(self, connection: Connection, name: str, values: dict[str, Any]) -> bool:
+        """Refuse."""
+        if name == "cancelOrder" and concerns(self.client, connection):
+            self.strike(self.count)
+            order_id = values["orderId"]
+            raise Refused(self.code, f"OrderId {order_id} that needs to be cancelled cannot be.")
+        return False
+
+
 @fault("tif-preset", "Tell 10349 (time in force set by a preset) of an order that lives and fills.")
 class TifPreset(Remark):
     """A client that takes it for a cancel is wrong."""

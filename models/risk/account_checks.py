@@ -30,7 +30,10 @@ def check_window(order: ParentOrder, context: PlanContext) -> Verdict:
 
 
 def check_price(order: ParentOrder, context: PlanContext, limits: RiskLimits) -> Verdict:
-    """Deny a decision price too far from the last close: a slipped decimal, pennies for USD."""
+    """Deny a decision price too far from the last close: a slipped decimal, pennies for USD.
+
+    The close is of another source than the decision price: one wrong bar would agree with itself.
+    """
     close = context.closes.get(order.symbol)
     if close is None:
         return Verdict("price", False, f"no last close of {order.symbol} is known")

@@ -20,7 +20,8 @@ class PlanContext:
     parents that are not yet filled (the rest of the same rebalance included, so that a sale can
     pay for a purchase); `prices` USD per share of every symbol held or pending; `adv` 20-day
     average daily volume in shares; `recent` the parents accepted lately, for the duplicate check
-    and the rate. `session` is the one that the orders are for. `closes` are the last closes in USD,
+    and the rate. `session` is the one that the orders are for. `closes` are the last closes in USD
+    by another source than the decision prices,
     `day_start_equity` and `peak_equity` USD, None before the account's first day. `day_trades` are
     counted for small accounts only. `disabled` says by symbol or strategy why it may not trade;
     `shortable` shares that may be borrowed, by symbol.

@@ -31,10 +31,15 @@ class OpenedToday:
 
 @dataclass(frozen=True, slots=True)
 class DayTrades:
-    """Day trades `made` in the last five sessions, today's among them, and today's openings."""
+    """Day trades `made` in the last five sessions, today's among them, and today's openings.
+
+    `unseen` are those that the broker counts beyond them: of other programs, or of days before
+    this system first saw the account.
+    """
 
     made: int = 0
     today: Mapping[str, OpenedToday] = field(default_factory=dict[str, OpenedToday])
+    unseen: int = 0
 
     def would_count(self, symbol: str, side: Side) -> bool:
         """Say whether an order would begin one more day trade."""
@@ -65,6 +70,15 @@ def count_day_trades(
     return DayTrades(made, today)
 
 
+def unseen_day_trades(made: int, remaining: int | None, limits: RiskLimits) -> int:
+    """Return the day trades that the broker must have counted beyond the `made` ones.
+
+    With them the smaller allowance holds: the limit less what is known, or the broker's
+    `remaining` (None: it tells no number, or sets no limit).
+    """
+    return 0 if remaining is None else max(0, limits.max_day_trades - made - remaining)
+
+
 def check_day_trades(
     symbol: str,
     side: Side,
@@ -89,7 +103,7 @@ def check_day_trades(
     if not trades.would_count(symbol, side):
         return Verdict("day_trades", True, "the order closes nothing that today has opened")
     others = {(s, d) for s, d in working if s != symbol and trades.would_count(s, d)}
-    count = trades.made + len(others) + 1
+    count = trades.made + trades.unseen + len(others) + 1
     what = f"with equity below {limits.day_trade_equity:,.0f} USD this would be"
     return compare("day_trades", count, limits.max_day_trades, what, "day trades in 5 sessions")
 

@@ -15,7 +15,7 @@ from models.domain.market_rules import MarketRule, PriceBand
 from models.domain.orders import ChildOrder, Fill, OrderKind, Quote, Side
 from models.risk.margin import MarginImpact
 from tasks.broker.contracts import ContractFacts
-from tasks.broker.protocol import Commission, OrderStatus
+from tasks.broker.protocol import Commission, GatewayNotReady, OrderStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     )
 
 SMART = "SMART"
+DAY_TRADES = "DayTradesRemaining"
 UNSET_DOUBLE = 1.7976931348623157e308
 CANCEL_OTHERS = 1  # OCA type: the others end at the first fill, and one at a time is at an exchange
 
@@ -207,22 +208,35 @@ def order_of(order: Order, child: ChildOrder, account: str) -> Order:
 def summary_of(values: Iterable[AccountValue], account: str, wanted: str) -> dict[str, Decimal]:
     """Return the amounts (USD) of an account summary by tag; `wanted` is a comma separated list.
 
-    Raises RetryLater when one of them was not told.
+    Raises GatewayNotReady when one of them was not told.
     """
-    told = {v.tag: exact(v.value) for v in values if v.account == account}
-    missing = [tag for tag in wanted.split(",") if tag not in told]
+    tags = wanted.split(",")
+    told = {v.tag: exact(v.value) for v in values if v.account == account and v.tag in tags}
+    missing = [tag for tag in tags if tag not in told]
     if missing:
-        raise RetryLater(
+        raise GatewayNotReady(
             f"the broker's account summary lacks {', '.join(missing)}; try again once the "
             "gateway has logged in completely"
         )
     return told
 
 
+def day_trades_of(values: Iterable[AccountValue], account: str) -> int | None:
+    """Return the day trades that an account summary leaves, or None without a number or limit."""
+    told = [value.value for value in values if (value.account, value.tag) == (account, DAY_TRADES)]
+    return int(told[0]) if told and told[0].isdigit() else None  # -1 is no limit
+
+
 def shortable_of(ticker: Ticker) -> int | None:
     """Return the shares that may be borrowed (tick 89), or None when that was not told."""
     shares = ticker.shortableShares
     return int(shares) if math.isfinite(shares) and shares >= 0 else None
+
+
+def close_of(ticker: Ticker) -> float | None:
+    """Return the last close in USD (tick 9, or delayed 75), or None when that was not told."""
+    close = float(ticker.close)
+    return close if math.isfinite(close) and close > 0 else None
 
 
 def margin_of(state: OrderState, what: str) -> MarginImpact:

@@ -6,7 +6,14 @@ import asyncio
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from tasks.broker.protocol import BrokerEvent, BrokerNotice, Commission, ConnectionDown, OrderStatus
+from tasks.broker.protocol import (
+    ENDED_STATUSES,
+    BrokerEvent,
+    BrokerNotice,
+    Commission,
+    ConnectionDown,
+    OrderStatus,
+)
 
 if TYPE_CHECKING:
     from models.domain.orders import Fill
@@ -30,15 +37,26 @@ class EvidenceLog:
         self.names[(client_id, order_id)] = (order_ref, symbol)
 
     def open_order(self, order: OrderStatus) -> None:
-        """Keep an open-order message: it proves a status; its fills follow in an orderStatus."""
+        """Keep an open-order message: it names an order and proves a status, of fills it is silent.
+
+        What was told of the order while it had no name goes to the live session now.
+        """
         self._name(order)
-        known = self.orders.get(_key(order))
-        self.orders[_key(order)] = replace(known, status=order.status) if known else order
+        known = self._known(order)
+        if known is None:
+            self.orders[_key(order)] = order
+            return
+        silent = replace(
+            order, filled=known.filled, remaining=known.remaining, why_held=known.why_held
+        )
+        merged = self.orders[_key(order)] = _merged(known, silent)
+        if order.order_ref and not known.order_ref:
+            self.events.put_nowait(merged)
 
     def completed_order(self, order: OrderStatus) -> None:
         """Keep a completed order: the proof that it can fill no more."""
         self._name(order)
-        self.orders[_key(order)] = order
+        self._keep(order)
         self.events.put_nowait(order)
 
     def order_status(self, order: OrderStatus) -> None:
@@ -50,12 +68,12 @@ class EvidenceLog:
         name = name or self.names.get((order.client_id, order.order_id))
         if name is not None:
             order = replace(order, order_ref=name[0], symbol=name[1])
-        self.orders[_key(order)] = order
+        self._keep(order)
         self.events.put_nowait(order)
 
     def fill(self, fill: Fill) -> None:
         """Keep an execution; corrections and duplicates are for the ledger to know."""
-        if fill.perm_id:
+        if fill.perm_id and fill.order_ref:
             self.names.setdefault(fill.perm_id, (fill.order_ref, fill.symbol))
         self.fills[fill.exec_id] = fill
         self.events.put_nowait(fill)
@@ -85,6 +103,19 @@ class EvidenceLog:
             found.append(self.events.get_nowait())
         return found
 
+    def _keep(self, order: OrderStatus) -> None:
+        known = self._known(order)
+        self.orders[_key(order)] = order if known is None else _merged(known, order)
+
+    def _known(self, order: OrderStatus) -> OrderStatus | None:
+        """Return what is kept of an order; told before its permanent id, it moves to that."""
+        known = self.orders.get(_key(order))
+        ids = (order.client_id, order.order_id)
+        early = self.orders.get(ids) if known is None and order.perm_id else None
+        if early is None or early.order_ref not in ("", order.order_ref):
+            return known
+        return self.orders.pop(ids)
+
     def _name(self, order: OrderStatus) -> None:
         if order.order_id:
             self.name_order(order.client_id, order.order_id, order.order_ref, order.symbol)
@@ -94,3 +125,18 @@ class EvidenceLog:
 
 def _key(order: OrderStatus) -> OrderKey:
     return order.perm_id or (order.client_id, order.order_id)
+
+
+def _merged(known: OrderStatus, news: OrderStatus) -> OrderStatus:
+    """Return one order after another message: names are not lost, an end and shares not undone."""
+    is_late = known.status in ENDED_STATUSES and news.status not in ENDED_STATUSES
+    counts = known if news.filled < known.filled else news
+    return replace(
+        news,
+        order_ref=news.order_ref or known.order_ref,
+        order_id=news.order_id or known.order_id,
+        symbol=news.symbol or known.symbol,
+        status=known.status if is_late else news.status,
+        filled=counts.filled,
+        remaining=counts.remaining,
+    )

@@ -24,7 +24,7 @@ from ib_async import (
 from ib_async.client import Client
 from ib_async.wrapper import Wrapper
 
-from models.domain.errors import HaltTrading, InvalidInput, RetryLater
+from models.domain.errors import HaltTrading, InvalidInput
 from tasks.broker import conversion
 from tasks.broker.client_log import take_client_log
 from tasks.broker.codes import PORT_CHANGED
@@ -32,13 +32,21 @@ from tasks.broker.connecting import ClientIdInUse, connect
 from tasks.broker.contracts import ContractBook, ContractFacts
 from tasks.broker.evidence import EvidenceLog
 from tasks.broker.pacing import NO_LIMIT, Urgency, room
-from tasks.broker.protocol import ApiAddress, BrokerEvent, Evidence, GatewayUnreachable
+from tasks.broker.protocol import (
+    ApiAddress,
+    BrokerEvent,
+    ClientIdTaken,
+    Evidence,
+    GatewayUnreachable,
+)
 from tasks.broker.refusals import NO_SECURITY, RequestRefused, refusal
 from tasks.broker.tap import EvidenceTap
 from tasks.broker.tick_tap import TickTap
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
+
+    from ib_async import AccountValue
 
     from models.domain.market_rules import MarketRule
     from models.domain.orders import ChildOrder
@@ -47,7 +55,7 @@ if TYPE_CHECKING:
 CLIENT_ID_IN_USE = 326
 CLIENT_ID_ATTEMPTS = 4
 ID_IN_USE_WAIT = 0.5  # wall seconds, times the attempts so far
-CANCELS = ("4\0", "58\0")  # cancelOrder and reqGlobalCancel
+PLACE, CANCEL, CANCEL_ALL = "3\0", "4\0", "58\0"  # placeOrder, cancelOrder, reqGlobalCancel
 SUMMARY_TAGS = "TotalCashValue,NetLiquidation"
 
 Answer = TypeVar("Answer")
@@ -64,14 +72,28 @@ class EvidenceWrapper(EvidenceTap, TickTap, Wrapper):  # pyright: ignore[reportI
 
 
 class PacedClient(Client):
-    """ib_async's client, which sends 45 messages a second; here a cancel overtakes what waits."""
+    """ib_async's client, which sends 45 messages a second; here a cancel overtakes what waits.
+
+    It does not overtake the order that it is for: a cancel of what has not arrived ends nothing.
+    """
 
     def sendMsg(self, msg: str | None) -> None:
         """Send or queue one message; None sends what may go by now."""
-        if msg and self._msgQ and msg.startswith(CANCELS):
-            self._msgQ.appendleft(msg)
+        if msg and self._msgQ and msg.startswith((CANCEL, CANCEL_ALL)):
+            self._put_forward(msg)
             msg = None
         super().sendMsg(msg)  # pyright: ignore[reportArgumentType] - it calls itself with None
+
+    def _put_forward(self, cancel: str) -> None:
+        waiting, ends_all = self._msgQ, cancel.startswith(CANCEL_ALL)
+        order_id = "" if ends_all else cancel.split("\0")[2]
+        behind = 0
+        for place, message in enumerate(waiting, 1):
+            if message.startswith(PLACE) and (ends_all or message.split("\0")[1] == order_id):
+                behind = place
+        waiting.insert(behind, cancel)
+        if ends_all and behind:
+            waiting.appendleft(cancel)  # what is at the gateway already ends at once
 
     @property
     def used(self) -> int:
@@ -106,7 +128,7 @@ class EvidenceIB(IB):
 class Connection:
     """One API connection with a deadline on every call.
 
-    Raises GatewayUnreachable when the gateway does not answer in `timeout` seconds, RetryLater
+    Raises GatewayUnreachable when the gateway does not answer in `timeout` seconds, ClientIdTaken
     when the client id stays in use, InvalidInput for a symbol that the broker does not know.
     """
 
@@ -146,7 +168,7 @@ class Connection:
                 await asyncio.sleep(ID_IN_USE_WAIT * attempt)
                 continue
             return cls(ib, f"{address.host}:{address.port}", timeout, heartbeat, book)
-        raise RetryLater(
+        raise ClientIdTaken(
             f"client id {address.client_id} is in use at the gateway on {address.host}:"
             f"{address.port}: another session of this system, or another program, is connected "
             "with it; stop that one, or set ROBO_CLIENT_ID and ROBO_DATA_CLIENT_ID to free ids"
@@ -274,7 +296,8 @@ class OrderConnection(Connection):
         await self._call(lambda: ib.reqCompletedOrdersAsync(False), "completed orders")
         await self._call(ib.reqExecutionsAsync, "executions")
         positions = await self._call(ib.reqPositionsAsync, "positions")
-        summary = await self._summary(account)
+        told = await self._summary()
+        summary = conversion.summary_of(told, account, SUMMARY_TAGS)
         at = await self.flush()
         self._require_readable()
         return Evidence(
@@ -290,6 +313,7 @@ class OrderConnection(Connection):
             orders=tuple(ib.log.orders.values()),
             fills=tuple(ib.log.fills.values()),
             commissions=tuple(ib.log.commissions.values()),
+            day_trades_remaining=conversion.day_trades_of(told, account),
         )
 
     async def what_if(self, child: ChildOrder) -> MarginImpact:
@@ -357,18 +381,19 @@ class OrderConnection(Connection):
                 "on incomplete evidence: look at the account in TWS"
             )
 
-    async def _summary(self, account: str) -> dict[str, Any]:
+    async def _summary(self) -> Sequence[AccountValue]:
         ib = self._ib
         ib.wrapper.acctSummary.clear()
         request_id = self.next_order_id()
 
         def ask() -> Awaitable[Any]:
             answer = ib.wrapper.startReq(request_id)
-            ib.client.reqAccountSummary(request_id, "All", SUMMARY_TAGS)
+            ib.client.reqAccountSummary(
+                request_id, "All", f"{SUMMARY_TAGS},{conversion.DAY_TRADES}"
+            )
             return answer
 
         await self._call(ask, "the account summary")
         with self._connected():
             ib.client.cancelAccountSummary(request_id)
-        values = ib.wrapper.acctSummary.values()
-        return conversion.summary_of(values, account, SUMMARY_TAGS)
+        return tuple(ib.wrapper.acctSummary.values())

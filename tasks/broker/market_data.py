@@ -105,6 +105,12 @@ class DataConnection(Connection):
         ticker = None if contract is None else self._ib.ticker(contract)
         return None if ticker is None else conversion.shortable_of(ticker)
 
+    def last_close(self, symbol: str) -> float | None:
+        """Return the close (USD) of the session before, or None before the broker has said."""
+        contract = self._contracts.get(symbol)
+        ticker = None if contract is None else self._ib.ticker(contract)
+        return None if ticker is None else conversion.close_of(ticker)
+
     async def daily_bars(self, symbol: str, first: date | None, end: date) -> pd.DataFrame:
         """Return the Bars frame of `symbol` from `first` (None: 33 years) to `end`, inclusive."""
         await self.qualify([symbol])

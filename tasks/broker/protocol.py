@@ -23,8 +23,16 @@ if TYPE_CHECKING:
 ENDED_STATUSES = frozenset({"Filled", "Cancelled", "ApiCancelled"})
 
 
-class GatewayUnreachable(RetryLater):
+class GatewayNotReady(RetryLater):
+    """The gateway cannot be worked with at present; a session waits for it, and then reads all."""
+
+
+class GatewayUnreachable(GatewayNotReady):
     """The gateway does not answer, or the connection to it broke; nothing is known to be lost."""
+
+
+class ClientIdTaken(GatewayNotReady):
+    """The gateway still holds a connection of this client id: a dead one, or another program's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +105,7 @@ class Evidence:
 
     `cash` and `net_liquidation` are USD; `positions` maps symbol to signed shares; `orders` holds
     open and completed orders of every client, `fills` and `commissions` those of the current day.
+    `day_trades_remaining` is None when the broker tells none, or sets no limit.
     """
 
     account: str
@@ -107,6 +116,7 @@ class Evidence:
     orders: tuple[OrderStatus, ...]
     fills: tuple[Fill, ...]
     commissions: tuple[Commission, ...]
+    day_trades_remaining: int | None = None
 
     @property
     def open_orders(self) -> tuple[OrderStatus, ...]:

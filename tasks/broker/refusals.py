@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from models.domain.errors import InvalidInput, RetryLater
+from models.domain.errors import InvalidInput
 from tasks.broker.codes import Reaction, reaction_to
+from tasks.broker.protocol import GatewayNotReady
 
 NO_SECURITY = 200
 HISTORY = 162
@@ -19,7 +20,7 @@ class RequestRefused(InvalidInput):
         self.code = code
 
 
-class RequestPutOff(RetryLater):
+class RequestPutOff(GatewayNotReady):
     """The broker does not answer this request now (pacing, a lost link); `code` says why."""
 
     def __init__(self, code: int, text: str) -> None:

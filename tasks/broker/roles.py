@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from enum import Enum
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,8 @@ class Role(Enum):
     LIVE_BARS = "live bars"
 
 
+TURNS = 8
+STEP = 6
 _BEHIND_DATA = {
     Role.HISTORY: 1,
     Role.SNAPSHOT: 2,
@@ -32,12 +35,18 @@ _BEHIND_DATA = {
 }
 
 
-def address(settings: Settings, role: Role) -> ApiAddress:
+def address(settings: Settings, role: Role, turn: int = 0) -> ApiAddress:
     """Return where `role` connects: ROBO_CLIENT_ID for orders, ROBO_DATA_CLIENT_ID and the ids
     after it for the others.
+
+    History, snapshot and halt have `TURNS` ids each, six apart, for processes at the same time; a
+    halt takes the one that its process id says.
     """
     if role is Role.ORDERS:
-        client_id = settings.client_id
-    else:
-        client_id = settings.data_client_id + _BEHIND_DATA.get(role, 0)
+        return ApiAddress(settings.host, settings.port, settings.client_id)
+    if role is Role.HALT:
+        turn = os.getpid() % TURNS
+    client_id = settings.data_client_id + _BEHIND_DATA.get(role, 0) + STEP * turn
+    if turn and client_id == settings.client_id:  # never the one that may cancel and place
+        client_id += STEP * TURNS
     return ApiAddress(settings.host, settings.port, client_id)

@@ -1,6 +1,9 @@
 """Sessions that stop themselves, on a real gateway with its faults; a person lets them go on."""
 
+import asyncio
 import json
+import time
+from threading import Thread
 
 import pytest
 
@@ -37,6 +40,18 @@ def goes_on_after_a_resume(settings, ledger, execute, span, **fields):
     assert resume_trading(settings, ledger, "the fault is gone", "tester").resumed
     execute(settings, ledger, **fields)
     assert {r.state for r in ledger.parents.of_session(span.session)} == {ParentState.FILLED}
+
+
+def leave_working(gateway, make_child):
+    """Leave an order of the session's own client working that no slice will end."""
+
+    async def work():
+        async with gateway.orders(11) as link:
+            await link.qualify(["PEP"])
+            link.send(make_child(link.next_order_id(), "1.00", tif="GTC", symbol="PEP"))
+            await link.flush()
+
+    asyncio.run(work())
 
 
 def test_repeated_rejects(gateway, settings, ledger, make_span, make_parent, execute):
@@ -131,7 +146,7 @@ def test_a_position_that_differs_keeps_its_symbol_out_and_no_other(
 
 
 def test_an_order_under_a_name_of_ours_that_nobody_committed(
-    gateway, settings, ledger, make_span, make_parent, execute
+    gateway, settings, ledger, make_span, make_parent, execute, make_child
 ):
     """Something else speaks in this system's name: nothing is sent until a person has looked."""
     span = make_span(gateway)
@@ -143,16 +158,22 @@ def test_an_order_under_a_name_of_ours_that_nobody_committed(
     span = make_span(gateway)
     second = make_parent(span, "PEP", quantity=60)
     ledger.parents.add([second])
+    leave_working(gateway, make_child)
     with pytest.raises(AutomaticHalt, match="unknown order"):
         execute(settings, ledger)
+    left = [order.client_id for order in read_account(settings).open_orders]
+    assert left == [0], "what this client has at work is ended, the stray is a person's"
     assert ledger.halts.current().code == HaltCode.RECONCILIATION
     assert ledger.children.of_parent(second.parent_id) == ()
     with pytest.raises(HaltTrading, match="not resumed.*unknown order"):
         resume_trading(settings, ledger, "looks fine to me", "tester")
 
 
-def test_a_lost_heartbeat(start_gateway, open_ledger, make_span, make_parent, execute):
-    """The socket stays open and nothing comes any more; a new connection hears nothing either."""
+def test_a_lost_heartbeat(start_gateway, open_ledger, make_span, make_parent, execute, make_child):
+    """The socket stays open and nothing comes any more; a new connection hears nothing either.
+
+    What works at the broker is ended once the gateway answers again, after the halt.
+    """
     own = start_gateway(broker_timeout=1.0)
     ledger = open_ledger(own.settings)
     span = make_span(own)
@@ -164,11 +185,23 @@ def test_a_lost_heartbeat(start_gateway, open_ledger, make_span, make_parent, ex
             silence = {"ms": 60_000, "jitter": 0}
             lost.append(own.ask("fault", fault="slow-responses", params=silence))
 
+    alerts = own.settings.state_dir / "alerts.jsonl"
+
+    def speak_again_after_the_halt():
+        until = time.monotonic() + 60
+        while time.monotonic() < until:
+            time.sleep(0.1)
+            if alerts.exists() and "trading halted" in alerts.read_text():
+                own.ask("clear-faults")
+                return
+
+    leave_working(own, make_child)
+    Thread(target=speak_again_after_the_halt).start()
     tight = limits(HaltLimits(max_heartbeat_loss=1.0))
     with pytest.raises(AutomaticHalt, match="seconds went by without an answer of the gateway"):
         execute(own.settings, ledger, limits=tight, on_progress=fall_silent)
-    own.ask("clear-faults")
     require_halted(own.settings, ledger, HaltCode.HEARTBEAT)
+    assert ledger.leases.unreleased("trading-simulated") is None
     goes_on_after_a_resume(own.settings, ledger, execute, span, limits=tight)
 
 

@@ -46,6 +46,7 @@ async def test_a_new_account_is_read_whole(gateway):
         assert link.account == evidence.account == "SIM0000001"
         assert link.client_id == 31
         assert evidence.cash == evidence.net_liquidation == Decimal(100_000)
+        assert evidence.day_trades_remaining is None, "-1: without a limit"
         assert evidence.positions == {}
         assert evidence.orders == evidence.fills == evidence.commissions == ()
         assert evidence.at.tzinfo is UTC

@@ -10,6 +10,7 @@ import pytest
 from models.domain.errors import RetryLater
 from models.domain.orders import ChildState, OrderKind, ParentState, Side
 from models.domain.regimes import Regime
+from models.domain.sessions import exchange_date
 from models.risk.exits import ExitRules
 from models.risk.limits import RiskLimits
 from models.risk.verdict import Verdict
@@ -19,6 +20,7 @@ from tasks.margin import with_margin
 from tasks.portfolio import RebalancePlan
 from tasks.program_version import working_version
 from tasks.reconciliation import reconcile
+from tasks.reference_closes import read_closes
 from warehouse.ledger.symbol_facts import SymbolFacts
 
 pytestmark = pytest.mark.journey
@@ -82,6 +84,7 @@ def test_what_is_bought_is_protected_resized_and_released(
     span = make_span(gateway, 20)
     sale = make_parent(span, "KO", quantity=90, side=Side.SELL, decision_price=price)
     ledger.parents.add([sale])
+    gateway.ask("fault", fault="refuse-cancel", params={"count": 2})  # of stop and target: again
     result = execute(settings, ledger, limits=RESTING)
     assert ledger.parents.get(sale.parent_id).state is ParentState.FILLED
     assert ledger.executions.positions(result.account) == {}
@@ -131,6 +134,16 @@ async def test_the_broker_says_what_may_be_borrowed(gateway, settings, into_sess
         await into_session(clock)
         told = await asyncio.to_thread(read_shortable, settings, ["KO", "PFE"])
     assert told == {"KO": 5_000_000, "PFE": 5_000_000}
+
+
+async def test_the_broker_tells_its_own_last_closes(gateway, settings, into_session):
+    async with gateway.clock() as clock:
+        await into_session(clock)
+        told = await asyncio.to_thread(read_closes, settings, ["KO", "PFE"])
+        session = exchange_date(clock.now())
+        bar = await asyncio.to_thread(last_close, gateway, "KO", session)
+    assert told.keys() == {"KO", "PFE"}
+    assert told["KO"] == pytest.approx(float(bar), abs=0.011)
 
 
 async def test_a_what_if_tells_margin_and_places_nothing(gateway, make_child, settings):

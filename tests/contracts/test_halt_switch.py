@@ -7,6 +7,8 @@ import pytest
 from pydantic import SecretStr
 
 from models.domain.errors import HaltTrading, InvalidInput
+from models.domain.orders import ParentState
+from tasks import resuming
 from tasks.account_snapshot import read_account
 from tasks.broker.global_cancel import cancel_all
 from tasks.broker.ibkr import OrderConnection
@@ -85,6 +87,63 @@ def test_a_halt_of_one_symbol_leaves_the_others_and_the_trades_by_hand(
     assert ledger.halts.current() is None
     assert ledger.halts.current("KO").reason == "odd prints"
     assert resume_trading(settings, ledger, "seen", "tester", "KO").resumed
+    halt_trading(settings, HaltOrder("tidy", "tester"))
+
+
+def test_a_resume_lifts_nothing_that_came_while_it_looked(
+    settings, ledger, gateway, make_span, make_parent, monkeypatch
+):
+    """A second person stops trading while the first one's resume reconciles."""
+    span = make_span(gateway)
+    order = make_parent(span, "XOM")
+    ledger.parents.add([order])
+    ledger.parents.set_state(order.parent_id, ParentState.PAUSED, "for a look")
+    ledger.halts.halt("news, hands off", "tester", datetime.now(UTC), symbol="KO")
+    ledger.halts.halt("no quotes", "the session", datetime.now(UTC))
+    real = resuming._reconciled
+
+    def slow(settings, ledger):
+        found = real(settings, ledger)
+        assert halt_trading(settings, HaltOrder("STOP", "person two")).trouble == ""
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(resuming, "_reconciled", slow)
+        with pytest.raises(HaltTrading, match=r"halted again meanwhile .*person two.*STOP"):
+            resume_trading(settings, ledger, "quotes are back", "person one")
+    assert len(ledger.halts.in_force()) == 3
+    assert ledger.parents.get(order.parent_id).state is ParentState.PAUSED
+    done = resume_trading(settings, ledger, "talked to person two", "person one")
+    assert [text.rpartition(": ")[2] for text in done.lifted] == ["no quotes", "STOP"]
+    assert done.woken == (order.parent_id,)
+    [still] = done.still_halted
+    assert still.startswith("KO, by tester")
+    assert ledger.halts.current() is None
+    assert f"woke 1 parent orders: {order.parent_id}" in done.text
+    assert "STILL HALTED: KO" in done.text
+    again = resume_trading(settings, ledger, "once more", "person one")
+    assert not again.resumed
+    assert again.text.startswith("nothing was halted or paused\nSTILL HALTED: KO")
+
+
+def test_an_order_that_nobody_committed_keeps_the_halt_of_its_symbol(
+    gateway, settings, ledger, make_span, make_parent
+):
+    span = make_span(gateway)
+    order = make_parent(span, "KO")
+    ledger.parents.add([order])
+    first_contact = read_account(settings)
+    ledger.accounts.record_opening(
+        first_contact.account, first_contact.cash, dict(first_contact.positions), gateway.now
+    )
+    stray = {"symbol": "KO", "action": "BUY", "quantity": 5, "type": "LMT", "limit": 1}
+    gateway.ask("order", order_ref=f"{order.parent_id}.9.1", tif="GTC", **stray)
+    for symbol in ("KO", "PEP"):
+        ledger.halts.halt("odd prints", "tester", datetime.now(UTC), symbol=symbol)
+    with pytest.raises(HaltTrading, match="not resumed, KO differs: unknown order.*cancel it"):
+        resume_trading(settings, ledger, "seen", "tester", "KO")
+    assert resume_trading(settings, ledger, "seen", "tester", "PEP").resumed
+    assert [halt.symbol for halt in ledger.halts.in_force()] == ["KO"]
     halt_trading(settings, HaltOrder("tidy", "tester"))
 
 

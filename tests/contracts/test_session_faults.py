@@ -5,6 +5,8 @@ import asyncio
 import pytest
 
 from models.domain.orders import ParentState
+from tasks.broker.ibkr import OrderConnection
+from tasks.broker.refusals import refusal
 from tasks.reconciliation import reconcile
 
 pytestmark = pytest.mark.journey
@@ -41,7 +43,7 @@ def strike(gateway):
     [
         pytest.param([("kill-socket", {})], id="cut"),
         pytest.param([("half-open-socket", {})], id="silent"),
-        pytest.param([("kill-socket", {}), ("client-id-in-use", {"count": 1})], id="id-in-use"),
+        pytest.param([("kill-socket", {}), ("client-id-in-use", {"count": 10})], id="id-in-use"),
         pytest.param(
             [("kill-socket", {}), ("withhold-end", {"end_message": "openOrderEnd"})], id="no-end"
         ),
@@ -60,8 +62,9 @@ def strike(gateway):
     ],
 )
 def test_a_session_ends_filled_to_the_share(
-    gateway, settings, ledger, make_span, make_parent, execute, strike, faults
+    gateway, settings, ledger, make_span, make_parent, execute, strike, faults, monkeypatch
 ):
+    monkeypatch.setattr("tasks.broker.ibkr.ID_IN_USE_WAIT", 0.02)
     patient = settings.model_copy(update={"heartbeat": 1.5, "broker_timeout": 3.0})
     span = make_span(gateway, 9)
     parent = make_parent(span, "KO", quantity=QUANTITY)
@@ -75,6 +78,33 @@ def test_a_session_ends_filled_to_the_share(
     assert sum(fill.quantity for fill in mine) == QUANTITY
     found = reconcile(ledger, evidence)
     assert found.agrees, found.summary
+
+
+def test_a_reconciliation_that_is_put_off_is_made_again_after_a_new_connection(
+    gateway, settings, ledger, make_span, make_parent, execute, strike, monkeypatch
+):
+    real, put_off = OrderConnection.collect_evidence, []
+
+    async def collect_evidence(self):
+        if struck and len(put_off) < 2:
+            put_off.append(refusal("executions", 322, "Error processing request"))
+            raise put_off[-1]
+        return await real(self)
+
+    struck = []
+    cut = strike(("kill-socket", {}))
+
+    def taker(progress):
+        cut(progress)
+        struck.extend([1] if progress.done_shares else [])
+
+    monkeypatch.setattr(OrderConnection, "collect_evidence", collect_evidence)
+    span = make_span(gateway, 6)
+    parent = make_parent(span, "KO", quantity=QUANTITY)
+    ledger.parents.add([parent])
+    execute(settings, ledger, on_progress=taker)
+    assert len(put_off) == 2
+    assert ledger.parents.get(parent.parent_id).state is ParentState.FILLED
 
 
 def test_a_gateway_whose_ids_went_back_gives_no_order_anothers_id(

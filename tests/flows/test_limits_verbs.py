@@ -1,6 +1,7 @@
 """`robo limits` and `robo orders`: text and JSON, exit codes, and errors that say what to do."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,6 @@ def robo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def adopt(by: str, text: str) -> None:
-    from datetime import UTC, datetime
-
     settings = load_settings()
     settings.limits_path.write_text(text)
     with open_ledger(settings) as ledger:
@@ -77,6 +76,23 @@ def test_a_symbol_is_disabled_and_enabled_by_hand(robo):
     assert "disabled is: KO" in robo("limits", "enable", "PEP", "--reason", "x", code=2)
     assert "KO may trade again" in robo("limits", "enable", "KO", "--reason", "settled")
     assert robo("limits", "enable", "KO", "--reason", "x", code=2)
+
+
+def test_a_symbol_is_meant_whatever_its_letters_and_a_misspelt_one_is_refused(robo):
+    assert "KO is disabled" in robo("limits", "disable", "ko", "--reason", "odd fills")
+    with open_ledger(load_settings()) as ledger:
+        ledger.halts.halt("news", "ann", datetime.now(UTC), symbol="PEP")
+    shown = robo("status")
+    assert "trading       not halted, but for what follows" in shown
+    assert "halted        PEP, by ann" in shown
+    assert "disabled      symbol KO, by " in shown
+    assert "KO may trade again" in robo("limits", "enable", "ko", "--reason", "settled")
+    for verb in (("limits", "disable", "NOSUCH"), ("halt", "--symbol", "nosuch")):
+        refused = robo(*verb, "--reason", "a typo", code=2)
+        assert "NOSUCH is neither among ROBO_UNIVERSE nor held" in refused
+    with open_ledger(load_settings()) as ledger:
+        assert [halt.symbol for halt in ledger.halts.in_force()] == ["PEP"]
+        assert ledger.disablements.current() == ()
 
 
 def test_orders_says_what_to_do_when_there_are_none(robo):

@@ -179,6 +179,37 @@ def test_duplicate_of_a_recent_order_is_denied(plan: Callable[..., RebalancePlan
     assert [denied.symbol for denied in plan(recent=[other]).rejected] == [order.symbol]
 
 
+def test_a_decision_price_far_from_the_brokers_own_close_is_denied(
+    plan: Callable[..., RebalancePlan],
+) -> None:
+    order = plan().parents[0]
+    pennies = float(order.decision_price) / 100
+    assert [denied.symbol for denied in plan(told_closes={order.symbol: pennies}).rejected] == [
+        order.symbol
+    ]
+
+
+def test_a_wrong_bar_does_not_vouch_for_itself(
+    plan: Callable[..., RebalancePlan], make_bars: Maker, tmp_path: Path
+) -> None:
+    """Without the broker's word the close of the session before stands against a slipped one."""
+    bars = make_bars(symbols=list(SYMBOLS), first=date(2020, 1, 2), last=BEFORE)
+    last = (bars["symbol"] == "KO") & (bars["session"] == BEFORE)
+    bars.loc[last, ["open", "high", "low", "close"]] *= 10
+    slipped = MarketWarehouse(tmp_path / "slipped.duckdb", deadline=2.0)
+    slipped.bars.merge_daily(bars, "test", NOW)
+    made = plan(store=slipped, positions={"KO": 400})
+    (order,) = [order for order in made.parents if order.symbol == "KO"]
+    failed = {v.check for v in made.verdicts[order.parent_id] if not v.passed}
+    assert "price" in failed
+
+
+def test_the_plans_own_orders_count_against_the_rate(plan: Callable[..., RebalancePlan]) -> None:
+    planned = len(plan().parents)
+    made = plan(limits=RiskLimits(max_orders_per_minute=planned - 1))
+    assert (len(made.accepted), len(made.rejected)) == (planned - 1, 1)
+
+
 def test_later_bars_change_nothing(
     plan: Callable[..., RebalancePlan], make_bars: Maker, tmp_path: Path
 ) -> None:

@@ -37,11 +37,20 @@ def test_everything_that_is_known_is_shown(settings, ledger):
     ledger.parents.add(parents)
     ledger.parents.set_state("p-KO", ParentState.FILLED, "done")
     ledger.halts.halt("enough", "tester", NOW)
+    ledger.halts.halt("news", "tester", NOW, symbol="KO")
+    ledger.disablements.disable(
+        "symbol", "PEP", reason="odd fills", by="tester", at=NOW, session=NOW.date()
+    )
     ledger.leases.acquire("trading-simulated", "x", pid=7, host="h", ttl=60, now=datetime.now(UTC))
     raise_alert(settings.state_dir / "alerts.jsonl", Alert(NOW, "error", "s", "t"))
     found = read_status(settings, ledger)
     assert (found.mode, found.account) == ("simulated", ACCOUNT)
     assert found.halt == "by tester at 2022-12-29 15:00 UTC: enough"
+    assert found.halts == (
+        "everything, by tester at 2022-12-29 15:00 UTC: enough",
+        "KO, by tester at 2022-12-29 15:00 UTC: news",
+    )
+    assert found.disabled == ("symbol PEP, by tester at 2022-12-29 15:00 UTC: odd fills",)
     assert found.session_at_work == "trading-simulated (pid 7)"
     assert found.parents == {"FILLED": 1, "NEW": 2}
     assert found.positions == {"KO": 5}

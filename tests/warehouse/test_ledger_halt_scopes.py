@@ -47,6 +47,25 @@ def test_a_resume_of_one_symbol_leaves_the_other_halts(ledger: OrderLedger) -> N
     assert commit(ledger, "KO").order_id == 1
 
 
+def test_a_resume_of_everything_leaves_the_halts_of_symbols(ledger: OrderLedger) -> None:
+    ledger.halts.halt("hands off", "me", NOW, symbol="KO")
+    ledger.halts.halt("enough", "me", NOW)
+    lifted = ledger.halts.resume("seen", "me", NOW)
+    assert [halt.text for halt in lifted] == ["everything, by me at 2024-01-02 15:30 UTC: enough"]
+    assert [halt.symbol for halt in ledger.halts.in_force()] == ["KO"]
+    assert ledger.halts.resume("again", "me", NOW) == ()
+
+
+def test_a_resume_lifts_only_the_halts_that_were_judged(ledger: OrderLedger) -> None:
+    ledger.halts.halt("a first", "me", NOW)
+    judged = ledger.halts.in_force()
+    ledger.halts.halt("a second", "you", NOW)
+    with pytest.raises(HaltTrading, match=r"halted again meanwhile .*by you at .*: a second"):
+        ledger.halts.resume("seen", "me", NOW, seen=judged)
+    assert [halt.reason for halt in ledger.halts.in_force()] == ["a first", "a second"]
+    assert len(ledger.halts.resume("seen both", "me", NOW, seen=ledger.halts.in_force())) == 2
+
+
 def test_the_quick_row_is_the_row_of_the_ledger(tmp_path) -> None:
     url = f"sqlite:///{tmp_path / 'ledger.sqlite'}"
     with OrderLedger(url) as ledger:
@@ -55,7 +74,7 @@ def test_the_quick_row_is_the_row_of_the_ledger(tmp_path) -> None:
         assert quick_halt(url, "enough", "me", NOW, **quick)
         first, second = ledger.halts.history()
         assert first == second
-        assert ledger.halts.resume("both", "me", NOW)
+        assert ledger.halts.resume("both", "me", NOW, symbol="KO")
         assert ledger.halts.in_force() == ()
 
 

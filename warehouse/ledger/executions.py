@@ -38,6 +38,7 @@ _FILLS = (
     "AND (executions.quantity > 0 OR told.revision = executions.revision)) "
 )
 _ORDER = " ORDER BY executions.at, executions.exec_id"
+_EVER_OF_ACCOUNT = text(_FILLS + "WHERE executions.account = :account AND superseded = 0" + _ORDER)
 _OF_ACCOUNT = text(
     _FILLS + "WHERE executions.account = :account AND superseded = 0 AND in_opening = 0" + _ORDER
 )
@@ -126,6 +127,10 @@ class Executions:
     def fills_of_account(self, account: str) -> tuple[Fill, ...]:
         """Return every current execution since the account's opening, ours or not, by time."""
         return self._fills(_OF_ACCOUNT, {"account": account})
+
+    def all_fills_of_account(self, account: str) -> tuple[Fill, ...]:
+        """Return, with those that the opening balance already contains, every execution by time."""
+        return self._fills(_EVER_OF_ACCOUNT, {"account": account})
 
     def positions(self, account: str) -> dict[str, int]:
         """Return signed shares by symbol, zeros left out: opening, fills and adjustments since.

@@ -5,7 +5,8 @@ A halt is of the whole account, or of one symbol.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import text
@@ -25,9 +26,10 @@ _INSERT = text(
     "INSERT INTO halts (id, reason, halted_by, halted_at, code, symbol) "
     "SELECT COALESCE(MAX(id), 0) + 1, :reason, :halted_by, :halted_at, :code, :symbol FROM halts"
 )
+_OF_SCOPE = text("SELECT * FROM halts WHERE resumed_at IS NULL AND symbol = :symbol ORDER BY id")
 _RESUME = text(
     "UPDATE halts SET resume_reason = :reason, resumed_by = :resumed_by, resumed_at = :resumed_at "
-    "WHERE resumed_at IS NULL AND (:symbol = '' OR symbol = :symbol)"
+    "WHERE resumed_at IS NULL AND id = :id"
 )
 
 
@@ -43,6 +45,13 @@ class Halt:
     resumed_at: datetime | None = None
     code: HaltCode = HaltCode.OPERATOR
     symbol: str = ""
+    id: int = field(default=0, compare=False)
+
+    @property
+    def text(self) -> str:
+        """One phrase for people."""
+        what = self.symbol or "everything"
+        return f"{what}, by {self.by} at {self.at:%Y-%m-%d %H:%M} UTC: {self.reason}"
 
 
 class Halts:
@@ -62,7 +71,7 @@ class Halts:
     ) -> Halt:
         """Stop trading (of `symbol`, if one is named) from `at` (UTC) on; return the halt in force.
 
-        A further halt is recorded too; `resume` ends all of them.
+        A further halt is recorded too; `resume` ends all of the same scope.
         """
         row = {
             "reason": reason,
@@ -75,16 +84,33 @@ class Halts:
             connection.execute(_INSERT, row)
             return _halt(connection.execute(_CURRENT, {"symbol": symbol}).one())
 
-    def resume(self, reason: str, by: str, at: datetime, *, symbol: str = "") -> bool:
-        """End every halt in force, or those of one symbol; return False when there was none."""
-        row = {
-            "reason": reason,
-            "resumed_by": by,
-            "resumed_at": moment_text(at),
-            "symbol": symbol,
-        }
+    def resume(
+        self,
+        reason: str,
+        by: str,
+        at: datetime,
+        *,
+        symbol: str = "",
+        seen: Collection[Halt] | None = None,
+    ) -> tuple[Halt, ...]:
+        """End every halt of everything, or (with `symbol`) those of that one; return them.
+
+        `seen` are those that were judged: HaltTrading, and none is ended, when another has come.
+        """
+        row = {"reason": reason, "resumed_by": by, "resumed_at": moment_text(at)}
+        known = None if seen is None else {halt.id for halt in seen}
         with self._store.write() as connection:
-            return connection.execute(_RESUME, row).rowcount > 0
+            found = connection.execute(_OF_SCOPE, {"symbol": symbol}).all()
+            halts = tuple(_halt(one) for one in found)
+            later = [halt.text for halt in halts if known is not None and halt.id not in known]
+            if later:
+                raise HaltTrading(
+                    f"not resumed, trading was halted again meanwhile ({'; '.join(later)}): look "
+                    "into that one too, then resume"
+                )
+            for halt in halts:
+                connection.execute(_RESUME, row | {"id": halt.id})
+        return halts
 
     def current(self, symbol: str = "") -> Halt | None:
         """Return the first halt in force of everything, or of `symbol`; or None."""
@@ -124,4 +150,5 @@ def _halt(row: LedgerRow) -> Halt:
         resumed_at=None if row.resumed_at is None else moment_of(row.resumed_at),
         code=HaltCode(row.code),
         symbol=row.symbol,
+        id=row.id,
     )

@@ -124,10 +124,11 @@ class Leases:
             return connection.execute(_RELEASE, key).rowcount == 1
 
     def abandon(self, lease: Lease) -> None:
-        """Let the lease expire without giving it back: its work is found undone by the next."""
+        """Let the lease expire a day ago, not given back: its work is found undone by the next."""
         key = {"name": lease.name, "token": lease.token}
+        past = moment_text(lease.since - timedelta(days=1))
         with self._store.write() as connection:
-            connection.execute(_EXTEND, key | {"expires_at": moment_text(lease.since)})
+            connection.execute(_EXTEND, key | {"expires_at": past})
 
     def unreleased(self, name: str) -> Lease | None:
         """Return the lease of `name` that was taken and not given back, expired or not; or None."""

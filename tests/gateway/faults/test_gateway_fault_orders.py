@@ -84,6 +84,18 @@ async def test_preset_10349_and_then_a_fill(ib, market):
     assert ib.of(STATUS)[-1][2] == "Filled"
 
 
+async def test_refused_cancel_leaves_the_order_working(ib, market):
+    await market.fault("refuse-cancel", code=161)
+    trade = ib.far()
+    await ib.flushed()
+    for codes, is_working in ((["161"], True), (["161", "202"], False)):
+        ib.client.cancelOrder(trade.order.orderId)
+        await ib.flushed()
+        assert [fields[3] for fields in ib.of(ERROR) if fields[3] in {"161", "202"}] == codes
+        working = {t.order.orderId for t in await ib.reqAllOpenOrdersAsync()}
+        assert (trade.order.orderId in working) is is_working
+
+
 async def test_rejection_201_then_inactive(ib, market):
     await market.fault("reject-order", reason="Order rejected - reason:No")
     trade = ib.far()

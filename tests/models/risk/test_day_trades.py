@@ -1,12 +1,13 @@
 """What counts as a day trade, and the order that would make one too many."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from models.domain.orders import Fill, Side
-from models.risk.day_trades import check_day_trades, count_day_trades
+from models.risk.day_trades import check_day_trades, count_day_trades, unseen_day_trades
 from models.risk.limits import RiskLimits
 
 DAYS = [date(2022, 12, day) for day in (22, 23, 27, 28, 29)]
@@ -86,6 +87,17 @@ def test_the_order_that_would_make_the_fourth_is_denied():
     assert check_day_trades(
         "PEP", Side.SELL, trades, equity=SMALL, limits=RiskLimits(day_trade_equity=0)
     ).passed
+
+
+@pytest.mark.parametrize(
+    ("made", "remaining", "unseen"), [(1, None, 0), (1, 2, 0), (1, 3, 0), (1, 1, 1), (0, 0, 3)]
+)
+def test_the_smaller_allowance_holds(made, remaining, unseen):
+    assert unseen_day_trades(made, remaining, LIMITS) == unseen
+    trades = replace(three_made("+100 PEP"), made=made, unseen=unseen)
+    allowance = LIMITS.max_day_trades - made
+    least = allowance if remaining is None else min(allowance, remaining)
+    assert judged(trades, "PEP", Side.SELL).passed is (least > 0)
 
 
 def test_orders_that_still_work_count_as_made():

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 from ib_async import (
+    AccountValue,
     BarData,
     CommissionReport,
     Contract,
@@ -201,3 +202,12 @@ async def test_every_message_is_noted_before_ib_async_interprets_it():
     wrapper.error(4, 10349, "Order TIF was set to DAY", "")
     (notice,) = ib.log.take()
     assert (notice.code, notice.order_ref) == (10349, "p.1.1")
+
+
+@pytest.mark.parametrize(
+    ("told", "left"), [("2", 2), ("0", 0), ("-1", None), ("", None), ("Unlimited", None)]
+)
+def test_the_day_trades_that_the_broker_leaves(told, left):
+    value = AccountValue("SIM1", conversion.DAY_TRADES, told, "", "")
+    assert conversion.day_trades_of([value], "SIM1") == left
+    assert conversion.day_trades_of([value], "SIM2") is None

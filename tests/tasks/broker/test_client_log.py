@@ -5,7 +5,11 @@ import logging
 from tasks.broker.client_log import ClientLog, take_client_log
 
 
-def test_repeated_errors_are_for_debugging_and_defects_are_shown(caplog):
+def test_repeated_errors_are_for_debugging_and_defects_are_shown(caplog, monkeypatch):
+    for name in ("robo", "robo.broker", "ib_async", "ib_async.wrapper"):  # as in a new process
+        monkeypatch.setattr(logging.getLogger(name), "disabled", False)
+        monkeypatch.setattr(logging.getLogger(name), "propagate", True)
+        monkeypatch.setattr(logging.getLogger(name), "level", logging.NOTSET)
     caplog.set_level(logging.DEBUG, logger="robo.broker")
     take_client_log()
     take_client_log()

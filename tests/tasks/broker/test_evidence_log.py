@@ -72,6 +72,41 @@ def test_an_open_order_message_does_not_undo_what_is_known_to_be_filled():
     assert (kept.filled, kept.remaining, kept.order_ref) == (4, 6, "p.1.1")
 
 
+def test_an_open_order_message_names_an_order_that_was_told_of_without_a_name():
+    """A living child without its name would count as absent, and be sent again."""
+    log = EvidenceLog()
+    log.order_status(status(filled=4))
+    log.open_order(status("p.1.1", symbol="KO"))
+    (kept,) = log.orders.values()
+    assert (kept.order_ref, kept.symbol, kept.filled, kept.remaining) == ("p.1.1", "KO", 4, 6)
+    told = [(event.order_ref, event.filled) for event in log.take()]
+    assert told == [("", 4), ("p.1.1", 4)], "the session hears what it could not place before"
+
+
+def test_an_order_told_of_before_its_permanent_id_is_one_order():
+    log = EvidenceLog()
+    log.order_status(status(perm_id=0, word="PreSubmitted"))
+    log.open_order(status("p.1.1", perm_id=900, symbol="KO"))
+    (kept,) = log.orders.values()
+    assert (kept.order_ref, kept.perm_id) == ("p.1.1", 900)
+
+
+def test_an_old_order_is_not_mixed_with_a_new_one_of_its_order_id():
+    log = EvidenceLog()
+    log.name_order(11, 5, "new.1.1", "KO")
+    log.order_status(status(perm_id=0))
+    log.open_order(status("old.1.1", perm_id=900, symbol="PEP"))
+    assert {o.order_ref for o in log.orders.values()} == {"new.1.1", "old.1.1"}
+
+
+def test_an_execution_without_a_name_takes_none_away():
+    log = EvidenceLog()
+    log.name_order(11, 5, "p.1.1", "KO")
+    log.fill(fill(ref=""))
+    log.order_status(status())
+    assert log.take()[-1].order_ref == "p.1.1"
+
+
 def test_a_completed_order_replaces_what_was_shown_open():
     log = EvidenceLog()
     log.open_order(status("p.1.1"))

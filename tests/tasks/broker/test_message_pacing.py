@@ -31,9 +31,11 @@ def test_within_a_second_no_more_goes_than_the_client_sends(asked):
 class Socket:
     def __init__(self):
         self.sent = []
+        self.whole = []
 
     def sendMsg(self, message):
         self.sent.append(message[4:].split(b"\0")[0])
+        self.whole.append(message[4:])
 
 
 async def test_a_cancel_overtakes_everything_that_waits():
@@ -48,3 +50,28 @@ async def test_a_cancel_overtakes_everything_that_waits():
     await asyncio.sleep(0.2)
     assert client.conn.sent[A_SECOND] == b"4", "the first after the pause"
     assert len(client.conn.sent) == 61
+
+
+async def crowded_client():
+    client: PacedClient = EvidenceIB().client
+    client.conn = Socket()
+    client.RequestsInterval = 0.05
+    for _ in range(A_SECOND):
+        client.sendMsg("49\x001\x00")
+    for order_id in (77, 78):
+        client.sendMsg(f"3\x00{order_id}\x00")
+    return client
+
+
+async def test_a_cancel_does_not_overtake_its_own_order():
+    client = await crowded_client()
+    client.sendMsg("4\x001\x0077\x00")
+    await asyncio.sleep(0.2)
+    assert client.conn.whole[A_SECOND:] == [b"3\x0077\x00", b"4\x001\x0077\x00", b"3\x0078\x00"]
+
+
+async def test_a_cancel_of_everything_goes_first_and_again_behind_the_orders_that_waited():
+    client = await crowded_client()
+    client.sendMsg("58\x001\x00")
+    await asyncio.sleep(0.2)
+    assert client.conn.sent[A_SECOND:] == [b"58", b"3", b"3", b"58"]

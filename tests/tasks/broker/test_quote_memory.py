@@ -5,7 +5,7 @@ from decimal import Decimal
 from math import nan
 
 import pytest
-from ib_async import Stock, Ticker
+from ib_async import Stock, TickData, Ticker
 
 from tasks.broker.ibkr import EvidenceIB
 from tasks.broker.market_data import DataConnection
@@ -19,6 +19,7 @@ async def link() -> DataConnection:
     link._contracts["KO"] = Stock("KO", "SMART", "USD", conId=1)
     ticker = Ticker(contract=link._contracts["KO"], marketDataType=1)
     ticker.bid, ticker.ask, ticker.bidSize, ticker.askSize = 60.0, 60.1, 5, 6
+    ticker.ticks = [TickData(NOW, 1, 60.0, 5)]
     link._ib.wrapper.tickers[hash(link._contracts["KO"])] = ticker
     link.stamp_quotes_with(lambda: NOW)
     link._stamp(ticker)

@@ -58,6 +58,7 @@ class ScriptedBroker:
     rules: dict[str, MarketRule] = field(default_factory=dict)
     looked_up: list[str] = field(default_factory=list)
     budget: int = NO_LIMIT
+    day_trades_remaining: int | None = None
     _ids: count = field(default_factory=lambda: count(1))
     _perms: count = field(default_factory=lambda: count(9001))
 
@@ -83,6 +84,7 @@ class ScriptedBroker:
             tuple(self.orders.values()),
             tuple(self.fills),
             tuple(self.commissions),
+            self.day_trades_remaining,
         )
 
     def send(self, child: ChildOrder) -> None:

@@ -14,6 +14,7 @@ from models.risk.limits import RiskLimits
 from tasks.broker.protocol import BrokerNotice, GatewayUnreachable
 from tasks.exit_watch import ExitWatch, settle_vanished
 from tasks.exits import ExitKeeper
+from tasks.orders import log_alert
 from tasks.recovery import recover
 from warehouse.ledger.symbol_facts import SymbolFacts
 
@@ -26,13 +27,14 @@ FACTS = SymbolFacts("KO", Decimal("50.00"), 1e7, 1.0, Regime.BULL)
 def start(start_desk, ledger, broker, minute):
     """Open a desk whose account holds KO, with its exits loaded and recovered; again restarts."""
 
-    def go(*parents, held=90, limits=RESTING, facts=(FACTS,)):
+    def go(*parents, held=90, limits=RESTING, facts=(FACTS,), alert=log_alert):
         if held and not broker.positions and not broker.reads:
             broker.book("KO", held, Decimal(50))
         day = parents[0].session if parents else minute(0).date()
         ledger.facts.note(day, facts, minute(0))
         minute(1)
         desk = start_desk(*parents, limits=limits)
+        desk.alert = alert
         keeper = ExitKeeper(desk)
         keeper.load()
         evidence = asyncio.run(recover(desk, 0.0))
@@ -86,6 +88,19 @@ def test_the_ledger_refuses_a_third_order_of_a_full_exit(start, broker, ledger):
             ledger.children.commit_intent(
                 more, 11, broker.account, next_valid_id=90, at=broker.now, lease=desk.lease
             )
+
+
+def test_an_exit_waits_for_room_for_both_of_its_orders(start, broker):
+    """More than fit would wait in the client's queue, where a cancel overtook them."""
+    desk, keeper = start()
+    broker.budget = 1
+    keep(keeper, broker)
+    assert broker.sent == []
+    assert desk.is_crowded
+    broker.budget = 2
+    keep(keeper, broker)
+    assert [child.quantity for child in broker.sent] == [90, 90]
+    assert not desk.is_crowded
 
 
 def test_exits_off_touch_nothing(start, broker):
@@ -199,18 +214,47 @@ def test_what_was_stopped_out_is_not_bought_on(start, broker, make_parent, minut
     assert "an exit of KO has traded" in desk.executions["p-KO"].reason
 
 
-def test_an_exit_that_ended_between_two_sessions_is_placed_anew(start, broker):
-    _, keeper = start()
+def rest_all(broker, keeper):
     keep(keeper, broker)
     for child in list(broker.sent):
         broker.tell(child.order_ref, "Submitted")
     keeper.desk.pump(broker.now)
-    broker.orders.clear()  # the broker shows a completed order for a day only
-    _, again = start()
-    assert [e.state for e in again.desk.resting.values()] == [ParentState.EXPIRED]
+
+
+def test_an_exit_that_ended_between_two_sessions_is_placed_anew(start, broker):
+    """The broker shows a completed order for a day only; what else rests proves its list whole."""
+    broker.book("PEP", 20, Decimal(50))
+    broker.book("KO", 90, Decimal(50))
+    both = (FACTS, replace(FACTS, symbol="PEP"))
+    _, keeper = start(facts=both)
+    rest_all(broker, keeper)
+    broker.orders = {ref: o for ref, o in broker.orders.items() if o.symbol == "PEP"}
+    _, again = start(facts=both)
+    states = {e.parent.symbol: e.state for e in again.desk.resting.values()}
+    assert states == {"KO": ParentState.EXPIRED, "PEP": ParentState.WORKING}
+    assert not again.desk.ledger.differences.block_reason(broker.account, "KO")
     keep(again, broker)
-    assert [child.quantity for child in broker.sent] == [90, 90, 90, 90]
-    assert broker.sent[2].oca_group == "20221229-exit-KO-2"
+    anew = broker.sent[4:]
+    assert [(child.symbol, child.quantity) for child in anew] == [("KO", 90)] * 2
+    assert anew[0].oca_group == "20221229-exit-KO-3"
+
+
+def test_exits_gone_from_an_empty_list_are_for_a_person(start, broker):
+    """No order at all is shown: an end, or a list that the broker has not filled yet."""
+    told = []
+    _, keeper = start()
+    rest_all(broker, keeper)
+    kept, broker.orders = broker.orders, {}
+    desk, again = start(alert=lambda *words: told.append(words))
+    (exit_,) = desk.resting.values()
+    assert exit_.leaves == 90, "not taken for cancelled"
+    keep(again, broker)
+    assert len(broker.sent) == 2, "and nothing is sent in its place"
+    assert any("KO may be without its stop" in subject for subject, _ in told)
+    broker.orders = kept
+    desk, again = start()
+    keep(again, broker)
+    assert len(broker.sent) == 2, "the list was late: they rested all along"
 
 
 def test_no_exit_is_sent_without_a_basis_in_a_halt_or_when_closed(start, broker, ledger, minute):
@@ -261,6 +305,10 @@ def test_exits_that_the_broker_refuses_are_watched_instead(start, broker, minute
     desk.quote = lambda symbol: Quote(
         symbol, Decimal("46.99"), Decimal("47.01"), 500, 500, broker.now
     )
+    broker.budget = 0
+    ExitWatch(keeper).look(minute(30))
+    assert len(broker.sent) == 2, "no room among the messages of this second"
+    broker.budget = 1
     ExitWatch(keeper).look(minute(30))
     assert len(broker.sent) == 3
     assert (broker.sent[-1].tif, broker.sent[-1].quantity) == ("IOC", 90)

@@ -95,6 +95,25 @@ async def test_a_quote_in_other_units_sends_nothing(
     assert len(broker.sent) == 1
 
 
+@pytest.mark.parametrize(("remaining", "may_go"), [(None, True), (3, True), (1, True), (0, False)])
+async def test_the_smaller_of_our_and_the_brokers_day_trades_holds(
+    start_desk, broker, ledger, make_parent, minute, remaining, may_go
+):
+    """Three were made in TWS before this system first saw the account, says the broker."""
+    broker.cash, broker.day_trades_remaining = Decimal(20_000), remaining
+    broker.book("KO", 90, Decimal(50))
+    bought = Fill("b.01", "", "KO", Side.BUY, 90, Decimal(50), minute(0), 5)
+    ledger.accounts.record_opening(
+        broker.account, broker.cash, broker.positions, minute(0), (bought,)
+    )
+    desk = await opened(
+        start_desk, make_parent(side=Side.SELL), limits=RiskLimits(max_drawdown=0.9)
+    )
+    desk.book.day_start_equity = desk.book.peak_equity = 20_000.0
+    desk.slice_due(minute(1))
+    assert len(broker.sent) == int(may_go), desk.denied
+
+
 async def test_the_order_that_would_make_a_fourth_day_trade_is_denied(
     start_desk, broker, ledger, make_parent, minute
 ):
