@@ -1,4 +1,4 @@
-"""A real Prefect server and worker around a session: cancelled, deserted, and killed.
+"""A real Prefect server and worker around a session: cancelled, killed, and deserted.
 
 One server, one worker and one gateway for all of it, in one market day: they are dear.
 """
@@ -68,7 +68,7 @@ def session_pid(home):
     return pid
 
 
-def test_a_run_is_cancelled_deserted_and_killed_and_no_share_is_bought_twice(
+def test_a_run_is_cancelled_killed_and_deserted_and_no_share_is_bought_twice(
     new_home, prefect_of, ask, tmp_path
 ):
     server, url = prefect_of()
@@ -95,23 +95,25 @@ def test_a_run_is_cancelled_deserted_and_killed_and_no_share_is_bought_twice(
     assert 0 < cancelled_at < total
     assert home.working_orders() == []
 
-    # 2. run again: it goes on; the server dies in the middle and comes back
+    # 2. run again, and its process is killed: Prefect marks the run, the automation starts another
     control.prefect("deployment", "run", "execute/execute-intraday")
     wait(lambda: shares(home) > cancelled_at, 90)
+    pid = session_pid(home)
+    assert str(home.folder) in Path(f"/proc/{pid}/environ").read_text()
+    os.kill(pid, signal.SIGKILL)
+    wait(lambda: control.runs("CRASHED"), 60)
+    killed_at = shares(home)
+    wait(lambda: shares(home) > killed_at, 120)
+
+    # 3. the server dies in the middle and comes back
+    assert control.runs("RUNNING")
     server.end()
     before = shares(home)
     wait(lambda: shares(home) > before, 60)  # no order waits for Prefect
     prefect_of(server)
-    assert control.runs("RUNNING")
-
-    # 3. its process is killed: Prefect marks the run, and the automation starts the next one
-    pid = session_pid(home)
-    assert str(home.folder) in Path(f"/proc/{pid}/environ").read_text()
-    os.kill(pid, signal.SIGKILL)
     gateway.signal(signal.SIGTERM)
     gateway.wait()
     home.start_gateway(FAST)  # the rest of the day need not be watched
-    wait(lambda: control.runs("CRASHED"), 60)
     wait(lambda: set(home.ledger("SELECT state FROM parents")) == {("FILLED",)}, 120)
     wait(lambda: control.runs("COMPLETED"), 60)
     at_broker = home.broker_executions()
