@@ -64,7 +64,33 @@ def new_order(
         order.oca = terms.oca or str(parent.perm_id)
         order.waits = "" if parent.status == FILLED else PARENT
     order.conditional = check_conditions(request)
+    check_active(exchange, order, parent)
     return order
+
+
+def check_active(exchange: Exchange, order: Order, parent: Order | None) -> None:
+    """Refuse what would make too many orders active on one side of one contract.
+
+    Orders that are not transmitted, and children whose parent has not filled, are not active; the
+    last child of a bracket makes its parent so.
+    """
+    if order.idle:
+        return
+    if order.waits == PARENT:
+        if parent is None or not parent.idle:
+            return
+        order = parent
+    active = sum(
+        (other.column, other.buy) == (order.column, order.buy)
+        for other in exchange.open_orders()
+        if other is not order and not other.idle and other.waits != PARENT
+    )
+    if exchange.most_active and active >= exchange.most_active:
+        raise Refused(
+            201,
+            f"Order rejected - reason:Maximum of {exchange.most_active} working orders on one side "
+            "of one contract has been reached",
+        )
 
 
 def check_cutoff(exchange: Exchange, terms: Terms) -> None:

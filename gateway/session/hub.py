@@ -73,6 +73,7 @@ class Hub:
         self._server_version = server_version
         self.connections: list[Connection] = []
         self.pacer = Pacer(pacing or PacingLimits())
+        exchange.most_active = self.pacer.limits.active_orders
         self.faults = FaultDesk(exchange, exchange.market.seed, self.connections)
         self.faults.lose_data = self._lose_data
         self.faults.work = self._work_late
@@ -161,7 +162,7 @@ class Hub:
         if name == "startApi":
             self._start_api(connection, values["clientId"])
             return
-        self.pacer.check(connection, name, values, self.exchange)
+        self.pacer.check(connection, name, values)
         work = self._handlers[name](self, connection, values)
         self.pacer.accepted(connection, name, values)
         if work is not None:
