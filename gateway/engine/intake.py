@@ -64,18 +64,17 @@ def new_order(
         order.oca = terms.oca or str(parent.perm_id)
         order.waits = "" if parent.status == FILLED else PARENT
     order.conditional = check_conditions(request)
-    check_active(exchange, order, parent)
+    if not order.idle:
+        check_active(exchange, order, parent)
     return order
 
 
 def check_active(exchange: Exchange, order: Order, parent: Order | None) -> None:
-    """Refuse what would make too many orders active on one side of one contract.
+    """Refuse to transmit an order when too many are active on one side of one contract.
 
     Orders that are not transmitted, and children whose parent has not filled, are not active; the
     last child of a bracket makes its parent so.
     """
-    if order.idle:
-        return
     if order.waits == PARENT:
         if parent is None or not parent.idle:
             return
@@ -177,6 +176,8 @@ def modify(exchange: Exchange, matching: Matching, order: Order, request: dict[s
         raise Refused(201, "Order rejected - reason: the new quantity is not above what has filled")
     change, keeps = terms.quantity - order.quantity, _same_place(terms, before)
     was_idle = order.idle
+    if was_idle and not terms.idle:
+        check_active(exchange, order, matching.order(order.parent))
     if keeps and change <= 0 and was_idle == (terms.idle and was_idle):
         order.request, order.request_text = request, ""
         matching.cut(order, -change)
