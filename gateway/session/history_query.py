@@ -95,6 +95,7 @@ def read_query(values: Values, now: int) -> Query:
         raise _invalid(
             "Historical data requests for durations longer than 365 days must be made in years."
         )
+    check_format(values)
     column = one_column(values)
     query = Query(
         column=column,
@@ -109,6 +110,12 @@ def read_query(values: Values, now: int) -> Query:
     if query.show != "SCHEDULE":
         _check(query, values["keepUpToDate"])
     return query
+
+
+def check_format(values: Values) -> None:
+    """Refuse a formatDate that is neither 1 (text) nor 2 (seconds since 1970)."""
+    if values["formatDate"] not in {1, 2}:
+        raise _invalid(f"Invalid formatDate {values['formatDate']}: 1 (text) or 2 (seconds)")
 
 
 def _check(query: Query, live: bool) -> None:

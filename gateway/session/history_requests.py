@@ -29,6 +29,7 @@ from gateway.session.history_query import (
     SIZES,
     VOLATILITIES,
     Query,
+    check_format,
     ordinals_of,
     quoted_day,
     read_query,
@@ -216,6 +217,7 @@ def head_timestamp(hub: Hub, connection: Connection, values: Values) -> None:
     """Send when the history of an instrument begins."""
     column, show = one_column(values), values["whatToShow"].strip().upper()
     instrument = INSTRUMENTS[column]
+    check_format(values)
     if show not in SERVED[instrument.sec_type]:
         raise Refused(
             162,

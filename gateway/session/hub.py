@@ -214,6 +214,12 @@ class Hub:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _start_api(self, connection: Connection, client_id: int) -> None:
+        if connection.client_id is not None:
+            raise Refused(501, f"Already connected: as client {connection.client_id}.")
+        if client_id < 0:
+            raise Refused(
+                321, f"Error validating request: cause - Client id {client_id} is negative"
+            )
         if any(other.client_id == client_id for other in self.connections):
             raise Refused(326, IN_USE)
         connection.client_id = client_id
