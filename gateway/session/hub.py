@@ -34,6 +34,7 @@ from gateway.session import (
     tick_requests,
 )
 from gateway.session.connection import Connection
+from gateway.session.contracts import separate_primary
 from gateway.session.subscriptions import Subscriptions
 from gateway.timeline import SECOND
 from models.domain.errors import RetryLater
@@ -162,6 +163,8 @@ class Hub:
         if name == "startApi":
             self._start_api(connection, values["clientId"])
             return
+        if "exchange" in values:
+            separate_primary(values)
         self.pacer.check(connection, name, values)
         work = self._handlers[name](self, connection, values)
         self.pacer.accepted(connection, name, values)

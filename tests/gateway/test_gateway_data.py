@@ -256,7 +256,10 @@ async def test_quotes_of_a_fund_an_index_and_a_currency_pair(free_gateway, open_
         assert sim.volume > 0
         (details,) = await ib.reqContractDetailsAsync(EUR)
         assert (details.minTick, details.contract.localSymbol) == (0.00005, "EUR.USD")
-        assert details.tradingHours.startswith("20221228:1715-20221229:1700")
+        assert details.tradingHours.split(";") == [
+            *("20221228:1715-20221229:1700", "20221229:1715-20221230:1700"),
+            *("20221231:CLOSED", "20230101:CLOSED", "20230102:1715-20230103:1700"),
+        ]
         (rule,) = await ib.reqMarketRuleAsync(int(details.marketRuleIds))
         assert rule.increment == 0.00005
 

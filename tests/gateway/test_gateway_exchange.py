@@ -150,6 +150,7 @@ def test_orders_after_the_close_are_for_the_next_session(desk):
     assert order.expires == date(2022, 12, 30)
     (_, notice, _) = desk.events()
     assert "2022-12-30 09:30:00" in notice.text
+    assert notice.text.splitlines()[1].endswith(" AAPL NASDAQ.NMS")
     desk.go("2022-12-30T20:59:59")
     assert order.is_working
     desk.go("2022-12-30T21:00:00")
