@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -58,17 +58,17 @@ def quoted_bars(
     digits = INSTRUMENTS[column].digits
     parts = [(span, quotes_in(market, column, span, 0, span.second(until))) for span in spans]
 
-    def bars(price: Callable[[Quotes], NDArray[np.float64]], decimals: int) -> list[Bar]:
-        rows = [
-            _rows(np.round(price(quotes) * scale, decimals), _starts(span, quotes, wide))
-            for span, quotes in parts
-        ]
+    def bars(twice: Callable[[Quotes], NDArray[np.int64]], decimals: int) -> list[Bar]:
+        rows: list[Rows] = []
+        for span, quotes in parts:
+            prices = np.round(twice(quotes) * scale / 2.0, decimals)
+            rows.append(_rows(prices, _starts(span, quotes, wide)))
         return merge_rows(concatenated(rows), wide, group)
 
     if show == "MIDPOINT":
-        return bars(lambda quotes: (quotes.bid + quotes.ask) / 2.0, digits + 1)
-    bids = bars(lambda quotes: quotes.bid * 1.0, digits) if show != "ASK" else []
-    asks = bars(lambda quotes: quotes.ask * 1.0, digits) if show != "BID" else []
+        return bars(lambda quotes: quotes.bid + quotes.ask, digits + 1)
+    bids = bars(lambda quotes: quotes.bid * 2, digits) if show != "ASK" else []
+    asks = bars(lambda quotes: quotes.ask * 2, digits) if show != "BID" else []
     if show != "BID_ASK":
         return bids or asks
     starts = np.concatenate([_starts(span, quotes, wide) for span, quotes in parts])
@@ -84,7 +84,7 @@ def _starts(span: Span, quotes: Quotes, wide: Span) -> NDArray[np.int64]:
     return np.arange(len(quotes.bid) - 1, dtype=np.int64) + (span.open - wide.open) // SECOND
 
 
-def _rows(prices: NDArray[np.float64], start: NDArray[np.int64]) -> Rows:
+def _rows(prices: NDArray[Any], start: NDArray[np.int64]) -> Rows:
     before, after = prices[:-1], prices[1:]
     highs, lows = np.maximum(before, after), np.minimum(before, after)
     return Rows(start, before, highs, lows, after, np.zeros_like(start))

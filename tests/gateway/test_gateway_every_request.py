@@ -151,7 +151,7 @@ async def test_nobody_waits_for_ever(free_gateway, open_control, version):
     wire.link.sendall(
         framed("\0".join(map(text_of, [start.id, 2, 500 + version, "", ""])).encode())
     )
-    assert wire.wait("error 326")
+    assert wire.wait("error 501")
 
 
 def test_ids_of_no_request_are_answered(free_gateway):
