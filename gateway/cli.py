@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import logging
+import select
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gateway import cli_desk, cli_faults
-from gateway.cli_answers import AsJson, stop_with, tell
+from gateway.cli_answers import AsJson, status_text, stop_with, tell
+from gateway.cli_progress import Progress
 from models.domain.errors import InvalidInput, RetryLater, RoboError
 
 if TYPE_CHECKING:
@@ -180,21 +183,29 @@ def status(host: Host = HOST, control_port: ControlPort = 4998, as_json: AsJson 
     if as_json:
         tell({**hello, **state})
     else:
-        typer.echo(json.dumps({**hello, **state}, indent=2))
+        typer.echo(status_text({**hello, **state}))
 
 
 @app.command(rich_help_panel=RUNNING)
 def advance(
     to: Annotated[str, typer.Option(help="An ISO-8601 moment, next-open or next-close.")],
+    timeout: Annotated[
+        float, typer.Option(help="Wall seconds after which to give up and stop there (0: never).")
+    ] = 0.0,
     host: Host = HOST,
     control_port: ControlPort = 4998,
     as_json: AsJson = False,
 ) -> None:
-    """Let market time run to a moment."""
+    """Let market time run to a moment; Ctrl-C stops it where it is.
+
+    Sessions run at the gateway's --speed (at once with --clock step); closed hours are jumped over.
+    """
     try:
         if to in {"next-open", "next-close"}:
             to = _next(to, host, control_port)
-        reply = ask(host, control_port, {"op": "advance", "to": to}, timeout=None)
+        progress = Progress(lambda: ask(host, control_port, {"op": "status"}), to, timeout)
+        request = {"op": "advance", "to": to, "while_connected": True}
+        reply = ask(host, control_port, request, timeout=None, waiting=progress.tell)
     except RoboError as error:
         stop_with(error, as_json)
     if as_json:
@@ -217,17 +228,24 @@ def stop(host: Host = HOST, control_port: ControlPort = 4998, as_json: AsJson = 
 
 
 def ask(
-    host: str, port: int, request: dict[str, Any], timeout: float | None = 10.0
+    host: str,
+    port: int,
+    request: dict[str, Any],
+    timeout: float | None = 10.0,
+    waiting: Callable[[], None] | None = None,
 ) -> dict[str, Any]:
     """Ask a running gateway one thing over its control socket.
 
-    Raises RetryLater when none answers, InvalidInput when it refuses.
+    `waiting` is called twice a second until the answer comes. Raises RetryLater when none answers,
+    InvalidInput when it refuses.
     """
     try:
         with socket.create_connection((host, port), 10.0) as link:
             link.settimeout(timeout)
             link.sendall(json.dumps({"id": 1, **request}).encode() + b"\n")
             with link.makefile("rb") as stream:
+                while waiting is not None and not select.select([link], [], [], 0.5)[0]:
+                    waiting()
                 line = stream.readline()
     except OSError as error:
         raise RetryLater(

@@ -21,6 +21,7 @@ def order(  # noqa: PLR0917 - Typer reads the options from the signature
     stop: Annotated[str, typer.Option(help="Stop price in USD.")] = "",
     tif: Annotated[str, typer.Option(help="DAY, GTC, IOC, FOK or OPG.")] = "DAY",
     outside_rth: Annotated[bool, typer.Option(help="Let it trade before and after hours.")] = False,
+    order_ref: Annotated[str, typer.Option(help="Order reference that clients hear.")] = "",
     host: Host = HOST,
     control_port: ControlPort = 4998,
     as_json: AsJson = False,
@@ -32,7 +33,7 @@ def order(  # noqa: PLR0917 - Typer reads the options from the signature
     request: dict[str, Any] = {
         **{"op": "order", "symbol": symbol, "action": action, "quantity": quantity, "tif": tif},
         **{"type": kind or ("LMT" if limit else "MKT"), "outside_rth": outside_rth},
-        **{"limit": limit or None, "stop": stop or None},
+        **{"limit": limit or None, "stop": stop or None, "order_ref": order_ref or None},
     }
     _say(ask_or_stop(host, control_port, request, as_json), as_json)
 

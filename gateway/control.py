@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +22,7 @@ from gateway.timeline import to_iso, to_micros
 from models.domain.errors import InvalidInput
 
 LONGEST_LINE = 1 << 16
+GONE_BEAT = 0.2  # wall seconds between two looks at whether an asker is still there
 SHOWN = 50  # open orders that a status lists
 OPS = (
     "hello",
@@ -68,7 +70,8 @@ class ControlServer:
                 request, reply = _parsed(line)
                 if request is not None:
                     try:
-                        answer, holder = await self._answer(request, holder)
+                        with _ending_with(reader, request):
+                            answer, holder = await self._answer(request, holder)
                         reply |= {"ok": True, **answer}
                     except InvalidInput as error:
                         reply |= {"ok": False, "error": str(error)}
@@ -205,6 +208,27 @@ class ControlServer:
                 for h in self._clock.holders
             ],
         }
+
+
+@contextmanager
+def _ending_with(reader: asyncio.StreamReader, request: dict[str, Any]) -> Iterator[None]:
+    """Cancel a request that is only wanted `while_connected` once its asker has gone."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    if task is None or not request.get("while_connected"):
+        yield
+        return
+
+    def look() -> None:
+        nonlocal timer
+        if reader.at_eof():
+            task.cancel()
+        timer = loop.call_later(GONE_BEAT, look)
+
+    timer = loop.call_later(GONE_BEAT, look)
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _parsed(line: bytes) -> tuple[dict[str, Any] | None, dict[str, Any]]:

@@ -77,6 +77,7 @@ def _told(order: Order) -> dict[str, Any]:
     return {
         "perm_id": order.perm_id,
         "order_id": order.told_id,
+        "order_ref": order.request["orderRef"],
         "status": order.status,
         "filled": order.filled,
         "average_price": order.average,

@@ -14,7 +14,6 @@ from gateway.limits import PacingLimits
 from gateway.session.contracts import one_column
 
 if TYPE_CHECKING:
-    from gateway.engine.exchange import Exchange
     from gateway.session.connection import Connection
 
 Values = dict[str, Any]
@@ -175,7 +174,7 @@ class Pacer:
         connection.close()
         return False
 
-    def check(self, connection: Connection, name: str, values: Values, exchange: Exchange) -> None:
+    def check(self, connection: Connection, name: str, values: Values) -> None:
         """Raise Refused, with the code of its limit, for a request that is one too many."""
         if name in LINES:
             self._check_line(connection, name, values)
@@ -185,8 +184,6 @@ class Pacer:
             self._check_history(connection, name, values)
         elif name == "reqRealTimeBars" and self.limits.history_requests:
             self._history.check_bars(time.monotonic())
-        elif name == "placeOrder" and self.limits.active_orders and not values["whatIf"]:
-            self._check_orders(connection, values, exchange)
 
     def _check_line(self, connection: Connection, name: str, values: Values) -> None:
         _, limit_name, code, text = LINES[name]
@@ -214,20 +211,6 @@ class Pacer:
         small = name == "reqHistoricalTicks" or values["barSize"].startswith(SMALL_BARS)
         if limits.history_requests and small:
             self._history.check(values, one_column(values), time.monotonic())
-
-    def _check_orders(self, connection: Connection, values: Values, exchange: Exchange) -> None:
-        column, limit = one_column(values), self.limits.active_orders
-        buy, active = values["action"] == "BUY", 0
-        for order in exchange.open_orders():
-            if (order.client_id, order.order_id) == (connection.client_id, values["orderId"]):
-                return  # a change of an order that works
-            active += (order.column, order.buy) == (column, buy)
-        if active >= limit:
-            raise Refused(
-                201,
-                f"Order rejected - reason:Maximum of {limit} working orders on one side of one "
-                "contract has been reached",
-            )
 
     def accepted(self, connection: Connection, name: str, values: Values) -> None:
         """Count what a request that was not refused now holds, or has let go of."""

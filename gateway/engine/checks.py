@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
+from gateway.engine.algos import PATIENCE, parameters
 from gateway.engine.refusal import Refused
 from gateway.options import ACCOUNT
 
@@ -103,7 +104,7 @@ def terms_of(request: dict[str, Any]) -> Terms:
         oca_type=_oca_type(get("ocaType") or 0),
         good_after=get("goodAfterTime") or "",
         good_till=(get("goodTillDate") or "") if tif == "GTD" else "",
-        algo=_algo(kind, get("algoStrategy") or ""),
+        algo=_algo(kind, get("algoStrategy") or "", parameters(request)),
     )
 
 
@@ -128,11 +129,18 @@ def _auction(kind: str, tif: str) -> str:
     return "close" if kind in {"MOC", "LOC"} else ""
 
 
-def _algo(kind: str, algo: str) -> str:
+def _algo(kind: str, algo: str, told: dict[str, str]) -> str:
     if algo and algo not in ALGOS:
-        raise Refused(440, f"Algo strategy {algo} is not known.")
+        raise Refused(439, f"Order processing failed. Algorithm definition not found: {algo}")
     if algo and kind not in {"MKT", "LMT"}:
         raise Refused(201, f"Order rejected - reason:{algo} works MKT and LMT orders only")
+    urgency = told.get("adaptivePriority", "Normal")
+    if algo == "Adaptive" and urgency.lower() not in PATIENCE:
+        raise Refused(
+            441,
+            f"Algo attributes validation failed: adaptivePriority={urgency} is none of Urgent, "
+            "Normal, Patient",
+        )
     return algo
 
 

@@ -35,7 +35,8 @@ class Exchange:
     """Market time, orders, account and market of one gateway.
 
     `exposure` is the signed shares that working orders may still trade, by instrument column;
-    `halted` are the columns whose trading is halted; `manual` counts the orders entered by hand.
+    `halted` are the columns whose trading is halted; `manual` counts the orders entered by hand;
+    `most_active` is how many orders may be active on one side of one contract (0: any number).
     """
 
     def __init__(self, market: Market, journal: Journal, account: Account, now: int) -> None:
@@ -46,6 +47,7 @@ class Exchange:
         self.executions: dict[str, Execution] = {}
         self.next_ids: dict[int, int] = {}
         self.manual = 0
+        self.most_active = 0
         self.exposure: dict[int, int] = {}
         self.halted: set[int] = set()
         self.edge = Edge()

@@ -23,6 +23,7 @@ COPIED = (
     *("limit", "aux", "percent", "offset", "display", "hidden", "all_or_none"),
     *("min_quantity", "outside", "auction", "oca_type", "algo"),
 )
+RETYPED = frozenset({"MKT", "LMT"})  # the types that an order may change between
 DAY = 86_400 * SECOND
 
 
@@ -64,7 +65,32 @@ def new_order(
         order.oca = terms.oca or str(parent.perm_id)
         order.waits = "" if parent.status == FILLED else PARENT
     order.conditional = check_conditions(request)
+    if not order.idle:
+        check_active(exchange, order, parent)
     return order
+
+
+def check_active(exchange: Exchange, order: Order, parent: Order | None) -> None:
+    """Refuse to transmit an order when too many are active on one side of one contract.
+
+    Orders that are not transmitted, and children whose parent has not filled, are not active; the
+    last child of a bracket makes its parent so.
+    """
+    if order.waits == PARENT:
+        if parent is None or not parent.idle:
+            return
+        order = parent
+    active = sum(
+        (other.column, other.buy) == (order.column, order.buy)
+        for other in exchange.open_orders()
+        if other is not order and not other.idle and other.waits != PARENT
+    )
+    if exchange.most_active and active >= exchange.most_active:
+        raise Refused(
+            201,
+            f"Order rejected - reason:Maximum of {exchange.most_active} working orders on one side "
+            "of one contract has been reached",
+        )
 
 
 def check_cutoff(exchange: Exchange, terms: Terms) -> None:
@@ -145,12 +171,15 @@ def modify(exchange: Exchange, matching: Matching, order: Order, request: dict[s
     if not order.is_working:
         raise Refused(103, "Duplicate order id")
     before = terms_of(order.request | {"totalQuantity": request["totalQuantity"]})
-    if (terms.buy, terms.kind, terms.auction) != (order.buy, before.kind, before.auction):
+    if terms.buy != order.buy:
         raise Refused(105, "Order being modified does not match original order")
+    retyped = _is_retyped(terms, before)
     if terms.quantity <= order.filled:
         raise Refused(201, "Order rejected - reason: the new quantity is not above what has filled")
-    change, keeps = terms.quantity - order.quantity, _same_place(terms, before)
+    change, keeps = terms.quantity - order.quantity, not retyped and _same_place(terms, before)
     was_idle = order.idle
+    if was_idle and not terms.idle:
+        check_active(exchange, order, matching.order(order.parent))
     if keeps and change <= 0 and was_idle == (terms.idle and was_idle):
         order.request, order.request_text = request, ""
         matching.cut(order, -change)
@@ -162,12 +191,24 @@ def modify(exchange: Exchange, matching: Matching, order: Order, request: dict[s
     order.request, order.request_text = request, ""
     exchange.expose(order.column, change if order.buy else -change)
     order.quantity, order.idle = terms.quantity, terms.idle and was_idle
-    if not order.waits and not order.held and not was_idle and kind != terms.kind:
+    if retyped:
+        order.kind = terms.kind
+    elif not order.waits and not order.held and not was_idle and kind != terms.kind:
         order.kind = kind  # a stop that has been triggered stays so
         order.limit = terms.limit if kind == "LMT" and terms.limit is not None else limit
     _place_again(exchange, matching, order, was_idle)
     exchange.touch(order)
     exchange.schedule(order)
+
+
+def _is_retyped(terms: Terms, before: Terms) -> bool:
+    """Say whether a change makes a market order of a limit order or the reverse; refuse others."""
+    if (terms.kind, terms.auction) == (before.kind, before.auction):
+        return False
+    plain = not (terms.auction or before.auction or terms.algo or before.algo)
+    if not plain or not {terms.kind, before.kind} <= RETYPED:
+        raise Refused(329, f"Order modify failed. Cannot change to the new order type:{terms.kind}")
+    return True
 
 
 def _place_again(exchange: Exchange, matching: Matching, order: Order, was_idle: bool) -> None:

@@ -133,10 +133,11 @@ class Matching:
     def _warn_opening(self, order: Order, opening: int) -> None:
         exchange = self.exchange
         tell(exchange, order)
-        action, symbol = "BUY" if order.buy else "SELL", INSTRUMENTS[order.column].symbol
+        action, instrument = "BUY" if order.buy else "SELL", INSTRUMENTS[order.column]
         text = (
-            f"Order Message:\n{action} {order.quantity} {symbol}\nWarning: Your order will not be "
-            f"placed at the exchange until {new_york(opening):%Y-%m-%d %H:%M:%S} US/Eastern."
+            f"Order Message:\n{action} {order.quantity} {instrument.symbol} {instrument.listing}\n"
+            "Warning: Your order will not be placed at the exchange until "
+            f"{new_york(opening):%Y-%m-%d %H:%M:%S} US/Eastern."
         )
         warn(exchange, order, 399, text)
         tell(exchange, order)

@@ -16,6 +16,7 @@ PARENT, TIME, TRIGGER, AUCTION, HALT = "parent", "time", "trigger", "auction", "
 CONDITION = "condition"  # waits for it too
 WATCHED = frozenset({TRIGGER, CONDITION})
 WORKING = frozenset({PRE_SUBMITTED, SUBMITTED})
+STATUSES = (PRE_SUBMITTED, SUBMITTED, FILLED, CANCELLED, INACTIVE)
 
 
 @dataclass(slots=True, eq=False)

@@ -145,12 +145,12 @@ class FaultDesk(Edge):
 
     def release(self, moment: int, event: Event) -> None:
         """Tell an event that was held back at a market moment, past every fault."""
+        self.at(moment, lambda: self.tell(event))
 
-        def tell() -> None:
-            self._passed.add(id(event))
-            self.exchange.changes.events.append(event)
-
-        self.at(moment, tell)
+    def tell(self, event: Event) -> None:
+        """Tell an event that was held back, past every fault, behind what has happened so far."""
+        self._passed.add(id(event))
+        self.exchange.changes.events.append(event)
 
     # -- what passes ---------------------------------------------------------------------------
 
@@ -199,12 +199,12 @@ class FaultDesk(Edge):
             for message in messages:
                 connection.put(message.frame)
 
-    def delay(self, connection: Connection, data: bytes, seconds: float) -> None:
-        """Send bytes later (wall seconds), never before what was delayed earlier."""
+    def delay(self, connection: Connection, seconds: float, send: Callable[[], None]) -> None:
+        """Send something later (wall seconds), never before what was delayed earlier."""
         loop = asyncio.get_running_loop()
         due = max(loop.time() + seconds, self._lanes.get(connection, 0.0) + 1e-6)
         self._lanes[connection] = due
-        loop.call_at(due, connection.put, data)
+        loop.call_at(due, send)
 
     def _refilter(self) -> None:
         wanted = any(fault.filters for fault in self.active)

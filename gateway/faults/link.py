@@ -32,6 +32,22 @@ FARMS = {
 }
 
 
+def reset_depth(connection: Connection) -> None:
+    """Tell 317, and forget what was told of every book that a client follows."""
+    for depth in connection.subscriptions.depth.values():
+        connection.error(depth.request_id, 317, RESET)
+        depth.bids.clear()
+        depth.asks.clear()
+
+
+def tell_data_anew(connection: Connection) -> None:
+    """Let a client hear all of its quotes and books again: what was dropped counted as told."""
+    for quotes in connection.subscriptions.quotes.values():
+        quotes.sent.clear()
+        quotes.sent_at = -1
+    reset_depth(connection)
+
+
 @fault("connectivity-lost", "Lose the line to Interactive Brokers: 1100, then 1101 or 1102.")
 class ConnectivityLost(Fault):
     """Meanwhile data stops and all else waits; orders are worked, and told of at the end.
@@ -76,6 +92,7 @@ class ConnectivityLost(Fault):
                 connection.error(-1, int(self.restore), RESTORED[self.restore])
             if self.restore == "1101":
                 self.desk.lose_data(connection)
+            tell_data_anew(connection)
             for data in self.waiting.pop(connection, []):
                 connection.send(data)
         self.waiting.clear()
@@ -149,6 +166,8 @@ class FarmBroken(Fault):
         _, back, text = FARMS[self.farm]
         for connection in self.desk.clients:
             connection.error(-1, back, text.format("OK"))
+            if self.farm == "market":
+                tell_data_anew(connection)
 
 
 @fault("depth-reset", "Reset market depth: 317, then every row again as market time goes on.")
@@ -161,10 +180,7 @@ class DepthReset(Fault):
         """Tell 317, and forget what was told of every book."""
         for connection in self.desk.clients:
             if concerns(self.client, connection):
-                for depth in connection.subscriptions.depth.values():
-                    connection.error(depth.request_id, 317, RESET)
-                    depth.bids.clear()
-                    depth.asks.clear()
+                reset_depth(connection)
         self.desk.finish(self)
 
 
@@ -186,6 +202,11 @@ class CompetingSession(Fault):
     def told(self, connection: Connection, told: Told) -> list[Told]:
         """Drop quotes."""
         return [] if told.kind in DATA else [told]
+
+    def end(self) -> None:
+        """Let the data come back."""
+        for connection in self.desk.clients:
+            tell_data_anew(connection)
 
 
 @fault("pacing-violation", "Refuse requests as if they came too fast: 162, or 100 and a close.")

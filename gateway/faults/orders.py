@@ -147,6 +147,12 @@ class LocateHold(Counted):
         if self.count and self.struck >= self.count and not self.held:
             self.desk.finish(self)
 
+    def end(self) -> None:
+        """Work the orders that are still held; outside the session the open does it."""
+        held, self.held = self.held, {}
+        for order in held.values():
+            self.desk.exchange.release_held(order)
+
     def told(self, connection: Connection, told: Told) -> list[Told]:
         """Say why a held order is held."""
         if told.kind != Out.ORDER_STATUS or connection.client_id is None:
@@ -227,7 +233,8 @@ class EarlyCommission(Counted):
     def happened(self, event: Event) -> list[Event]:
         """Turn the two around."""
         if isinstance(event, Executed) and self.client in {EVERYONE, event.execution.client_id}:
-            if event.execution.reported:
+            full = self.count and self.struck + len(self.waiting) >= self.count
+            if event.execution.reported or full:
                 return [event]
             self.waiting[event.execution.exec_id] = event
             return []
@@ -237,6 +244,12 @@ class EarlyCommission(Counted):
                 self.strike(self.count)
                 return [event, execution]
         return [event]
+
+    def end(self) -> None:
+        """Tell the executions that still wait, ahead of their commissions as usual."""
+        for event in self.waiting.values():
+            self.desk.tell(event)
+        self.waiting.clear()
 
 
 @fault("late-commission", "Tell commissions long after their executions.")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import field
 from typing import Any
 
 from gateway.codec.framing import frame
 from gateway.codec.messages import Out
-from gateway.engine.orders import WORKING, Event, OrderChanged
+from gateway.engine.orders import STATUSES, WORKING, Event, OrderChanged
 from gateway.faults.registry import EVERYONE, Counted, Fault, Told, fault
 from gateway.session.connection import Connection
 from models.domain.errors import InvalidInput
@@ -97,7 +98,7 @@ class LateAck(Counted):
         """Delay the message."""
         if told.kind not in ORDER_NEWS or not concerns(self.client, connection):
             return [told]
-        self.desk.delay(connection, told.frame, self.ms / 1000.0)
+        self.desk.delay(connection, self.ms / 1000.0, lambda: connection.put(told.frame))
         self.strike(self.count)
         return []
 
@@ -126,6 +127,13 @@ class MissingStatus(Counted):
     count: int = 1
     client: int = EVERYONE
 
+    def __post_init__(self) -> None:
+        """Refuse a status that no order has."""
+        if self.status not in {"any", *STATUSES}:
+            raise InvalidInput(
+                f"fault missing-status: status is any or one of {', '.join(STATUSES)}"
+            )
+
     def told(self, connection: Connection, told: Told) -> list[Told]:
         """Drop the message."""
         if told.kind != Out.ORDER_STATUS or not concerns(self.client, connection):
@@ -143,14 +151,27 @@ class SlowResponses(Fault):
     ms: float = 100.0
     jitter: float = 50.0
     client: int = EVERYONE
+    waiting: dict[Connection, deque[bytes]] = field(default_factory=dict, init=False)
 
     def told(self, connection: Connection, told: Told) -> list[Told]:
         """Delay the message."""
         if not concerns(self.client, connection):
             return [told]
         delay = self.ms + self.desk.random.uniform(-self.jitter, self.jitter)
-        self.desk.delay(connection, told.frame, max(delay, 0.0) / 1000.0)
+        self.waiting.setdefault(connection, deque()).append(told.frame)
+        self.desk.delay(connection, max(delay, 0.0) / 1000.0, lambda: self._next(connection))
         return []
+
+    def _next(self, connection: Connection) -> None:
+        if waiting := self.waiting.get(connection):
+            connection.put(waiting.popleft())
+
+    def end(self) -> None:
+        """Send what is still under way at once, so that nothing overtakes it."""
+        for connection, waiting in self.waiting.items():
+            for data in waiting:
+                connection.put(data)
+        self.waiting.clear()
 
 
 @fault("clock-skew", "Answer reqCurrentTime with a clock that is wrong.")

@@ -34,7 +34,7 @@ class Bar:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rows:
+class Rows:
     """Small bars of one session: seconds since the open at which each begins, then its figures."""
 
     start: NDArray[np.int64]
@@ -72,11 +72,11 @@ def _is_touched(market: Market, column: int, ordinal: int, until: int) -> bool:
 def intraday_bars(market: Market, column: int, ordinal: int, until: int, seconds: int) -> list[Bar]:
     """Return one session's bars of `seconds` each, aligned to the clock, up to `until`."""
     grain = MINUTE if seconds % MINUTE == 0 else 1
-    group = _clock_groups(market.hours(column, ordinal), seconds)
+    group = clock_groups(market.hours(column, ordinal), seconds)
     return _merge(market, column, ordinal, until, (group, grain))
 
 
-def _clock_groups(span: Span, seconds: int) -> Group:
+def clock_groups(span: Span, seconds: int) -> Group:
     """Return what numbers the bars of `seconds` by the clock in New York."""
     opened = new_york(span.open)
     offset = (opened.hour * 60 + opened.minute) * 60
@@ -86,7 +86,7 @@ def _clock_groups(span: Span, seconds: int) -> Group:
 def outside_bars(market: Market, column: int, ordinal: int, until: int, seconds: int) -> list[Bar]:
     """Return a stock's bars of a day with pre- and after-market, aligned to the clock."""
     wide = extended_span(market.closes.dates[ordinal])
-    parts: list[_Rows] = []
+    parts: list[Rows] = []
     for span in stretches(wide.date):
         if span == market.span(ordinal):
             grain = MINUTE if seconds % MINUTE == 0 else 1
@@ -94,7 +94,7 @@ def outside_bars(market: Market, column: int, ordinal: int, until: int, seconds:
         else:
             rows = _stretch_rows(market, column, ordinal, span, until)
         parts.append(replace(rows, start=rows.start + (span.open - wide.open) // SECOND))
-    return _merged(_concatenated(parts), wide, _clock_groups(wide, seconds))
+    return merge_rows(concatenated(parts), wide, clock_groups(wide, seconds))
 
 
 def outside_days(market: Market, column: int, first: int, end: int, until: int) -> list[Bar]:
@@ -103,25 +103,26 @@ def outside_days(market: Market, column: int, first: int, end: int, until: int) 
     return [replace(bar, start=0) for day in days for bar in day]
 
 
-def _stretch_rows(market: Market, column: int, ordinal: int, span: Span, until: int) -> _Rows:
+def _stretch_rows(market: Market, column: int, ordinal: int, span: Span, until: int) -> Rows:
     """Return the seconds of pre- or after-market trading up to `until`."""
     path, digits = market.path_in(column, span), market.digits(column, ordinal)
     rows = _second_rows(path, 0, span.second(until), digits)
     return _with_impact(market, column, span, rows, digits)
 
 
-def _second_rows(path: SecondPath, first: int, end: int, digits: int) -> _Rows:
+def _second_rows(path: SecondPath, first: int, end: int, digits: int) -> Rows:
     """Return seconds [first, end) of a path as bars."""
     start = np.arange(first, end, dtype=np.int64)
     mids = np.round(path.mid[first : end + 1], digits)
     before, after = mids[:-1], mids[1:]
     highs, lows = np.maximum(before, after), np.minimum(before, after)
-    return _Rows(start, before, highs, lows, after, path.volume[start + 1])
+    return Rows(start, before, highs, lows, after, path.volume[start + 1])
 
 
-def _concatenated(parts: list[_Rows]) -> _Rows:
-    columns = ([getattr(part, f.name) for part in parts] for f in fields(_Rows))
-    return _Rows(*(np.concatenate(values) for values in columns))
+def concatenated(parts: list[Rows]) -> Rows:
+    """Return the small bars of several stretches as one list."""
+    columns = ([getattr(part, f.name) for part in parts] for f in fields(Rows))
+    return Rows(*(np.concatenate(values) for values in columns))
 
 
 def grouped(bars: list[Bar], key: Callable[[date], object]) -> list[Bar]:
@@ -153,10 +154,10 @@ def _merge(
 ) -> list[Bar]:
     group, grain = grouping
     rows = _session_rows(market, column, ordinal, until, grain)
-    return _merged(rows, market.hours(column, ordinal), group)
+    return merge_rows(rows, market.hours(column, ordinal), group)
 
 
-def _merged(rows: _Rows, span: Span, group: Group) -> list[Bar]:
+def merge_rows(rows: Rows, span: Span, group: Group) -> list[Bar]:
     """Return the bars that small ones make; their starts count from the opening of `span`."""
     if not len(rows.start):
         return []
@@ -175,13 +176,13 @@ def _merged(rows: _Rows, span: Span, group: Group) -> list[Bar]:
     return [Bar(span.open + start * SECOND, span.date, *cell) for start, *cell in cells]
 
 
-def _session_rows(market: Market, column: int, ordinal: int, until: int, grain: int) -> _Rows:
+def _session_rows(market: Market, column: int, ordinal: int, until: int, grain: int) -> Rows:
     span, digits = market.hours(column, ordinal), market.digits(column, ordinal)
     done = span.second(until)
     minutes = done // MINUTE if grain == MINUTE else 0
     matrix, volumes, _ = market.minutes(column, ordinal)
     points = matrix.points[0]
-    whole = _Rows(
+    whole = Rows(
         np.arange(minutes, dtype=np.int64) * MINUTE,
         matrix.opens[0, :minutes],
         matrix.high[0, :minutes],
@@ -191,11 +192,11 @@ def _session_rows(market: Market, column: int, ordinal: int, until: int, grain: 
     )
     if minutes * MINUTE < done:
         path = market.path(column, ordinal)
-        whole = _concatenated([whole, _second_rows(path, minutes * MINUTE, done, digits)])
+        whole = concatenated([whole, _second_rows(path, minutes * MINUTE, done, digits)])
     return _with_impact(market, column, span, whole, digits)
 
 
-def _with_impact(market: Market, column: int, span: Span, rows: _Rows, digits: int) -> _Rows:
+def _with_impact(market: Market, column: int, span: Span, rows: Rows, digits: int) -> Rows:
     impact = market.impact[column]
     if not impact.at or not len(rows.start):
         return rows
@@ -207,7 +208,7 @@ def _with_impact(market: Market, column: int, span: Span, rows: _Rows, digits: i
     opened = np.round(rows.open * opening, digits)
     close = np.round(rows.close * scale, digits)
     ends_high, ends_low = np.maximum(opened, close), np.minimum(opened, close)
-    return _Rows(
+    return Rows(
         rows.start,
         opened,
         np.maximum(np.round(rows.high * scale, digits), ends_high),
@@ -222,7 +223,7 @@ def second_bar(market: Market, column: int, span: Span, first: int, end: int) ->
     ordinal = market.closes.ordinal(span.date)
     path, digits = market.path_in(column, span), market.digits(column, ordinal)
     mids = np.round(path.mid[first : end + 1], digits)
-    rows = _Rows(
+    rows = Rows(
         np.array([first], dtype=np.int64),
         mids[:1],
         mids.max(keepdims=True),

@@ -72,6 +72,11 @@ class Instrument:
         return "NMS" if self.primary == "NASDAQ" and self.sec_type == "STK" else self.symbol
 
     @property
+    def listing(self) -> str:
+        """The listing as messages name it: NASDAQ.NMS, else the exchange alone."""
+        return "NASDAQ.NMS" if self.trading_class == "NMS" else self.primary
+
+    @property
     def local_symbol(self) -> str:
         """The name on its exchange."""
         return f"{self.symbol}.{self.currency}" if self.sec_type == "CASH" else self.symbol

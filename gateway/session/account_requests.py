@@ -201,8 +201,10 @@ def cancel_account_multi(hub: Hub, connection: Connection, values: Values) -> No
 def account_summary(hub: Hub, connection: Connection, values: Values) -> None:
     """Start an account summary of the named tags ($LEDGER: the cash balances)."""
     tags = tuple(tag.strip() for tag in values["tags"].split(",") if tag.strip())
-    if not tags:
-        raise Refused(321, "Error validating request.-'bF' : cause - No tags are given")
+    rows = account_rows(hub)
+    _check_summary(values["group"], tags, {tag for tag, _, _ in rows})
+    if values["reqId"] in connection.subscriptions.summaries:
+        raise Refused(322, "Error processing request.-'bF' : cause - Duplicate ticker id")
     if len(connection.subscriptions.summaries) >= 2:
         raise Refused(
             322,
@@ -211,8 +213,18 @@ def account_summary(hub: Hub, connection: Connection, values: Values) -> None:
         )
     connection.subscriptions.summaries[values["reqId"]] = tags
     _forget(connection, f"summary {values['reqId']}")
-    _send_summary(connection, values["reqId"], account_rows(hub), tags)
+    _send_summary(connection, values["reqId"], rows, tags)
     connection.send(message(Out.ACCOUNT_SUMMARY_END, 1, values["reqId"]))
+
+
+def _check_summary(group: str, tags: tuple[str, ...], known: set[str]) -> None:
+    """Refuse a group other than All, and tags of which none is known."""
+    validating = "Error validating request.-'bF' : cause - "
+    if group != "All":
+        raise Refused(321, f"{validating}Group {group or '(none)'} is not known; use All")
+    if not any(tag in known or tag.startswith("$LEDGER") for tag in tags):
+        shown = ", ".join(tags)[:200] or "(none)"
+        raise Refused(321, f"{validating}None of the tags is known: {shown}")
 
 
 def _send_summary(

@@ -124,15 +124,20 @@ class Connection(asyncio.Protocol):
         text = payload.decode("ascii", errors="replace").split(" ")[0].rstrip("\0")
         first, _, last = text.removeprefix("v").partition("..")
         if not first.isdigit() or not (last or first).isdigit():
-            raise FrameError(f"no version range in {text[:40]!r}")
+            raise self._out_of_range(f"no version range in {text[:40]!r}")
         version = min(int(last or first), self._host.server_version)
         if version < max(int(first), MIN_VERSION):
-            raise FrameError(
-                f"the client speaks {text}, this gateway {MIN_VERSION}..{self._host.server_version}"
-            )
+            raise self._out_of_range(f"the client speaks {text[:40]}")
         self.version = version
         stamp = f"{new_york(self._host.now):%Y%m%d %H:%M:%S %Z}"
         self.put(frame(f"{version}\0{stamp}\0".encode()))
+
+    def _out_of_range(self, problem: str) -> FrameError:
+        """Tell a client which versions are spoken here, while it can still hear it."""
+        spoken = f"{MIN_VERSION}..{self._host.server_version}"
+        text = f"{problem}; this gateway speaks versions {spoken} of the API"
+        self.error(-1, 503, f"Your version of TWS is out of date and must be upgraded: {text}.")
+        return FrameError(text)
 
     def send(self, data: bytes) -> None:
         """Send one or more framed messages, as far as the faults at work let them pass."""

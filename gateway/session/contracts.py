@@ -54,6 +54,14 @@ def one_column(values: dict[str, Any]) -> int:
     return found[0].column
 
 
+def separate_primary(values: dict[str, Any]) -> None:
+    """Read SMART:NASDAQ or SMART/NASDAQ, as older clients write it, as SMART and the primary."""
+    routing, _, primary = values["exchange"].replace("/", ":").partition(":")
+    if primary and routing.upper() == "SMART":
+        values["exchange"] = routing
+        values["primaryExchange"] = values.get("primaryExchange") or primary
+
+
 def refuse_untradable(column: int) -> None:
     """Raise Refused for an instrument that gives data but takes no orders: indices, forex."""
     kind = INSTRUMENTS[column].sec_type
@@ -88,7 +96,7 @@ def _candidates(values: dict[str, Any]) -> list[Instrument]:
         found = BY_CON_ID.get(con_id)
         return [found] if found and found.column in _LISTED else []
     name = (symbol or local).upper()
-    if not name or not values["secType"]:
+    if not name:
         return []
     return [i for i in listed() if name in {i.symbol, i.local_symbol}]
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from math import ceil, floor
 from typing import Any
 
 from gateway.engine.refusal import Refused
@@ -12,7 +13,7 @@ from gateway.market.market import Market
 from gateway.market.universe import INSTRUMENTS, Instrument
 from gateway.session.contracts import one_column
 from gateway.session.moments import parse_moment
-from gateway.timeline import SECOND, Span, extended_span, new_york
+from gateway.timeline import SECOND, Span, extended_span, new_york, stretches
 
 Values = dict[str, Any]
 
@@ -59,6 +60,12 @@ class Query:
         """Say whether the next day's trading begins the evening before."""
         return INSTRUMENTS[self.column].sec_type == "CASH"
 
+    def stretches(self, market: Market, ordinal: int) -> tuple[Span, ...]:
+        """Return the stretches of trading that are asked for of a session, in order."""
+        if self.outside:
+            return stretches(market.closes.dates[ordinal])
+        return (market.hours(self.column, ordinal),)
+
     def hours(self, market: Market, ordinal: int) -> Span:
         """Return the hours that are asked for of a session."""
         if self.outside:
@@ -88,6 +95,7 @@ def read_query(values: Values, now: int) -> Query:
         raise _invalid(
             "Historical data requests for durations longer than 365 days must be made in years."
         )
+    check_format(values)
     column = one_column(values)
     query = Query(
         column=column,
@@ -102,6 +110,12 @@ def read_query(values: Values, now: int) -> Query:
     if query.show != "SCHEDULE":
         _check(query, values["keepUpToDate"])
     return query
+
+
+def check_format(values: Values) -> None:
+    """Refuse a formatDate that is neither 1 (text) nor 2 (seconds since 1970)."""
+    if values["formatDate"] not in {1, 2}:
+        raise _invalid(f"Invalid formatDate {values['formatDate']}: 1 (text) or 2 (seconds)")
 
 
 def _check(query: Query, live: bool) -> None:
@@ -134,25 +148,31 @@ def _invalid(cause: str) -> Refused:
     return Refused(321, f"Error validating request.-'bP' : cause - {cause}")
 
 
-def quoted_bar(bar: Bar, show: str, instrument: Instrument) -> tuple[float, float, float, float]:
-    """Return a bar's open, high, low and close as bids, asks or both (the usual spread apart).
+def quoted_day(bar: Bar, show: str, instrument: Instrument) -> Bar:
+    """Return a bar of a day as bids, offers or both: the usual spread apart, out to the tick.
 
     BID_ASK is the average bid, the highest ask, the lowest bid and the average ask.
     """
-    prices = (bar.open, bar.high, bar.low, bar.close)
     if show not in {"BID", "ASK", "BID_ASK"}:
-        return prices
-    tick, digits = float(instrument.tick), max(instrument.digits, 6)
-    half = max(round(bar.close * SPREAD_BPS * 1e-4 / tick), 1) * tick / 2.0
-    half *= 0.0 if instrument.sec_type == "IND" else 1.0
-    if show != "BID_ASK":
-        shift = half if show == "ASK" else -half
-        opened, high, low, close = (round(max(price + shift, tick), digits) for price in prices)
-        return opened, high, low, close
-    middle = (bar.open + bar.close) / 2.0
-    cells = (middle - half, bar.high + half, bar.low - half, middle + half)
-    opened, high, low, close = (round(max(price, tick), digits) for price in cells)
-    return opened, high, low, close
+        return bar
+    tick = float(instrument.tick)
+    half = max(round(bar.close * SPREAD_BPS * 1e-4 / tick), 1) / 2.0
+
+    def bid(price: float) -> float:
+        ticks = floor(round(price / tick - half, 6))
+        return round(max(ticks, 1) * tick, instrument.digits)
+
+    def ask(price: float) -> float:
+        return round(ceil(round(price / tick + half, 6)) * tick, instrument.digits)
+
+    if show == "BID_ASK":
+        middle = (bar.open + bar.close) / 2.0
+        cells = bid(middle), ask(bar.high), bid(bar.low), ask(middle)
+    else:
+        side = bid if show == "BID" else ask
+        cells = side(bar.open), side(bar.high), side(bar.low), side(bar.close)
+    opened, high, low, close = cells
+    return replace(bar, open=opened, high=high, low=low, close=close)
 
 
 def ordinals_of(market: Market, query: Query) -> tuple[int, int, int]:

@@ -18,6 +18,7 @@ from gateway.market.bars import (
     outside_days,
 )
 from gateway.market.market import Market
+from gateway.market.quoted import QUOTED, quoted_bars
 from gateway.market.universe import INSTRUMENTS
 from gateway.market.view import trading_span
 from gateway.session.connection import Connection
@@ -28,8 +29,9 @@ from gateway.session.history_query import (
     SIZES,
     VOLATILITIES,
     Query,
+    check_format,
     ordinals_of,
-    quoted_bar,
+    quoted_day,
     read_query,
 )
 from gateway.session.subscriptions import LiveBars
@@ -77,12 +79,10 @@ def _history(market: Market, query: Query, request_id: int) -> tuple[bytes, Bar]
     if not bars:
         symbol = INSTRUMENTS[query.column].symbol
         raise Refused(162, NO_DATA.format(symbol, "SMART", query.show.title()))
-    start = query.hours(market, first).open if first < end else query.end
+    start = moment or (query.hours(market, first).open if first < end else query.end)
     fields: list[Any] = [request_id, _stamp(start), _stamp(query.end), len(bars)]
-    instrument = INSTRUMENTS[query.column]
     for bar in bars:
-        fields.append(_label(bar, query))
-        fields += quoted_bar(bar, query.show, instrument)
+        fields += [_label(bar, query), bar.open, bar.high, bar.low, bar.close]
         fields += _traded(bar, query)
     return message(Out.HISTORICAL_DATA, *fields), bars[-1]
 
@@ -117,17 +117,29 @@ def _bars(market: Market, query: Query, first: int, end: int) -> list[Bar]:
         return _volatility_bars(market, query, first, end)
     if query.size in DAILY:
         days_of = outside_days if query.outside else daily_bars
+        instrument = INSTRUMENTS[query.column]
         bars = days_of(market, query.column, first, end, query.end)
         if DAILY[query.size] == "week":
-            return grouped(bars, lambda day: day.isocalendar()[:2])
-        if DAILY[query.size] == "month":
-            return grouped(bars, lambda day: (day.year, day.month))
-        return bars
+            bars = grouped(bars, lambda day: day.isocalendar()[:2])
+        elif DAILY[query.size] == "month":
+            bars = grouped(bars, lambda day: (day.year, day.month))
+        return [quoted_day(bar, query.show, instrument) for bar in bars]
     seconds = SIZES[query.size]
     length = 85_500 if query.column_is_forex else 57_600 if query.outside else 23_400
     bars_of = outside_bars if query.outside else intraday_bars
     if (end - first) * max(length // seconds, 1) > MOST_BARS:
         raise Refused(162, "Historical Market Data Service error message:Time length exceed max.")
+    if query.show in QUOTED:
+        column, show = query.column, query.show
+        return [
+            bar
+            for ordinal in range(first, end)
+            for bar in quoted_bars(
+                *(market, column, query.stretches(market, ordinal), query.end),
+                seconds=seconds,
+                show=show,
+            )
+        ]
     return [
         bar
         for ordinal in range(first, end)
@@ -140,11 +152,11 @@ def _label(bar: Bar, query: Query) -> str:
         return f"{bar.day:%Y%m%d}"
     if query.epoch:
         return str(bar.start // SECOND)
-    return f"{new_york(bar.start):%Y%m%d %H:%M:%S} US/Eastern"
+    return _stamp(bar.start)
 
 
 def _stamp(micros: int) -> str:
-    return f"{new_york(micros):%Y%m%d  %H:%M:%S}"
+    return f"{new_york(micros):%Y%m%d %H:%M:%S} US/Eastern"
 
 
 def _schedule(market: Market, query: Query, request_id: int) -> bytes:
@@ -180,10 +192,8 @@ def tell_bars(hub: Hub, connection: Connection) -> None:
         for bar in fresh:
             if bar != live.last:
                 live.last = bar
-                instrument = INSTRUMENTS[live.query.column]
-                opened, high, low, close = quoted_bar(bar, live.query.show, instrument)
                 volume, average, count = _traded(bar, live.query)
-                cells = (opened, close, high, low, average, volume)
+                cells = (bar.open, bar.close, bar.high, bar.low, average, volume)
                 label = _label(bar, live.query)
                 connection.send(message(Out.HISTORICAL_UPDATE, request_id, count, label, *cells))
 
@@ -207,6 +217,7 @@ def head_timestamp(hub: Hub, connection: Connection, values: Values) -> None:
     """Send when the history of an instrument begins."""
     column, show = one_column(values), values["whatToShow"].strip().upper()
     instrument = INSTRUMENTS[column]
+    check_format(values)
     if show not in SERVED[instrument.sec_type]:
         raise Refused(
             162,

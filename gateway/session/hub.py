@@ -34,6 +34,7 @@ from gateway.session import (
     tick_requests,
 )
 from gateway.session.connection import Connection
+from gateway.session.contracts import separate_primary
 from gateway.session.subscriptions import Subscriptions
 from gateway.timeline import SECOND
 from models.domain.errors import RetryLater
@@ -73,6 +74,7 @@ class Hub:
         self._server_version = server_version
         self.connections: list[Connection] = []
         self.pacer = Pacer(pacing or PacingLimits())
+        exchange.most_active = self.pacer.limits.active_orders
         self.faults = FaultDesk(exchange, exchange.market.seed, self.connections)
         self.faults.lose_data = self._lose_data
         self.faults.work = self._work_late
@@ -161,7 +163,9 @@ class Hub:
         if name == "startApi":
             self._start_api(connection, values["clientId"])
             return
-        self.pacer.check(connection, name, values, self.exchange)
+        if "exchange" in values:
+            separate_primary(values)
+        self.pacer.check(connection, name, values)
         work = self._handlers[name](self, connection, values)
         self.pacer.accepted(connection, name, values)
         if work is not None:
@@ -213,6 +217,12 @@ class Hub:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _start_api(self, connection: Connection, client_id: int) -> None:
+        if connection.client_id is not None:
+            raise Refused(501, f"Already connected: as client {connection.client_id}.")
+        if client_id < 0:
+            raise Refused(
+                321, f"Error validating request: cause - Client id {client_id} is negative"
+            )
         if any(other.client_id == client_id for other in self.connections):
             raise Refused(326, IN_USE)
         connection.client_id = client_id

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from gateway.codec.messages import Out, cents, message
 from gateway.engine.manual import OWNER
 from gateway.engine.orders import Execution, Order
+from gateway.engine.refusal import Refused
 from gateway.market.universe import INSTRUMENTS
 from gateway.options import ACCOUNT
 from gateway.session.connection import Connection
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from gateway.session.hub import Hub
 
 Values = dict[str, Any]
+SIDES = {"": None, "BUY": True, "BOT": True, "SELL": False, "SLD": False, "SSHORT": False}
 
 
 def place_order(hub: Hub, connection: Connection, values: Values) -> None:
@@ -113,7 +115,12 @@ def next_ids(hub: Hub, connection: Connection, values: Values) -> None:
 def executions(hub: Hub, connection: Connection, values: Values) -> None:
     """Send today's executions that pass the filter, and the commissions charged for them."""
     since = parse_moment(values["time"]) if values["time"] else 0
-    side = {"BUY": True, "BOT": True, "SELL": False, "SLD": False}.get(values["side"].upper())
+    if values["side"].upper() not in SIDES:
+        raise Refused(
+            321,
+            f"Error validating request.-'bI' : cause - Invalid side {values['side']}: BUY or SELL",
+        )
+    side = SIDES[values["side"].upper()]
     for execution in hub.exchange.executions.values():
         if (
             values["clientId"] in {0, execution.client_id}

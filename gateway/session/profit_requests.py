@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import TYPE_CHECKING, Any
 
 from gateway.codec.messages import Out, cents, message
@@ -21,12 +22,15 @@ Values = dict[str, Any]
 
 def profit(hub: Hub, connection: Connection, values: Values) -> None:
     """Start profit updates of the account."""
-    _check_account(values)
+    _check(values, connection.subscriptions.profit)
     connection.subscriptions.profit[values["reqId"]] = ()
     tell_profit(hub, connection)
 
 
-def _check_account(values: Values) -> None:
+def _check(values: Values, following: Container[int]) -> None:
+    """Refuse another account, and a request id that follows a profit already."""
+    if values["reqId"] in following:
+        raise Refused(322, "Error processing request.-'cG' : cause - Duplicate ticker id")
     if values["account"] not in {"", ACCOUNT}:
         raise Refused(321, "Error validating request.-'cG' : cause - Invalid account code")
 
@@ -38,7 +42,7 @@ def cancel_profit(hub: Hub, connection: Connection, values: Values) -> None:
 
 def profit_single(hub: Hub, connection: Connection, values: Values) -> None:
     """Start profit updates of one position."""
-    _check_account(values)
+    _check(values, connection.subscriptions.profit_single)
     column = values["conId"] - FIRST_CON_ID
     if not 0 <= column < len(INSTRUMENTS):
         raise Refused(200, UNKNOWN)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
 from gateway.codec.fields import UNSET_INT
@@ -64,6 +64,9 @@ def trading_hours(instrument: Instrument, now: int) -> tuple[str, str]:
     """Return trading and liquid hours of the next days: stocks from 04:00 to 20:00 and regular."""
     today = new_york(now).date()
     days = [today + timedelta(days=offset) for offset in range(HOURS_DAYS)]
+    if instrument.sec_type == "CASH":
+        text = ";".join(filter(None, map(_forex_hours, days)))
+        return text, text
     liquid: list[str] = []
     trading: list[str] = []
     for day in days:
@@ -72,15 +75,18 @@ def trading_hours(instrument: Instrument, now: int) -> tuple[str, str]:
             closed = f"{day:%Y%m%d}:CLOSED"
             liquid.append(closed)
             trading.append(closed)
-        elif instrument.sec_type == "CASH":
-            text = _hours(forex_span(day))
-            liquid.append(text)
-            trading.append(text)
         else:
             wide = extended_span(day) if instrument.sec_type == "STK" else span
             liquid.append(_hours(span))
             trading.append(_hours(wide))
     return ";".join(trading), ";".join(liquid)
+
+
+def _forex_hours(day: date) -> str:
+    """Return the hours of a forex day; none for a day off whose evening begins the next one."""
+    if span_on(day) is not None:
+        return _hours(forex_span(day))
+    return "" if span_on(day + timedelta(days=1)) is not None else f"{day:%Y%m%d}:CLOSED"
 
 
 def _hours(span: Span) -> str:

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.codec.messages import Out, message, tick_quote, tick_trade
 from gateway.engine.refusal import Refused
-from gateway.market.bars import Bar, second_bar
+from gateway.market.bars import second_bar
+from gateway.market.quoted import quoted_second_bar
 from gateway.market.ticks import BidAsk
 from gateway.market.universe import INSTRUMENTS
 from gateway.market.view import price_text, trading_span
 from gateway.session.connection import Connection
 from gateway.session.contracts import one_column
-from gateway.session.history_query import quoted_bar
 from gateway.session.subscriptions import TickStream
 from gateway.session.tick_history import fields_of, latest_ticks
 from gateway.timeline import SECOND, Span, running_span
@@ -162,14 +162,15 @@ def _send_bars(
     first = -(-span.second(stream.told) // BAR) * BAR
     last = span.second(until) // BAR * BAR
     for start in range(first, last, BAR):
-        bar: Bar = second_bar(market, stream.column, span, start, start + BAR)
-        cells: tuple[float, ...] = (bar.open, bar.high, bar.low, bar.close)
+        where = market, stream.column, span, start, start + BAR
         if stream.kind == "TRADES":
+            bar = second_bar(*where)
             average = round((bar.high + bar.low + bar.close) / 3.0, 6)
             traded: tuple[float, ...] = (bar.volume, average, max(bar.volume // 150, 1))
         else:
-            cells = quoted_bar(bar, stream.kind, INSTRUMENTS[stream.column])
+            bar = quoted_second_bar(*where, show=stream.kind)
             traded = (-1, -1, -1)
+        cells = bar.open, bar.high, bar.low, bar.close
         at = bar.start // SECOND
         connection.send(message(Out.REAL_TIME_BAR, 3, stream.request_id, at, *cells, *traded))
     stream.told = max(stream.told, span.open + last * SECOND)

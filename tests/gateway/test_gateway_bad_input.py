@@ -75,12 +75,9 @@ def closed(link):
     [
         b"GET / HTTP/1.1\r\n\r\n",
         bytes(range(256)),
-        b"API\0" + framed(b"v100..151"),
-        b"API\0" + framed(b"v200..210"),
-        b"API\0" + framed(b"hello"),
         b"API\0\xff\xff\xff\xff",
     ],
-    ids=["http", "bytes", "too old", "too new", "no versions", "too long"],
+    ids=["http", "bytes", "too long"],
 )
 def test_whoever_does_not_speak_the_protocol_is_shown_the_door(free_gateway, said):
     witness = Wire(free_gateway.port, 700)
@@ -89,6 +86,17 @@ def test_whoever_does_not_speak_the_protocol_is_shown_the_door(free_gateway, sai
         assert closed(link)
     assert witness.ask(b"")[-1][0] == "49"
     witness.link.close()
+
+
+@pytest.mark.parametrize("versions", [b"v100..151", b"v200..210", b"hello"])
+def test_a_client_of_other_versions_is_told_which_are_spoken(free_gateway, versions):
+    with socket.create_connection(("127.0.0.1", free_gateway.port), 10) as link:
+        link.sendall(b"API\0" + framed(versions))
+        (payload,) = FrameReader().feed(link.recv(1000))
+        kind, _, request, code, text, *_ = payload.decode().split("\0")
+        assert (kind, request, code) == ("4", "-1", "503")
+        assert "157..178" in text
+        assert closed(link)
 
 
 def test_a_client_that_begins_at_157_is_served(free_gateway):
@@ -143,7 +151,7 @@ def test_a_second_gateway_on_the_port_says_what_to_do(free_gateway, tmp_path):
         ("10314", {"tif": "GTD", "goodTillDate": "tomorrow"}),
         ("321", {"account": "DU1"}),
         ("321", {"ocaType": "9", "ocaGroup": "a"}),
-        ("440", {"algoStrategy": "Magic"}),
+        ("439", {"algoStrategy": "Magic"}),
         ("10006", {"parentId": "77"}),
         ("10244", {"cashQty": "500"}),
         ("201", {"cashQty": "0.50", "totalQuantity": ""}),
@@ -159,6 +167,63 @@ def test_an_order_that_cannot_be_is_refused_and_leaves_nothing(free_gateway, cod
     heard = wire.ask(order(5, **fields))
     assert [f[3] for f in heard if f[0] == "4" and f[2] == "5"] == [code]
     assert not [f for f in heard if f[0] in {"3", "5"}]
+    wire.link.close()
+
+
+def said(*fields):
+    return framed("\0".join([*map(str, fields), ""]).encode())
+
+
+def history(format_date):
+    contract = (0, "KO", "STK", "", "", "", "", "SMART", "", "USD", "", "", 0)
+    return said(20, 6, *contract, "", "1 day", "2 D", 1, "TRADES", format_date, 0, "")
+
+
+def head_timestamp(format_date):
+    contract = (0, "KO", "STK", "", "", "", "", "SMART", "", "USD", "", "", 0)
+    return said(87, 6, *contract, 1, "TRADES", format_date)
+
+
+@pytest.mark.parametrize(
+    ("code", "request_id", "asked"),
+    [
+        ("321", "6", said(62, 1, 6, "Foo", "NetLiquidation")),
+        ("321", "6", said(62, 1, 6, "All", "Foo,Bar")),
+        ("321", "6", said(62, 1, 6, "All", "")),
+        ("321", "6", history(0)),
+        ("321", "6", history(3)),
+        ("321", "6", head_timestamp(3)),
+        ("321", "6", said(7, 3, 6, 0, "", "", "", "", "", "XX")),
+        ("501", "-1", said(71, 2, 7_030, "")),
+    ],
+)
+def test_a_request_that_cannot_be_meant_is_refused(free_gateway, code, request_id, asked):
+    wire = Wire(free_gateway.port, 703)
+    wire.hear_until("4", 3)
+    assert [(f[2], f[3]) for f in wire.ask(asked, until="4")] == [(request_id, code)]
+    assert wire.ask(b"")[-1][0] == "49"
+    wire.link.close()
+
+
+def test_refused_summaries_hold_no_place_and_an_id_follows_one_thing(free_gateway):
+    wire = Wire(free_gateway.port, 704)
+    for number in range(5, 9):
+        wire.ask(said(62, 1, number, "All", "Foo"))
+    for number in (5, 6):
+        heard = wire.ask(said(62, 1, number, "All", "Foo,NetLiquidation"))
+        assert [f[4] for f in heard if f[0] == "63"] == ["NetLiquidation"]
+    for again in (said(62, 1, 5, "All", "NetLiquidation"), said(62, 1, 7, "All", "Cushion")):
+        assert "322" in [f[3] for f in wire.ask(again) if f[0] == "4"]
+    assert "94" in [f[0] for f in wire.ask(said(92, 9, "", ""))]
+    assert "322" in [f[3] for f in wire.ask(said(92, 9, "", "")) if f[0] == "4"]
+    wire.link.close()
+
+
+def test_a_negative_client_id_is_refused(free_gateway):
+    wire = Wire(free_gateway.port, -1)
+    assert [f[3] for f in wire.hear_until("4")] == ["321"]
+    wire.link.sendall(said(71, 2, 705, ""))
+    assert "9" in [f[0] for f in wire.hear_until("9")]
     wire.link.close()
 
 

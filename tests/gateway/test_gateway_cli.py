@@ -4,11 +4,14 @@ import json
 import socket
 import subprocess
 import sys
+import time
+from datetime import datetime
 
 import pytest
 from typer.testing import CliRunner
 
 from gateway.cli import app
+from gateway.cli_progress import session_seconds, words
 from gateway.options import GatewayOptions
 from models.domain.errors import InvalidInput
 
@@ -81,7 +84,9 @@ def test_another_seed_on_the_same_state_is_refused(tmp_path, start_gateway):
 def test_status_advance_and_stop(tmp_path, start_gateway):
     gateway = start_gateway(tmp_path)
     where = ["--control-port", str(gateway.control_port)]
-    assert '"account": "SIM0000001"' in runner.invoke(app, ["status", *where]).output
+    shown = runner.invoke(app, ["status", *where]).output
+    assert "account SIM0000001" in shown
+    assert "orders: 0 working of 0 today; 0 executions" in shown
     told = json.loads(runner.invoke(app, ["status", "--json", *where]).output)
     assert told["account"] == "SIM0000001"
     active = json.loads(runner.invoke(app, ["faults", "--active", "--json", *where]).output)
@@ -97,6 +102,29 @@ def test_status_advance_and_stop(tmp_path, start_gateway):
     gone = runner.invoke(app, ["status", "--json", *where])
     told = json.loads(gone.output)
     assert (gone.exit_code, told["exit_code"], told["kind"]) == (1, 1, "RetryLater")
+
+
+def test_an_advance_ends_after_its_timeout_and_lets_go_of_the_clock(tmp_path, start_gateway):
+    where = ["--control-port", str(start_gateway(tmp_path, "--speed", "1").control_port)]
+    assert runner.invoke(app, ["advance", "--to", "next-open", *where]).exit_code == 0
+    ended = runner.invoke(app, ["advance", "--to", "next-close", "--timeout", "0.6", *where])
+    assert ended.exit_code == 1
+    assert "market time has come to 2022-12-29T14:30:0" in ended.output
+    for _ in range(100):
+        told = json.loads(runner.invoke(app, ["status", "--json", *where]).output)
+        if not told["holders"]:
+            break
+        time.sleep(0.05)
+    assert (told["holders"], told["running"]) == ([], False)
+
+
+def test_progress_counts_sessions_only():
+    start = datetime.fromisoformat("2022-12-29T20:00:00+00:00")
+    assert session_seconds(start, datetime.fromisoformat("2023-01-03T15:00:00+00:00")) == 28_800
+    status = {"now": start.isoformat(), "speed": 1.0, "clock": "free", "holders": []}
+    assert "60.0 wall minutes left (speed 1)" in words(status, "2022-12-29T21:00:00+00:00")
+    held = status | {"holders": [{"name": "soak", "target": None}]}
+    assert "waits for soak" in words(held, "2022-12-29T21:00:00+00:00")
 
 
 def test_the_kinds_of_faults_as_one_object():

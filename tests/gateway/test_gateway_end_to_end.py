@@ -66,6 +66,10 @@ async def test_connecting_synchronises_everything(shared_gateway):
         Contract(secType="STK", localSymbol="AAPL", exchange="SMART", currency="USD"),
         Stock("AAPL", "SMART", "USD", primaryExchange="NASDAQ"),
         Stock("AAPL", "ISLAND", "USD"),
+        Stock("AAPL", "SMART:NASDAQ", "USD"),
+        Stock("AAPL", "SMART/NASDAQ", "USD"),
+        Contract(symbol="AAPL", exchange="SMART", currency="USD"),
+        Contract(localSymbol="AAPL"),
     ],
 )
 async def test_contracts_are_found_in_every_way_that_clients_ask(shared_gateway, contract):

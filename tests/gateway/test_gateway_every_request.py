@@ -49,7 +49,7 @@ ANSWERS = {
     "calculateImpliedVolatility": "error 200", "calculateOptionPrice": "error 200",
     "reqPositions": "62", "reqAccountSummary": "64", "verifyRequest": "error 508",
     "verifyMessage": "error 508", "queryDisplayGroups": "67", "subscribeToGroupEvents": "68",
-    "startApi": "error 326", "verifyAndAuthRequest": "error 508",
+    "startApi": "error 501", "verifyAndAuthRequest": "error 508",
     "verifyAndAuthMessage": "error 508", "reqPositionsMulti": "72",
     "reqAccountUpdatesMulti": "74", "reqSecDefOptParams": "76", "reqSoftDollarTiers": "77",
     "reqFamilyCodes": "78", "reqMatchingSymbols": "79", "reqMktDepthExchanges": "80",
@@ -151,7 +151,7 @@ async def test_nobody_waits_for_ever(free_gateway, open_control, version):
     wire.link.sendall(
         framed("\0".join(map(text_of, [start.id, 2, 500 + version, "", ""])).encode())
     )
-    assert wire.wait("error 326")
+    assert wire.wait("error 501")
 
 
 def test_ids_of_no_request_are_answered(free_gateway):

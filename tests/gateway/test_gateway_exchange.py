@@ -150,6 +150,7 @@ def test_orders_after_the_close_are_for_the_next_session(desk):
     assert order.expires == date(2022, 12, 30)
     (_, notice, _) = desk.events()
     assert "2022-12-30 09:30:00" in notice.text
+    assert notice.text.splitlines()[1].endswith(" AAPL NASDAQ.NMS")
     desk.go("2022-12-30T20:59:59")
     assert order.is_working
     desk.go("2022-12-30T21:00:00")
@@ -167,7 +168,14 @@ def test_orders_after_the_close_are_for_the_next_session(desk):
         (321, {"kind": "STP"}),
         (321, {"kind": "TRAIL"}),
         (321, {"kind": "MKT", "minQty": 200}),
-        (440, {"algoStrategy": "Magic"}),
+        (439, {"algoStrategy": "Magic"}),
+        (
+            441,
+            {
+                "algoStrategy": "Adaptive",
+                "algoParams": [{"tag": "adaptivePriority", "value": "XX"}],
+            },
+        ),
         (10244, {"cashQty": D(500)}),
         (10006, {"parentId": 77}),
         (321, {"tif": "GTX"}),
@@ -206,7 +214,7 @@ def test_changing_an_order(desk):
     desk.place(APPLE, kind="LMT", limit=D("1.01"), shares=50, order_id=1)
     assert names(desk.events()) == ["Submitted"]
     assert (order.limit, order.quantity) == (101, 50)
-    assert refused(desk.place, APPLE, kind="MKT", order_id=1) == 105
+    assert refused(desk.place, APPLE, kind="MOC", order_id=1) == 329
     assert refused(desk.place, APPLE, kind="LMT", limit=D("1.01"), buy=False, order_id=1) == 105
     ask = desk.exchange.market.book_of(APPLE, desk.exchange.span).top(desk.exchange.now).ask
     desk.place(APPLE, kind="LMT", limit=D(ask + 100) / 100, shares=50, order_id=1)

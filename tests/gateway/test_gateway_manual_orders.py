@@ -170,9 +170,10 @@ def test_the_verbs(market):
     assert "halted: KO" in say("halt", "ko")[1]
     assert "halted: none" in say("resume", "KO")[1]
     assert say("halt", "NOPE")[0] == 2
-    code, text = say("order", "BUY", "10", "KO", "--limit", "1.00", "--json")
+    code, text = say("order", "BUY", "10", "KO", "--limit", "1.00", "--json", "--order-ref", "mine")
     told = json.loads(text)
     assert (code, told["status"], told["filled"]) == (0, "Submitted", 0)
+    assert told["order_ref"] == "mine"
     assert json.loads(say("cancel", str(told["perm_id"]), "--json")[1])["status"] == "Cancelled"
     assert json.loads(say("halt", "KO", "--json")[1])["halted"] == ["KO"]
     assert json.loads(say("resume", "KO", "--json")[1])["halted"] == []

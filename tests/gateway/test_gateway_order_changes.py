@@ -57,14 +57,30 @@ def test_every_kind_can_be_changed_and_cancelled(open_desk, kind):
     assert getattr(order, name) == value
     assert (order.is_working, order.perm_id) == (True, permanent)
     assert desk.exchange.exposure[0] == exposure - 100 + order.quantity
-    other = "MKT" if kind != "MOC" else "MOO"
-    assert refused(lambda: desk.place(kind=other, order_id=order.order_id)) == 105
+    other = "MOC" if kind != "MOC" else "MOO"
+    assert refused(lambda: desk.place(kind=other, order_id=order.order_id)) == 329
     assert (
         refused(lambda: desk.place(kind=kind, buy=False, order_id=order.order_id, **fields)) == 105
     )
     desk.exchange.cancel(1, order.order_id)
     assert (order.status, desk.exchange.exposure[0]) == ("Cancelled", 0)
     assert refused(lambda: desk.place(kind=kind, order_id=order.order_id, **fields)) == 103
+
+
+def test_a_limit_order_becomes_a_market_order_under_its_ids(open_desk):
+    desk = open_desk
+    order = desk.place(kind="LMT", limit=D("1.00"))
+    desk.place(kind="MKT", order_id=order.order_id)
+    assert (order.status, order.kind, order.perm_id) == ("Filled", "MKT", 1_500_000_001)
+    assert desk.exchange.exposure[0] == 0
+
+
+def test_a_waiting_market_order_becomes_a_limit_order(desk):
+    order = desk.place(kind="MKT")
+    desk.place(kind="LMT", limit=D("1.00"), order_id=order.order_id)
+    desk.go("15:00:00")
+    assert (order.status, order.kind, order.limit) == ("Submitted", "LMT", 100)
+    assert refused(lambda: desk.place(kind="STP", auxPrice=D(2), order_id=order.order_id)) == 329
 
 
 def test_time_in_force_and_hours_can_be_changed(open_desk):

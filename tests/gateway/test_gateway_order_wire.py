@@ -208,7 +208,7 @@ async def test_bad_orders_are_answered_with_their_codes(market):
             (200, Stock("NOPE", "SMART", "USD"), MarketOrder("BUY", 1)),
             (387, contract, Order(action="BUY", totalQuantity=1, orderType="VOL")),
             (10006, contract, LimitOrder("BUY", 10, 10.0, parentId=12_345)),
-            (440, contract, LimitOrder("BUY", 10, 10.0, algoStrategy="Magic")),
+            (439, contract, LimitOrder("BUY", 10, 10.0, algoStrategy="Magic")),
         ]
         for code, where, order in bad:
             ib.told.clear()

@@ -78,6 +78,21 @@ async def test_lost_connectivity_tells_fills_at_its_end(ib, market, restore):
     assert bool(ib.of(PRICE)) == (restore == "1102")
 
 
+async def test_a_book_is_told_anew_after_an_outage(ib, market):
+    ticker = ib.reqMktDepth(ib.ko, numRows=5, isSmartDepth=True)
+    await ib.until(lambda: len(ticker.domBids) == len(ticker.domAsks) == 5)
+    ib.heard.clear()
+    await market.fault("farm-broken", seconds=10)
+    await market.go(11)
+    await ib.flushed()
+    assert ib.codes() == [2103, 2104, 317]
+    told = ib.of("13")
+    assert [(fields[3], fields[5]) for fields in told[:5]] == [(str(n), "0") for n in range(5)]
+    ticker.domBids.clear()
+    ticker.domAsks.clear()
+    ib.cancelMktDepth(ib.ko, isSmartDepth=True)
+
+
 async def test_depth_is_reset_and_told_again(ib, market):
     ticker = ib.reqMktDepth(ib.ko, numRows=5, isSmartDepth=True)
     await ib.until(lambda: len(ticker.domBids) == len(ticker.domAsks) == 5)

@@ -156,3 +156,33 @@ async def test_two_permanent_ids_for_one_modified_order(ib, market):
     assert {fields[1] for fields in live} == {str(order.orderId)}
     ib.reqGlobalCancel()
     await ib.until(lambda: len([f for f in ib.of(STATUS) if f[2] == "Cancelled"]) == 2)
+
+
+async def test_early_commission_cleared_loses_no_execution(ib, market):
+    await market.fault("early-commission")
+    ib.buy(10)
+    await ib.flushed()
+    assert ib.of(EXECUTION) == []
+    await market.control.ask("clear-faults")
+    await ib.until(lambda: ib.of(EXECUTION))
+    await market.go(1)
+    await ib.until(lambda: ib.of(COMMISSION))
+    assert len(ib.of(EXECUTION)) == 1
+
+
+async def test_early_commission_counts_the_executions_that_it_holds(ib, market):
+    await market.fault("early-commission", count=1)
+    ib.buy(10)
+    ib.buy(10)
+    await ib.flushed()
+    assert len(ib.of(EXECUTION)) == 1
+    await market.go(1)
+    await ib.until(lambda: len(ib.of(EXECUTION)) == 2)
+
+
+async def test_locate_hold_cleared_works_the_order(ib, market):
+    await market.fault("locate-hold", seconds=3600)
+    trade = ib.placeOrder(ib.ko, MarketOrder("SELL", 10))
+    await ib.until(lambda: 404 in ib.codes())
+    await market.control.ask("clear-faults")
+    await ib.until(lambda: trade.filled() == 10)

@@ -72,3 +72,20 @@ async def test_clock_skew(ib, market):
     right = await ib.flushed()
     await market.fault("clock-skew", seconds=-90)
     assert await ib.flushed() == right - timedelta(seconds=90)
+
+
+async def test_slow_responses_cleared_keep_their_order(ib, market):
+    await market.fault("slow-responses", ms=3000, jitter=0)
+    trade = ib.far()
+    ib.reqGlobalCancel()
+    await asyncio.sleep(0.05)
+    assert ib.of(OPEN_ORDER, STATUS) == []
+    await market.control.ask("clear-faults")
+    await ib.until(trade.isDone)
+    assert [fields[2] for fields in ib.of(STATUS)] == ["Submitted", "Cancelled"]
+
+
+async def test_missing_status_of_an_unknown_name_is_refused(market):
+    reply = await market.control.raw("fault", fault="missing-status", params={"status": "Fillde"})
+    assert not reply["ok"]
+    assert "PreSubmitted, Submitted, Filled, Cancelled, Inactive" in reply["error"]
