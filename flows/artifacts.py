@@ -35,7 +35,7 @@ def publish_landing(
         "bars unchanged": landing.unchanged,
         "quarantined rows": sum(landing.rejected.values()),
         "rows with a warning": quality.warned,
-        "gaps (places where bars are missing)": quality.failed["gap"],
+        "gaps (places where bars are missing)": quality.remarks["gap"],
         **(more or {}),
         "seconds": round(landing.seconds, 1),
         "of it validation, s": round(quality.seconds, 1),

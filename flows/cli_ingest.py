@@ -234,7 +234,15 @@ def _table(kind: str, path: Path, known_at: datetime | None, as_json: bool) -> N
         from tasks.sources.imports import import_table
         from tasks.stores import open_warehouse
 
-        changed = import_table(open_warehouse(load_settings()), kind, path, _utc(known_at))
+        settings = load_settings()
+        changed = import_table(
+            open_warehouse(settings),
+            kind,
+            path,
+            _utc(known_at),
+            progress=_progress(as_json),
+            quality=_quality(settings),
+        )
         answer({"changed": changed}, as_json, f"{changed} rows of {kind} changed ({path.name})")
 
 

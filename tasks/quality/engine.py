@@ -56,6 +56,7 @@ class Judge:
 
         Never raises on bad data: a rule whose engine failed counts as failed and stops the batch.
         """
+        warm_up()
         started = time.perf_counter()
         wanted = {name for rule in rules for name in rule.column.split(",")}
         chosen = derived[[name for name in derived.columns if name in wanted]]
@@ -79,7 +80,6 @@ class Judge:
 
     def _enter(self) -> None:
         """Make this context the current one: the engine has one a process."""
-        warm_up()
         import great_expectations as gx
         from great_expectations.data_context.data_context.context_factory import project_manager
 
@@ -155,7 +155,7 @@ def _comparable(frame: pd.DataFrame) -> pd.DataFrame:
     """Widen small integers: of other types than int64 and float64 the engine calls a function
     for every value.
     """
-    small = [name for name in frame.columns if frame[name].dtype.kind in "iu"]
+    small = [name for name in frame.columns if str(frame[name].dtype) in {"int8", "int16", "int32"}]
     return frame.astype(dict.fromkeys(small, "int64"))
 
 

@@ -21,7 +21,7 @@ from tasks.quality.gate import (
 )
 from tasks.quality.policy import suites
 from tasks.quality.report import QualityReport
-from tasks.quality.rules import Rule
+from tasks.quality.rules import Rule, Severity
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,12 +53,12 @@ NO_FILES = QualityFiles()
 
 @dataclass(slots=True)
 class RunQuality:
-    """What the gate found in a run; counts are rows, `failed` counts them by rule."""
+    """What the gate found in a run, in rows: `refused` by reason, `remarks` by rule that warns."""
 
     rows: int = 0
     checks: int = 0
     refused: Counter[str] = field(default_factory=Counter[str])
-    failed: Counter[str] = field(default_factory=Counter[str])
+    remarks: Counter[str] = field(default_factory=Counter[str])
     warned: int = 0
     settled: int = 0
     seconds: float = 0.0
@@ -69,7 +69,7 @@ class RunQuality:
         """One line for people."""
         text = f"{self.rows} rows passed through {self.checks} checks in {self.seconds:.1f} s"
         if self.warned:
-            told = ", ".join(f"{name} {count}" for name, count in self.failed.most_common())
+            told = ", ".join(f"{name} {count}" for name, count in self.remarks.most_common())
             text += f", {self.warned} with a warning ({told})"
         return text + (f", {self.settled} out of quarantine" if self.settled else "")
 
@@ -149,8 +149,8 @@ class ImportGate:
             bad, rows = self._checks.get((report.table, rule), (0, 0))
             seen = len(check.rows) or int(not check.success)
             self._checks[report.table, rule] = (bad + seen, rows + report.rows)
-            if seen:
-                self.found.failed[rule.name] += seen
+            if seen and rule.severity is Severity.WARN:
+                self.found.remarks[rule.name] += seen
         self.found.checks = len(self._checks)
 
 

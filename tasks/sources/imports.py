@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.domain.instruments import Instrument
+from tasks.quality.gate import Batch
 from tasks.quality.imports import NO_FILES, QualityFiles
+from tasks.quality.reference_gate import admit_actions
 from tasks.sources.landing import LandingReport, land
 from tasks.sources.tickers import TickerBook
 
@@ -71,10 +73,13 @@ def import_lean(
 
     book = _book(warehouse, register=True, universe=())
     moment = known_at or datetime.now(UTC)
-    actions = [action for path in folder.factors for action in read_actions(path)]
+    found = [action for path in folder.factors for action in read_actions(path)]
+    origin = Batch("lean", f"import-lean-actions-{moment:%Y%m%dT%H%M%S}", moment)
+    actions = admit_actions(warehouse, found, origin, quality.policy)
     symbols = sorted(path.stem.upper() for path in folder.factors)
     changed = warehouse.actions.replace(symbols, actions, "lean", moment) if symbols else 0
     progress(f"{len(actions)} splits and dividends of {len(symbols)} symbols")
+    _tell_refused(progress, len(found) - len(actions))
     report = _import(warehouse, LeanSource(folder, book), book, moment, progress, quality=quality)
     return ImportReport(report.landing, report.new, changed)
 
@@ -97,15 +102,24 @@ def import_sample(
 
 
 def import_table(
-    warehouse: MarketWarehouse, kind: str, path: Path, known_at: datetime | None = None
+    warehouse: MarketWarehouse,
+    kind: str,
+    path: Path,
+    known_at: datetime | None = None,
+    *,
+    progress: Progress = lambda _text: None,
+    quality: QualityFiles = NO_FILES,
 ) -> int:
     """Import a CSV of actions, universe or tickers; return how many rows changed."""
     from tasks.sources import reference_files
 
     moment = known_at or datetime.now(UTC)
     if kind == "actions":
-        actions = reference_files.read_actions(path)
-        symbols = sorted({action.symbol for action in actions})
+        found = reference_files.read_actions(path)
+        origin = Batch(path.name, f"import-actions-{moment:%Y%m%dT%H%M%S}", moment)
+        actions = admit_actions(warehouse, found, origin, quality.policy)
+        _tell_refused(progress, len(found) - len(actions))
+        symbols = sorted({action.symbol for action in found})
         return warehouse.actions.replace(symbols, actions, path.name, moment)
     if kind == "universe":
         members = reference_files.read_members(path)
@@ -115,6 +129,11 @@ def import_table(
     fresh = sorted({span.instrument for span in spans} - known)
     warehouse.instruments.merge([Instrument(symbol) for symbol in fresh], path.name, moment)
     return warehouse.instruments.set_spans(spans, path.name, moment)
+
+
+def _tell_refused(progress: Progress, count: int) -> None:
+    if count:
+        progress(f"{count} are in quarantine: see `robo data quarantine list`")
 
 
 def _book(warehouse: MarketWarehouse, *, register: bool, universe: Sequence[str]) -> TickerBook:
