@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MOST_REJECTED = 0.5  # of a batch; beyond it the columns are most likely not what they are taken for
 ENOUGH_TO_JUDGE = 20  # rows
+KEPT = "differ from the bars of a better source (broker, file, sample), which stay"
 
 
 @dataclass(slots=True)
@@ -124,6 +125,8 @@ def _land_one(batch: BarBatch, place: _Place, report: LandingReport) -> MergeRes
     report.unchanged += merged.unchanged
     report.rejected.update([*reasons, *batch.reasons, *judged])
     report.left_out.update(batch.left_out)
+    if merged.kept:
+        report.left_out[KEPT] += merged.kept
     if len(batch.frame):
         report.symbols.update(str(symbol) for symbol in batch.frame["symbol"].dropna().unique())
     return merged
