@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from models.domain.errors import InvalidInput
 from models.domain.sessions import exchange_date, sessions_between
 from tasks.quality.bars import BarFacts, derive_bars
 from tasks.quality.engine import judge_for
@@ -38,6 +40,17 @@ SIFTED = frozenset(
         *("volume", "high", "low", "copy", "unique", "time_order", "aligned", "refused_share"),
     }
 )
+
+# By the beginning of a sift's reason, the rules that it stands for.
+RULES_OF = {
+    "a value is missing": ("filled_",),
+    "a price is not": ("positive_",),
+    "the high or the low": ("high", "low"),
+    "the volume": ("volume",),
+    "the start is not": ("aligned",),
+    "New York has no session": ("session",),
+    "another row": ("unique",),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +108,18 @@ class ImportGate:
         self._waiting: dict[str, dict[str, QuarantinedRow]] = {}
         self._checks: dict[tuple[str, Rule], tuple[int, int]] = {}
         self.found = RunQuality()
+
+    def require_sifted(self, table: str, reasons: Iterable[str]) -> None:
+        """Raise InvalidInput when the operator's rules stop a batch for what the sift rejected."""
+        stopping = [rule.name for rule in self._rules[table] if rule.severity is Severity.STOP]
+        for reason, count in Counter(reasons).items():
+            begins = next((b for told, b in RULES_OF.items() if reason.startswith(told)), ())
+            stops = [name for name in stopping if any(name.startswith(begin) for begin in begins)]
+            if stops:
+                raise InvalidInput(
+                    f"{count} rows of {table} stop the batch because {reason}: quality.toml makes "
+                    f"{', '.join(stops)} stop; nothing of it was merged, correct its source"
+                )
 
     def admit(self, table: str, frame: pd.DataFrame, at: datetime, *, adjusted: bool) -> Admission:
         """Judge sifted bars of bars_daily or bars_minute, learnt at `at` (UTC).

@@ -152,6 +152,7 @@ def _merged(
     if batch.timeframe == "5s":  # the sift is enough: nothing is decided on them
         merged = place.warehouse.seconds.merge(sifted.rows, place.source, place.known_at)
         return merged, sifted.rejected, sifted.reasons, ()
+    place.gate.require_sifted("bars_daily", sifted.reasons)
     rows, judged = sifted.rows, ()
     if len(rows):
         admitted = place.gate.admit("bars_daily", rows, place.known_at, adjusted=batch.adjusted)
@@ -168,6 +169,7 @@ def _merged_minutes(
 
     sifted = sift_minutes(batch.frame)
     _require_bars(batch, len(batch.frame), sifted.reasons)
+    place.gate.require_sifted("bars_minute", sifted.reasons)
     kept, judged = sifted.rows, ()
     if kept.num_rows:
         admitted = place.gate.admit(

@@ -95,7 +95,9 @@ def test_a_lower_source_that_disagrees_is_told_and_changes_nothing(store):
 
 def test_a_rule_that_stops_merges_nothing_and_the_data_docs_are_written(store, tmp_path):
     policy = tmp_path / "quality.toml"
-    policy.write_text('[bars_daily.spike]\nseverity = "stop"\n')
+    policy.write_text(
+        '[bars_daily.spike]\nseverity = "stop"\n[bars_daily.positive_low]\nseverity = "stop"\n'
+    )
     files = QualityFiles(policy, tmp_path / "docs")
     frame = daily()
     assert bring(store, BarBatch("1d", frame, "fine"), quality=files).quality.docs
@@ -103,6 +105,10 @@ def test_a_rule_that_stops_merges_nothing_and_the_data_docs_are_written(store, t
     frame.loc[20, ["open", "high", "low", "close"]] *= 2.0
     with pytest.raises(InvalidInput, match="checks stop the batch"):
         bring(store, BarBatch("1d", frame, "spike"), quality=files, run="second")
+    with pytest.raises(InvalidInput, match="positive_low stop"):
+        bring(
+            store, BarBatch("1d", frame.assign(low=[-1.0, *frame["low"][1:]]), "low"), quality=files
+        )
     assert store.bars.daily(["KO"])["close"].max() < 61
     results = {result.expectation: result for result in store.quality.of_run("second")}
     assert not results["spike(spike)"].passed
