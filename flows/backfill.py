@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
-from flows.artifacts import publish_table
+from flows.artifacts import publish_landing
 from flows.console import say
 from flows.hooks import alert
 from flows.outcomes import Outcome, finish, run_name
@@ -30,18 +30,12 @@ def _backfill(parameters: BackfillParameters) -> Outcome:
 
     chosen = {"universe": tuple(parameters.symbols)} if parameters.symbols else {}
     report = asyncio.run(_fetch(load_settings(**chosen), parameters))
-    landing = report.landing
-    row = {
-        "bars added": landing.added,
-        "bars changed": landing.changed,
-        "bars unchanged": landing.unchanged,
-        "quarantined rows": sum(landing.rejected.values()),
+    more = {
         "windows planned": report.planned,
         "windows open": report.left_open,
         "requests": report.requests,
-        "seconds": round(landing.seconds, 1),
     }
-    publish_table([row], key="backfill", description=report.summary)
+    publish_landing(report.landing, key="backfill", description=report.summary, more=more)
     return Outcome(report.summary, report)
 
 
@@ -50,6 +44,7 @@ async def _fetch(settings: Settings, parameters: BackfillParameters) -> Backfill
     from tasks.broker.history import HistoryConnection
     from tasks.broker.roles import Role, address
     from tasks.ingest import last_completed_session
+    from tasks.quality.imports import QualityFiles
     from tasks.sources.backfill import BackfillRequest, backfill, sessions_back
     from tasks.stores import open_warehouse
 
@@ -73,4 +68,5 @@ async def _fetch(settings: Settings, parameters: BackfillParameters) -> Backfill
         lambda: started,
         say,
         run_id=f"backfill-{started:%Y%m%dT%H%M%S}",
+        quality=QualityFiles(settings.quality_path, settings.data_docs),
     )

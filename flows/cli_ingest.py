@@ -106,6 +106,7 @@ def file(
                 register=new_symbols,
                 known_at=_utc(known_at),
                 universe=(*settings.universe, *([symbol.upper()] if symbol else ())),
+                quality=_quality(settings),
             )
 
         _import(work, as_json)
@@ -120,10 +121,10 @@ def lean(folder: Path, known_at: KnownAt = None, as_json: AsJson = False) -> Non
         found = lean_folder(folder)
         _tell(as_json, found.lines)
 
-        def work(store: Any, _settings: Any) -> Any:
+        def work(store: Any, settings: Any) -> Any:
             from tasks.sources.imports import import_lean
 
-            return import_lean(store, found, _progress(as_json), _utc(known_at))
+            return import_lean(store, found, _progress(as_json), _utc(known_at), _quality(settings))
 
         _import(work, as_json)
 
@@ -133,10 +134,10 @@ def sample(as_json: AsJson = False) -> None:
     """Import the packaged sample: closes of 20 large US companies, 1990 to 2022."""
     with exits(as_json):
 
-        def work(store: Any, _settings: Any) -> Any:
+        def work(store: Any, settings: Any) -> Any:
             from tasks.sources.imports import import_sample
 
-            return import_sample(store, _progress(as_json))
+            return import_sample(store, _progress(as_json), quality=_quality(settings))
 
         _import(work, as_json)
 
@@ -233,7 +234,15 @@ def _table(kind: str, path: Path, known_at: datetime | None, as_json: bool) -> N
         from tasks.sources.imports import import_table
         from tasks.stores import open_warehouse
 
-        changed = import_table(open_warehouse(load_settings()), kind, path, _utc(known_at))
+        settings = load_settings()
+        changed = import_table(
+            open_warehouse(settings),
+            kind,
+            path,
+            _utc(known_at),
+            progress=_progress(as_json),
+            quality=_quality(settings),
+        )
         answer({"changed": changed}, as_json, f"{changed} rows of {kind} changed ({path.name})")
 
 
@@ -247,7 +256,17 @@ def _import(work: Callable[[Any, Any], Any], as_json: bool) -> None:
     counts = {"added": landing.added, "changed": landing.changed, "unchanged": landing.unchanged}
     facts = {"message": report.summary, **counts, "quarantined": dict(landing.rejected)}
     more = {"left_out": dict(landing.left_out), "new_instruments": list(report.new)}
-    answer(facts | more | {"seconds": landing.seconds}, as_json, report.summary)
+    quality = landing.quality
+    more |= {"warned": quality.warned, "validation_seconds": quality.seconds}
+    more |= {"seconds": landing.seconds, "data_docs": quality.docs}
+    docs = f"\nData Docs: {quality.docs}" if quality.docs else ""
+    answer(facts | more, as_json, f"{report.summary}{docs}")
+
+
+def _quality(settings: Any) -> Any:
+    from tasks.quality.imports import QualityFiles
+
+    return QualityFiles(settings.quality_path, settings.data_docs)
 
 
 def _tell(as_json: bool, lines: list[str]) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from prefect import flow
 from prefect.client.schemas.objects import State
 
+from flows.artifacts import publish_landing
 from flows.console import say
 from flows.hooks import alert
 from flows.outcomes import Outcome, finish, run_name
@@ -36,6 +37,7 @@ def _live_bars(parameters: LiveBarsParameters) -> Outcome:
     settings = load_settings(**chosen)
     with _stop_on_interrupt() as stop:
         report = asyncio.run(_keep(settings, parameters, stop))
+    publish_landing(report, key="live-bars", description=report.summary)
     return Outcome(report.summary, report)
 
 
@@ -45,6 +47,7 @@ async def _keep(
     from tasks.broker.bar_stream import BarStream
     from tasks.broker.clock import open_clock
     from tasks.broker.roles import Role, address
+    from tasks.quality.imports import QualityFiles
     from tasks.sources.landing import land
     from tasks.sources.live_bars import LiveBarSource
     from tasks.stores import open_warehouse
@@ -64,7 +67,15 @@ async def _keep(
         )
         run_id = f"live-{began:%Y%m%dT%H%M%S}"
         warehouse = open_warehouse(settings)
-        return await land(source, warehouse, began, say, run_id=run_id, now=clock.now)
+        return await land(
+            source,
+            warehouse,
+            began,
+            say,
+            run_id=run_id,
+            now=clock.now,
+            quality=QualityFiles(settings.quality_path, settings.data_docs),
+        )
     finally:
         await clock.close()
 

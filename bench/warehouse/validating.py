@@ -27,7 +27,7 @@ def measure() -> Iterator[Figure]:
     The gate's time has the derived columns, the 31 expectations, their results, the scores and the
     look into the quarantine; the import of Great Expectations (7 s a process) is not in it.
     """
-    bars = _minutes()
+    bars = minute_walks()
     warm_up()
     with tempfile.TemporaryDirectory(prefix="robo-bench-") as name:
         warehouse = MarketWarehouse(Path(name) / "bars.duckdb")
@@ -40,7 +40,7 @@ def measure() -> Iterator[Figure]:
     yield Figure("warehouse.validate_minutes", judging, "s", rival, merging, at_most(2.0))
 
 
-def _minutes() -> pd.DataFrame:
+def minute_walks() -> pd.DataFrame:
     """Return calm random walks in regular hours; the same in every run."""
     each = ROWS // SYMBOLS
     sessions = sessions_between(date(2023, 1, 3), date(2023, 12, 29))

@@ -1,4 +1,4 @@
-"""Great Expectations, its only door: run a suite on a data frame and write its Data Docs.
+"""Great Expectations, its only door: run suites on data frames and write their Data Docs.
 
 Its import takes seconds and its progress bars are for notebooks, so it is imported where it is
 used, works on data frames in an ephemeral context, and judges a whole batch at once.
@@ -10,7 +10,10 @@ import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from tasks.quality.report import SHOWN_ROWS, QualityCheck, QualityReport, RefusedRow
@@ -22,7 +25,9 @@ if TYPE_CHECKING:
 
 UNBOUNDED = 1e300  # with one bound alone, a Python function is called for every value
 SITE = "robo"
+PAGES = 8  # of one run in the Data Docs
 DOCS_ROWS = 20  # refused values that the Data Docs show of one expectation
+_LOCK = Lock()
 
 
 def warm_up() -> None:
@@ -33,41 +38,125 @@ def warm_up() -> None:
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
 
 
+class Judge:
+    """One Great Expectations context for any number of batches.
+
+    A context and its definitions cost more than the checks of a small batch. `docs` is the folder
+    of the Data Docs; they show the first batch and the first PAGES - 1 with a failed check.
+    """
+
+    def __init__(self, docs: Path | None = None) -> None:
+        self._docs = docs
+        self._context: Any = None
+        self._definitions: dict[tuple[str, tuple[Rule, ...]], Any] = {}
+        self._shown: set[Any] = set()
+
+    def judge(self, table: str, derived: pd.DataFrame, rules: Sequence[Rule]) -> QualityReport:
+        """Run the rules on a frame that has their columns (positions 0 … n-1 as its index).
+
+        Never raises on bad data: a rule whose engine failed counts as failed and stops the batch.
+        """
+        warm_up()
+        started = time.perf_counter()
+        wanted = {name for rule in rules for name in rule.column.split(",")}
+        chosen = derived[[name for name in derived.columns if name in wanted]]
+        with _LOCK:
+            result = self._definition(table, tuple(rules)).run(
+                batch_parameters={"dataframe": _comparable(chosen)},
+                result_format={"result_format": "COMPLETE", "partial_unexpected_count": DOCS_ROWS},
+            )
+            self._forget_others(success=bool(result.success))
+        by_name = {_rule_of(found): found for found in result.results}
+        outcomes = [(rule, by_name[rule.name]) for rule in rules]
+        return _report(table, outcomes, len(derived), time.perf_counter() - started)
+
+    def publish(self) -> str:
+        """Write the Data Docs and return the address of their first page; empty without any."""
+        if self._docs is None or not self._shown:
+            return ""
+        with _LOCK:
+            self._enter()
+            return str(self._context.build_data_docs(site_names=[SITE]).get(SITE, ""))
+
+    def _enter(self) -> None:
+        """Make this context the current one: the engine has one a process."""
+        import great_expectations as gx
+        from great_expectations.data_context.data_context.context_factory import project_manager
+
+        if self._context is not None:
+            project_manager.set_project(self._context)
+            return
+        context: Any = gx.get_context(mode="ephemeral")
+        context.variables.progress_bars = {"globally": False}
+        if self._docs is not None:
+            context.add_data_docs_site(SITE, _site(self._docs))
+        self._context = context
+
+    def _definition(self, table: str, rules: tuple[Rule, ...]) -> Any:
+        self._enter()
+        found = self._definitions.get((table, rules))
+        if found is not None:
+            return found
+        import great_expectations as gx
+
+        number = len(self._definitions)
+        again = any(table == known for known, _ in self._definitions)
+        name = f"{table}-{number}" if again else table
+        suite = gx.ExpectationSuite(name=name, expectations=[_expectation(rule) for rule in rules])
+        batch = (
+            self._context.data_sources.add_pandas(f"frames-{number}")
+            .add_dataframe_asset(table)
+            .add_batch_definition_whole_dataframe("batch")
+        )
+        definition = self._context.validation_definitions.add(
+            gx.ValidationDefinition(name=name, data=batch, suite=self._context.suites.add(suite))
+        )
+        self._definitions[table, rules] = definition
+        return definition
+
+    def _forget_others(self, *, success: bool) -> None:
+        """Drop the stored result of the last run unless the Data Docs show it: it may be large."""
+        store = self._context.validation_results_store
+        for key in store.list_keys():
+            if key in self._shown:
+                continue
+            wanted = self._docs is not None and not (success and self._shown)
+            if wanted and len(self._shown) < PAGES:
+                self._shown.add(key)
+            else:
+                store.remove_key(key)
+
+
 def judge(
     table: str, derived: pd.DataFrame, rules: Sequence[Rule], docs: Path | None = None
 ) -> QualityReport:
-    """Run the rules on a frame that has their columns (positions 0 … n-1 as its index).
-
-    `docs` is the folder of the Data Docs, which then show this validation too. Never raises on bad
-    data: a rule whose engine failed counts as failed and stops the batch.
-    """
+    """Judge one batch as `Judge.judge` does; with `docs`, the Data Docs show it."""
+    alone = judge_for(docs)
+    report = alone.judge(table, derived, rules)
+    if docs is None:
+        return report
     started = time.perf_counter()
-    warm_up()
-    import great_expectations as gx
+    page = alone.publish()
+    seconds = report.seconds + time.perf_counter() - started
+    return replace(report, docs=page, seconds=seconds)
 
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}  # pyright: ignore[reportAttributeAccessIssue]
-    if docs is not None:
-        context.add_data_docs_site(SITE, _site(docs))
-    suite = gx.ExpectationSuite(name=table, expectations=[_expectation(rule) for rule in rules])
-    definition = (
-        context.data_sources.add_pandas("frames")
-        .add_dataframe_asset(table)
-        .add_batch_definition_whole_dataframe("batch")
-    )
-    validation = context.validation_definitions.add(
-        gx.ValidationDefinition(name=table, data=definition, suite=context.suites.add(suite))
-    )
-    result = validation.run(
-        batch_parameters={"dataframe": derived},
-        result_format={"result_format": "COMPLETE", "partial_unexpected_count": DOCS_ROWS},
-    )
-    page = ""
-    if docs is not None:
-        page = str(context.build_data_docs(site_names=[SITE]).get(SITE, ""))
-    by_name = {_rule_of(found): found for found in result.results}
-    outcomes = [(rule, by_name[rule.name]) for rule in rules]
-    return _report(table, outcomes, len(derived), time.perf_counter() - started, page)
+
+def judge_for(docs: Path | None) -> Judge:
+    """Return a new Judge for Data Docs, or the one of this process when there are to be none."""
+    return _shared() if docs is None else Judge(docs)
+
+
+@cache
+def _shared() -> Judge:
+    return Judge()
+
+
+def _comparable(frame: pd.DataFrame) -> pd.DataFrame:
+    """Widen small integers: of other types than int64 and float64 the engine calls a function
+    for every value.
+    """
+    small = [name for name in frame.columns if str(frame[name].dtype) in {"int8", "int16", "int32"}]
+    return frame.astype(dict.fromkeys(small, "int64"))
 
 
 def _rule_of(outcome: Any) -> str:
@@ -108,7 +197,7 @@ def _expectation(rule: Rule) -> Any:
 
 
 def _report(
-    table: str, outcomes: Sequence[tuple[Rule, Any]], rows: int, seconds: float, page: str
+    table: str, outcomes: Sequence[tuple[Rule, Any]], rows: int, seconds: float
 ) -> QualityReport:
     checks: list[QualityCheck] = []
     refused: dict[int, list[Rule]] = {}
@@ -123,7 +212,7 @@ def _report(
                 refused.setdefault(position, []).append(rule)
     bad = tuple(_refused(position, refused[position]) for position in sorted(refused))
     kept = tuple(sorted(warned - refused.keys()))
-    return QualityReport(table, tuple(checks), rows, bad, kept, seconds, page)
+    return QualityReport(table, tuple(checks), rows, bad, kept, seconds)
 
 
 def _refused(position: int, rules: Sequence[Rule]) -> RefusedRow:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from warehouse.market import MarketWarehouse
+    from warehouse.market.quarantine import QuarantinedRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,25 @@ def admit_bars(
     report = validate_bars(table, rows, facts, policy=policy, docs=docs)
     record_results(warehouse, report, batch)
     report.require(f"the batch for {table}", rows)
+    waiting = waiting_rows(warehouse, table)
+    return keep_out(warehouse, rows, report, facts, batch, waiting=waiting)
+
+
+def keep_out(
+    warehouse: MarketWarehouse,
+    rows: pd.DataFrame,
+    report: QualityReport,
+    facts: BarFacts,
+    batch: Batch,
+    *,
+    waiting: dict[str, QuarantinedRow],
+) -> Admission:
+    """Quarantine what a report refuses of `rows`, score the days, and return the rest.
+
+    `waiting` are the rows that earlier runs refused, by id; those that pass now are taken out of
+    it and marked as released.
+    """
+    table = report.table
     report = _without_released(warehouse, table, rows, report)
     refused = [row.position for row in report.refused]
     new = warehouse.quarantine.add(
@@ -78,8 +98,13 @@ def admit_bars(
     counts = score_counts(table, rows, report, facts.sessions)
     warehouse.scores.record(table, counts, batch.run_id, batch.at)
     good = rows.drop(index=refused).reset_index(drop=True) if refused else rows
-    settled = _settle(warehouse, table, good, batch)
+    settled = _settle(warehouse, table, good, batch, waiting)
     return Admission(good, report, len(refused), new, settled)
+
+
+def waiting_rows(warehouse: MarketWarehouse, table: str) -> dict[str, QuarantinedRow]:
+    """Return the refused rows of `table` that nobody has let in, by id."""
+    return {row.id: row for row in warehouse.quarantine.rows(table)}
 
 
 def admit_minutes(
@@ -95,19 +120,31 @@ def admit_minutes(
 
     `adjusted` says that the source makes up for splits itself. Raises as `admit_bars` does.
     """
+    facts = minute_facts(warehouse, frame, batch, adjusted=adjusted)
+    return admit_bars(warehouse, "bars_minute", frame, facts, batch, policy=policy, docs=docs)
+
+
+def minute_facts(
+    warehouse: MarketWarehouse, frame: pd.DataFrame, batch: Batch, *, adjusted: bool
+) -> BarFacts:
+    """Return what one-minute bars (ts with a timezone) are judged against."""
     import pandas as pd
 
     stamps = pd.to_datetime(frame["ts"], utc=True) if "ts" in frame else pd.Series(dtype=object)
-    days = [exchange_date(stamp) for stamp in (stamps.min(), stamps.max())] if len(stamps) else []
-    today = exchange_date(batch.at)
-    sessions = sessions_between(days[0], min(days[1], today)) if days and days[0] <= today else ()
-    symbols = frame["symbol"].dropna().unique() if "symbol" in frame else []
-    facts = BarFacts(
-        sessions,
-        splits=split_frame(warehouse, [str(symbol) for symbol in symbols]),
+    names = frame["symbol"].dropna().unique() if "symbol" in frame else ()
+    symbols = [str(name) for name in names]
+    first, last = (stamps.min(), stamps.max()) if len(stamps) else (None, None)
+    if first is None or last is None or pd.isna(first):
+        return BarFacts((), adjusted=adjusted)
+    begin, end = exchange_date(first), min(exchange_date(last), exchange_date(batch.at))
+    return BarFacts(
+        sessions_between(begin, end) if begin <= end else (),
+        splits=split_frame(warehouse, symbols),
+        other=warehouse.context.other_minutes(
+            symbols, first.to_pydatetime(), last.to_pydatetime(), batch.source
+        ),
         adjusted=adjusted,
     )
-    return admit_bars(warehouse, "bars_minute", frame, facts, batch, policy=policy, docs=docs)
 
 
 def split_frame(warehouse: MarketWarehouse, symbols: Iterable[str]) -> pd.DataFrame:
@@ -147,13 +184,18 @@ def _without_released(
     )
 
 
-def _settle(warehouse: MarketWarehouse, table: str, good: pd.DataFrame, batch: Batch) -> int:
+def _settle(
+    warehouse: MarketWarehouse,
+    table: str,
+    good: pd.DataFrame,
+    batch: Batch,
+    waiting: dict[str, QuarantinedRow],
+) -> int:
     """Mark waiting rows of earlier quarantines as released where the same rows pass now."""
     import pandas as pd
 
     from warehouse.market.quarantine import contents_of, row_id
 
-    waiting = {row.id: row for row in warehouse.quarantine.rows(table)}
     if not waiting:
         return 0
     symbols = {row.symbol for row in waiting.values()}
@@ -163,7 +205,7 @@ def _settle(warehouse: MarketWarehouse, table: str, good: pd.DataFrame, batch: B
     times = pd.to_datetime(candidates[key], utc=True).dt.tz_localize(None)
     candidates = candidates[times.isin(list(moments)).to_numpy()]
     found = [row_id(table, content) for content in contents_of(candidates)]
-    ids = [name for name in found if name in waiting]
+    ids = [name for name in found if waiting.pop(name, None) is not None]
     if not ids:
         return 0
     reason = f"the same row passed every check in {batch.run_id}"

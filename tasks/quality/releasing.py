@@ -25,8 +25,9 @@ def release_rows(
     """Merge quarantined bars into their tables on a person's word; return how many.
 
     The merge comes before the mark: a release that is interrupted is repeated. Raises InvalidInput
-    for an unknown id, a missing reason, a row of another table, one that was released before, and
-    one that breaks a hard rule: no reader could use it.
+    for an unknown id, a missing reason, a row of another table, one that was released before,
+    one that a better source tells otherwise, and one that breaks a hard rule: no reader could use
+    it.
     """
     if len(reason.strip()) < SHORTEST_REASON:
         raise InvalidInput("give --reason: why these rows are right; it is kept with them")
@@ -84,10 +85,9 @@ def _day(value: Any) -> date:
 def _merge(
     warehouse: MarketWarehouse, table: str, frame: pd.DataFrame, source: str, at: datetime
 ) -> None:
-    if table == "bars_daily":
-        warehouse.bars.merge_daily(frame, source, at)
-        return
-    minutes: Any = getattr(warehouse, "minutes", None)
-    if minutes is None:
-        raise InvalidInput("this warehouse keeps no minute bars; update the program")
-    minutes.merge(frame, source, at)
+    merge = warehouse.bars.merge_daily if table == "bars_daily" else warehouse.minutes.merge
+    if kept := merge(frame, source, at).kept:
+        raise InvalidInput(
+            f"{kept} of these bars are in {table} with other values of a better source than "
+            f"{source}, which stay; release the others, by their ids"
+        )

@@ -11,6 +11,7 @@ from models.domain.errors import InvalidInput
 from models.domain.instruments import FOREVER
 from models.domain.sessions import previous_session
 from tasks.ingest import last_completed_session
+from tasks.quality.imports import NO_FILES, QualityFiles
 from tasks.sources.ibkr_history import Connect, IbkrHistorySource
 from tasks.sources.landing import LandingReport, land
 from tasks.sources.windows import bar_size, plan_windows
@@ -70,6 +71,7 @@ async def backfill(
     progress: Callable[[str], None],
     *,
     run_id: str,
+    quality: QualityFiles = NO_FILES,
 ) -> BackfillReport:
     """Fetch what is missing of what is wanted, and the windows that earlier runs left open.
 
@@ -100,7 +102,9 @@ async def backfill(
         tickers=present_tickers(warehouse),
         patience=wanted.patience,
     )
-    landing = await land(source, warehouse, now(), progress, run_id=run_id, now=now)
+    landing = await land(
+        source, warehouse, now(), progress, run_id=run_id, now=now, quality=quality
+    )
     left = len(windows.open(size.name, symbols))
     report = BackfillReport(landing, planned, left, source.requests, source.failed)
     if source.failed:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from models.domain.errors import InvalidInput
-from models.domain.sessions import session_on
+from models.domain.sessions import session_dates, session_on
 from tasks.sources.protocol import PRICES
 
 if TYPE_CHECKING:
@@ -76,11 +76,17 @@ def sift_rows(frame: pd.DataFrame, key: str) -> SiftedRows:
 
 def _closed_days(days: Iterable[date]) -> set[date]:
     """Return which of the dates are no sessions; one outside the calendar is taken for none."""
-    closed: set[date] = set()
-    for day in days:
-        try:
-            if session_on(day) is None:
-                closed.add(day)
-        except InvalidInput:
-            closed.add(day)
-    return closed
+    wanted = set(days)
+    if not wanted:
+        return set()
+    try:
+        return wanted - set(session_dates(min(wanted), max(wanted)))
+    except InvalidInput:
+        return {day for day in wanted if not _is_session(day)}
+
+
+def _is_session(day: date) -> bool:
+    try:
+        return session_on(day) is not None
+    except InvalidInput:
+        return False

@@ -95,6 +95,7 @@ class IbkrHistorySource:
                         answer,
                         f"{label} ({done} of {len(rows)} windows)",
                         landed=partial(self._settle, window, len(answer)),
+                        adjusted=True,
                     )
                 waiting.extendleft(reversed(again))
                 if again and self._link is not None:

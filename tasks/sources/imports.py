@@ -10,6 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.domain.instruments import Instrument
+from tasks.quality.gate import Batch
+from tasks.quality.imports import NO_FILES, QualityFiles
+from tasks.quality.reference_gate import admit_actions
 from tasks.sources.landing import LandingReport, land
 from tasks.sources.tickers import TickerBook
 
@@ -49,12 +52,13 @@ def import_files(
     register: bool,
     known_at: datetime | None = None,
     universe: Sequence[str] = (),
+    quality: QualityFiles = NO_FILES,
 ) -> ImportReport:
     """Import planned bar files; symbols of `universe` are known, others only with `register`."""
     from tasks.sources.files import FileSource
 
     book = _book(warehouse, register=register, universe=universe)
-    return _import(warehouse, FileSource(plan, book), book, known_at, progress)
+    return _import(warehouse, FileSource(plan, book), book, known_at, progress, quality=quality)
 
 
 def import_lean(
@@ -62,28 +66,35 @@ def import_lean(
     folder: LeanFolder,
     progress: Progress,
     known_at: datetime | None = None,
+    quality: QualityFiles = NO_FILES,
 ) -> ImportReport:
     """Import a Lean folder: daily and minute bars, and the actions that its factors stand for."""
     from tasks.sources.lean import LeanSource, read_actions
 
     book = _book(warehouse, register=True, universe=())
     moment = known_at or datetime.now(UTC)
-    actions = [action for path in folder.factors for action in read_actions(path)]
+    found = [action for path in folder.factors for action in read_actions(path)]
+    origin = Batch("lean", f"import-lean-actions-{moment:%Y%m%dT%H%M%S}", moment)
+    actions = admit_actions(warehouse, found, origin, quality.policy)
     symbols = sorted(path.stem.upper() for path in folder.factors)
     changed = warehouse.actions.replace(symbols, actions, "lean", moment) if symbols else 0
     progress(f"{len(actions)} splits and dividends of {len(symbols)} symbols")
-    report = _import(warehouse, LeanSource(folder, book), book, moment, progress)
+    _tell_refused(progress, len(found) - len(actions))
+    report = _import(warehouse, LeanSource(folder, book), book, moment, progress, quality=quality)
     return ImportReport(report.landing, report.new, changed)
 
 
 def import_sample(
-    warehouse: MarketWarehouse, progress: Progress, known_at: datetime | None = None
+    warehouse: MarketWarehouse,
+    progress: Progress,
+    known_at: datetime | None = None,
+    quality: QualityFiles = NO_FILES,
 ) -> ImportReport:
     """Import the packaged sample: real closes of 20 large US companies, 1990 to 2022."""
     from tasks.sources.sample import SampleSource
 
     book = _book(warehouse, register=True, universe=())
-    report = _import(warehouse, SampleSource(book), book, known_at, progress)
+    report = _import(warehouse, SampleSource(book), book, known_at, progress, quality=quality)
     basis: dict[str, date] = warehouse.bars.last_sessions()
     held = {symbol: basis[symbol] for symbol in report.landing.symbols if symbol in basis}
     warehouse.actions.set_basis(held, SampleSource.name, known_at or datetime.now(UTC))
@@ -91,15 +102,24 @@ def import_sample(
 
 
 def import_table(
-    warehouse: MarketWarehouse, kind: str, path: Path, known_at: datetime | None = None
+    warehouse: MarketWarehouse,
+    kind: str,
+    path: Path,
+    known_at: datetime | None = None,
+    *,
+    progress: Progress = lambda _text: None,
+    quality: QualityFiles = NO_FILES,
 ) -> int:
     """Import a CSV of actions, universe or tickers; return how many rows changed."""
     from tasks.sources import reference_files
 
     moment = known_at or datetime.now(UTC)
     if kind == "actions":
-        actions = reference_files.read_actions(path)
-        symbols = sorted({action.symbol for action in actions})
+        found = reference_files.read_actions(path)
+        origin = Batch(path.name, f"import-actions-{moment:%Y%m%dT%H%M%S}", moment)
+        actions = admit_actions(warehouse, found, origin, quality.policy)
+        _tell_refused(progress, len(found) - len(actions))
+        symbols = sorted({action.symbol for action in found})
         return warehouse.actions.replace(symbols, actions, path.name, moment)
     if kind == "universe":
         members = reference_files.read_members(path)
@@ -109,6 +129,11 @@ def import_table(
     fresh = sorted({span.instrument for span in spans} - known)
     warehouse.instruments.merge([Instrument(symbol) for symbol in fresh], path.name, moment)
     return warehouse.instruments.set_spans(spans, path.name, moment)
+
+
+def _tell_refused(progress: Progress, count: int) -> None:
+    if count:
+        progress(f"{count} are in quarantine: see `robo data quarantine list`")
 
 
 def _book(warehouse: MarketWarehouse, *, register: bool, universe: Sequence[str]) -> TickerBook:
@@ -126,10 +151,12 @@ def _import(
     book: TickerBook,
     known_at: datetime | None,
     progress: Progress,
+    *,
+    quality: QualityFiles,
 ) -> ImportReport:
     moment = known_at or datetime.now(UTC)
     run_id = f"import-{source.name}-{datetime.now(UTC):%Y%m%dT%H%M%S}"
-    landing = asyncio.run(land(source, warehouse, moment, progress, run_id=run_id))
+    landing = asyncio.run(land(source, warehouse, moment, progress, run_id=run_id, quality=quality))
     known = {instrument.symbol for instrument in warehouse.instruments.all()}
     fresh = sorted(landing.symbols - known)
     warehouse.instruments.merge([Instrument(symbol) for symbol in fresh], source.name, moment)

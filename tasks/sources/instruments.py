@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.domain.errors import InvalidInput
+from tasks.quality.gate import Batch
+from tasks.quality.reference_gate import admit_instruments
 
 if TYPE_CHECKING:
     from models.domain.instruments import Instrument, TickStep
@@ -23,10 +26,14 @@ async def fetch_instruments(
     symbols: Sequence[str],
     now: datetime,
     progress: Callable[[str], None],
+    *,
+    policy: Path | None = None,
 ) -> int:
     """Ask for every symbol and keep the answers, learnt at `now` (UTC); return how many changed.
 
-    Raises InvalidInput that names the symbols the broker does not know; the others are kept.
+    An answer that breaks a rule of quality (`policy` is the operator's quality.toml) goes to
+    quarantine. Raises InvalidInput that names the symbols the broker does not know; the others are
+    kept.
     """
     found: list[Instrument] = []
     rules: dict[str, Sequence[TickStep]] = {}
@@ -42,9 +49,15 @@ async def fetch_instruments(
         instrument, rules[symbol] = described
         found.append(instrument)
         progress(f"{symbol}: conId {instrument.con_id} ({number} of {len(symbols)})")
-    merged = warehouse.instruments.merge(found, SOURCE, now)
-    if rules:
-        warehouse.instruments.set_tick_rules(rules, SOURCE, now)
+    origin = Batch(SOURCE, f"instruments-{now:%Y%m%dT%H%M%S}", now)
+    good = admit_instruments(warehouse, found, origin, policy)
+    if len(good) < len(found):
+        count = len(found) - len(good)
+        progress(f"{count} are in quarantine: see `robo data quarantine list`")
+    merged = warehouse.instruments.merge(good, SOURCE, now)
+    kept = {item.symbol: rules[item.symbol] for item in good}
+    if kept:
+        warehouse.instruments.set_tick_rules(kept, SOURCE, now)
     if unknown:
         raise InvalidInput(
             f"the broker knows no US stock {', '.join(unknown)}; the other {len(found)} are kept: "
@@ -65,6 +78,13 @@ async def fetch_from_broker(settings: Settings, progress: Callable[[str], None])
     connection = await HistoryConnection.open(where, settings.broker_timeout)
     try:
         warehouse = open_warehouse(settings)
-        return await fetch_instruments(connection, warehouse, settings.universe, now, progress)
+        return await fetch_instruments(
+            connection,
+            warehouse,
+            settings.universe,
+            now,
+            progress,
+            policy=settings.quality_path,
+        )
     finally:
         await connection.close()

@@ -1,4 +1,4 @@
-"""Bring the bars of any source into the warehouse: sift, quarantine, merge, count, tell."""
+"""Bring the bars of any source into the warehouse: sift, judge, quarantine, merge, count, tell."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from models.domain.errors import InvalidInput
+from tasks.quality.imports import NO_FILES, ImportGate, QualityFiles, RunQuality
 from tasks.sources.daily_rows import sift_rows
 from tasks.sources.protocol import TABLES
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 MOST_REJECTED = 0.5  # of a batch; beyond it the columns are most likely not what they are taken for
 ENOUGH_TO_JUDGE = 20  # rows
+KEPT = "differ from the bars of a better source (broker, file, sample), which stay"
 
 
 @dataclass(slots=True)
@@ -38,6 +40,7 @@ class LandingReport:
     left_out: Counter[str] = field(default_factory=Counter[str])
     symbols: set[str] = field(default_factory=set[str])
     seconds: float = 0.0
+    quality: RunQuality = field(default_factory=RunQuality)
 
     @property
     def summary(self) -> str:
@@ -53,7 +56,7 @@ class LandingReport:
         if self.left_out:
             told = "; ".join(f"{count} {why}" for why, count in self.left_out.most_common())
             text += f"; left out: {told}"
-        return text
+        return f"{text}; {self.quality.summary}" if self.quality.rows else text
 
 
 async def land(
@@ -64,26 +67,33 @@ async def land(
     *,
     run_id: str,
     now: Callable[[], datetime] | None = None,
+    quality: QualityFiles = NO_FILES,
 ) -> LandingReport:
-    """Merge every batch of a source and put what is no bar into quarantine.
+    """Merge every batch of a source and put what is no bar, or not to be trusted, into quarantine.
 
     `known_at` (UTC) is when the bars were learnt; a source that runs on gives `now` instead, which
     is asked for every batch. What was merged stays when a later batch fails, and merging it again
-    changes nothing. Raises InvalidInput when most of a batch is no bars, and what a source raises.
+    changes nothing. Raises InvalidInput when most of a batch is no bars or a rule stops it, and
+    what a source raises.
     """
-    report = LandingReport(source.name)
+    gate = ImportGate(warehouse, source.name, run_id, quality)
+    report = LandingReport(source.name, quality=gate.found)
     loop = asyncio.get_running_loop()
     started = loop.time()
-    async for batch in source.batches():
-        moment = now() if now is not None else known_at
-        place = _Place(warehouse, source.name, moment, run_id)
-        merged = await asyncio.to_thread(_land_one, batch, place, report)
-        if batch.landed is not None:
-            await asyncio.to_thread(batch.landed, merged)
-        report.batches += 1
-        report.seconds = loop.time() - started
-        done = merged.added + merged.changed + merged.unchanged
-        progress(f"{batch.label}: {done} bars, {merged.added} new, {merged.changed} changed")
+    moment = known_at
+    try:
+        async for batch in source.batches():
+            moment = now() if now is not None else known_at
+            place = _Place(warehouse, gate, source.name, moment, run_id)
+            merged = await asyncio.to_thread(_land_one, batch, place, report)
+            if batch.landed is not None:
+                await asyncio.to_thread(batch.landed, merged)
+            report.batches += 1
+            report.seconds = loop.time() - started
+            done = merged.added + merged.changed + merged.unchanged
+            progress(f"{batch.label}: {done} bars, {merged.added} new, {merged.changed} changed")
+    finally:
+        await asyncio.to_thread(gate.finish, moment)
     return report
 
 
@@ -92,6 +102,7 @@ class _Place:
     """Where rows go, and what is kept with them."""
 
     warehouse: MarketWarehouse
+    gate: ImportGate
     source: str
     known_at: datetime
     run_id: str
@@ -103,8 +114,8 @@ class _Place:
 
 
 def _land_one(batch: BarBatch, place: _Place, report: LandingReport) -> MergeResult:
-    merged, rejected, reasons = _merged(batch, place.warehouse, place.source, place.known_at)
     table = TABLES[batch.timeframe]
+    merged, rejected, reasons, judged = _merged(batch, place)
     if reasons:
         place.refuse(table, rejected, reasons)
     if batch.rejected is not None and batch.reasons:
@@ -112,33 +123,62 @@ def _land_one(batch: BarBatch, place: _Place, report: LandingReport) -> MergeRes
     report.added += merged.added
     report.changed += merged.changed
     report.unchanged += merged.unchanged
-    report.rejected.update([*reasons, *batch.reasons])
+    report.rejected.update([*reasons, *batch.reasons, *judged])
     report.left_out.update(batch.left_out)
+    if merged.kept:
+        report.left_out[KEPT] += merged.kept
     if len(batch.frame):
         report.symbols.update(str(symbol) for symbol in batch.frame["symbol"].dropna().unique())
     return merged
 
 
 def _merged(
-    batch: BarBatch, warehouse: MarketWarehouse, source: str, known_at: datetime
-) -> tuple[MergeResult, pd.DataFrame, tuple[str, ...]]:
-    """Sift and merge a batch; return what it did, the rejected rows and their reasons."""
+    batch: BarBatch, place: _Place
+) -> tuple[MergeResult, pd.DataFrame, tuple[str, ...], tuple[str, ...]]:
+    """Sift, judge and merge a batch.
+
+    Return what it did, the rows that the sift rejected with their reasons, and the reasons of those
+    that the gate refused and has put into quarantine.
+    """
     from warehouse.market.as_of import MergeResult
 
     if batch.frame.empty:
         _require_bars(batch, 0, ())
-        return MergeResult(0, 0, 0), batch.frame, ()
+        return MergeResult(0, 0, 0), batch.frame, (), ()
     if batch.timeframe == "1m":
-        from warehouse.market.minute_rows import sift_minutes
-
-        minutes = sift_minutes(batch.frame)
-        _require_bars(batch, len(batch.frame), minutes.reasons)
-        merged = warehouse.minutes.merge_sifted(minutes.rows, source, known_at)
-        return merged, minutes.rejected, minutes.reasons
+        return _merged_minutes(batch, place)
     sifted = sift_rows(batch.frame, "session" if batch.timeframe == "1d" else "ts")
     _require_bars(batch, len(batch.frame), sifted.reasons)
-    store = warehouse.bars.merge_daily if batch.timeframe == "1d" else warehouse.seconds.merge
-    return store(sifted.rows, source, known_at), sifted.rejected, sifted.reasons
+    if batch.timeframe == "5s":  # the sift is enough: nothing is decided on them
+        merged = place.warehouse.seconds.merge(sifted.rows, place.source, place.known_at)
+        return merged, sifted.rejected, sifted.reasons, ()
+    place.gate.require_sifted("bars_daily", sifted.reasons)
+    rows, judged = sifted.rows, ()
+    if len(rows):
+        admitted = place.gate.admit("bars_daily", rows, place.known_at, adjusted=batch.adjusted)
+        rows = admitted.rows
+        judged = tuple(row.reason for row in admitted.report.refused)
+    merged = place.warehouse.bars.merge_daily(rows, place.source, place.known_at)
+    return merged, sifted.rejected, sifted.reasons, judged
+
+
+def _merged_minutes(
+    batch: BarBatch, place: _Place
+) -> tuple[MergeResult, pd.DataFrame, tuple[str, ...], tuple[str, ...]]:
+    from warehouse.market.minute_rows import minute_frame, sift_minutes, without_rows
+
+    sifted = sift_minutes(batch.frame)
+    _require_bars(batch, len(batch.frame), sifted.reasons)
+    place.gate.require_sifted("bars_minute", sifted.reasons)
+    kept, judged = sifted.rows, ()
+    if kept.num_rows:
+        admitted = place.gate.admit(
+            "bars_minute", minute_frame(kept), place.known_at, adjusted=batch.adjusted
+        )
+        kept = without_rows(kept, [row.position for row in admitted.report.refused])
+        judged = tuple(row.reason for row in admitted.report.refused)
+    merged = place.warehouse.minutes.merge_sifted(kept, place.source, place.known_at)
+    return merged, sifted.rejected, sifted.reasons, judged
 
 
 def _require_bars(batch: BarBatch, rows: int, reasons: tuple[str, ...]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import zipfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from itertools import pairwise
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from models.domain.corporate_actions import ActionKind, CorporateAction
 from models.domain.errors import InvalidInput
 from models.domain.sessions import EXCHANGE_TZ, next_session
-from tasks.sources.protocol import PRICES, BarBatch
+from tasks.sources.protocol import PRICES, BarBatch, Timeframe
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +28,7 @@ SCALE = 10_000.0
 PLACES = 8  # decimals of a USD: no binary tails that would look like revisions
 COLUMNS = ("time", *PRICES, "volume")
 TRADES = "_trade.zip"
+TOGETHER = 50  # files a batch: 50 symbols' days of minutes, or whole daily histories
 LARGEST_DRIFT = 1e-4  # relative change of a factor that is rounding, not an action
 
 
@@ -75,13 +76,27 @@ class LeanSource:
         self._book = book
 
     async def batches(self) -> AsyncIterator[BarBatch]:
-        """Give a batch a file."""
-        count = len(self._folder.daily) + len(self._folder.minutes)
-        for number, path in enumerate((*self._folder.daily, *self._folder.minutes), start=1):
-            batch = await asyncio.to_thread(self._read, path, f"{number} of {count}")
-            yield batch
+        """Give files of one kind together: a batch costs more than the few bars of a file."""
+        for files in (self._folder.daily, self._folder.minutes):
+            for begin in range(0, len(files), TOGETHER):
+                chosen = files[begin : begin + TOGETHER]
+                place = f"files {begin + 1} to {begin + len(chosen)} of {len(files)}"
+                yield await asyncio.to_thread(self._read_all, chosen, place)
 
-    def _read(self, path: Path, place: str) -> BarBatch:
+    def _read_all(self, paths: Sequence[Path], place: str) -> BarBatch:
+        import pandas as pd
+
+        parts = [self._read(path) for path in paths]
+        timeframe: Timeframe = "1m" if paths[0].name.endswith(TRADES) else "1d"
+        return BarBatch(
+            timeframe,
+            pd.concat([known for known, _, _ in parts], ignore_index=True),
+            f"bars of {timeframe}, {place}",
+            pd.concat([foreign for _, foreign, _ in parts], ignore_index=True),
+            tuple(reason for _, _, reasons in parts for reason in reasons),
+        )
+
+    def _read(self, path: Path) -> tuple[pd.DataFrame, pd.DataFrame, tuple[str, ...]]:
         is_minute = path.name.endswith(TRADES)
         symbol = (path.parent.name if is_minute else path.stem).upper()
         rows = read_zip(path)
@@ -91,9 +106,7 @@ class LeanSource:
             frame["ts"] = minute_starts(rows["time"], path)
         else:
             frame["session"] = [_day(str(text)[:8], path) for text in rows["time"]]
-        known, foreign, reasons = self._book.resolve(frame)
-        label = f"{'/'.join(path.parts[-2:])} ({place})"
-        return BarBatch("1m" if is_minute else "1d", known, label, foreign, reasons)
+        return self._book.resolve(frame)
 
 
 def read_zip(path: Path) -> pd.DataFrame:

@@ -117,7 +117,7 @@ class LiveBarSource:
         label = f"to {now:%H:%M:%S} UTC"
         found = [
             BarBatch("5s", seconds.reset_index(drop=True), f"5 s bars {label}"),
-            BarBatch("1m", minutes, f"1 min bars {label}"),
+            BarBatch("1m", minutes, f"1 min bars {label}", adjusted=True),
         ]
         return [batch for batch in found if len(batch.frame)]
 

@@ -23,6 +23,7 @@ class BarBatch:
     `frame` has symbol, session (1d) or ts (start of the bar, UTC), open … close (USD) and volume
     (shares), in any order. `rejected` are rows that are none, with `reasons` row by row; `left_out`
     counts what is rightly not imported, by why. `landed` is called once the bars are merged.
+    `adjusted` says that the source makes up for splits itself.
     """
 
     timeframe: Timeframe
@@ -32,6 +33,7 @@ class BarBatch:
     reasons: tuple[str, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict[str, int])
     landed: Callable[[MergeResult], None] | None = None
+    adjusted: bool = False
 
 
 class BarSource(Protocol):

@@ -49,4 +49,4 @@ class SampleSource:
         for name in PRICES:
             long[name] = long["close"]
         known, foreign, reasons = self._book.resolve(long.assign(volume=0))
-        return BarBatch("1d", known, "the packaged sample", foreign, reasons)
+        return BarBatch("1d", known, "the packaged sample", foreign, reasons, adjusted=True)

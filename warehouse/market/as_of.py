@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from models.domain.errors import InvalidInput
+from warehouse.market.ranking import BROKER, outranks, rank_of
 from warehouse.market.staging import ArrowTable
 
 if TYPE_CHECKING:
@@ -20,11 +21,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MergeResult:
-    """How many rows a merge added, changed (revisions) and found as they were."""
+    """How many rows a merge added, changed (revisions) and found as they were.
+
+    `kept` differ from what a better source brought, which stays (`ranking`).
+    """
 
     added: int
     changed: int
     unchanged: int
+    kept: int = 0
 
     def __add__(self, other: MergeResult) -> MergeResult:
         """Sum up two merges."""
@@ -32,16 +37,21 @@ class MergeResult:
             self.added + other.added,
             self.changed + other.changed,
             self.unchanged + other.unchanged,
+            self.kept + other.kept,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class VersionedTable:
-    """A table with a history: its name, its key columns and its value columns."""
+    """A table with a history: its name, its key columns and its value columns.
+
+    In a `ranked` table a source does not replace what a better one brought.
+    """
 
     name: str
     keys: tuple[str, ...]
     values: tuple[str, ...]
+    ranked: bool = False
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -74,16 +84,18 @@ class VersionedTable:
             return MergeResult(0, 0, 0)
         connection.register("staged", staged)
         try:
-            self._require_in_order(connection, moment)
-            before = self._count(connection)
+            replaced = self._replaced_by(source)
+            self._require_in_order(connection, replaced, moment)
+            before, kept = self._count(connection), self._kept(connection, source)
             changed = self._archive(
-                connection, f"JOIN staged {self._using} WHERE {self._differs}", moment
+                connection, f"JOIN staged {self._using} WHERE {replaced}", moment
             )
-            connection.execute(self._merge_text, {"source": source, "known_at": moment})
+            values = {"source": source, "known_at": moment}
+            connection.execute(self._merge_text(replaced), values)
             added = self._count(connection) - before
         finally:
             connection.unregister("staged")
-        return MergeResult(added, changed, staged.num_rows - added - changed)
+        return MergeResult(added, changed, staged.num_rows - added - changed - kept, kept)
 
     def withdraw_others(
         self,
@@ -120,23 +132,40 @@ class VersionedTable:
         staged = ", ".join(f"staged.{name}" for name in self.values)
         return f"({kept}) IS DISTINCT FROM ({staged})"
 
-    @property
-    def _merge_text(self) -> str:
+    def _replaced_by(self, source: str) -> str:
+        """Return the condition on which a staged row of `source` replaces the kept one."""
+        if not self.ranked:
+            return self._differs
+        return f"{self._differs} AND NOT ({outranks('kept.source', source)})"
+
+    def _kept(self, connection: DuckDBPyConnection, source: str) -> int:
+        """Return how many staged rows differ from a better source's."""
+        if not self.ranked or rank_of(source) == BROKER:
+            return 0
+        row = connection.execute(
+            f"SELECT COUNT(*) FROM {self.name} AS kept JOIN staged {self._using} "  # noqa: S608
+            f"WHERE {self._differs} AND {outranks('kept.source', source)}"
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+    def _merge_text(self, replaced: str) -> str:
         updates = ", ".join(f"{name} = staged.{name}" for name in self.values)
         names = ", ".join(self.columns)
         values = ", ".join(f"staged.{name}" for name in self.columns)
         return (
             f"MERGE INTO {self.name} AS kept USING staged ON {self._same} "  # noqa: S608
-            f"WHEN MATCHED AND {self._differs} THEN UPDATE SET {updates}, source = $source, "
+            f"WHEN MATCHED AND {replaced} THEN UPDATE SET {updates}, source = $source, "
             f"known_at = $known_at WHEN NOT MATCHED THEN INSERT ({names}, source, known_at) "
             f"VALUES ({values}, $source, $known_at)"
         )
 
-    def _require_in_order(self, connection: DuckDBPyConnection, moment: datetime) -> None:
+    def _require_in_order(
+        self, connection: DuckDBPyConnection, replaced: str, moment: datetime
+    ) -> None:
         found = connection.execute(
             f"SELECT COUNT(*), MAX(kept.known_at), ANY_VALUE(kept.{self.keys[0]}) "  # noqa: S608
             f"FROM {self.name} AS kept JOIN staged {self._using} "
-            f"WHERE {self._differs} AND kept.known_at > $known_at",
+            f"WHERE {replaced} AND kept.known_at > $known_at",
             {"known_at": moment},
         ).fetchone()
         if found and found[0]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PRICES = ("open", "high", "low", "close")
 COLUMNS = ("symbol", "session", *PRICES, "volume")
 
-BARS = VersionedTable("bars_daily", ("symbol", "session"), (*PRICES, "volume"))
+BARS = VersionedTable("bars_daily", ("symbol", "session"), (*PRICES, "volume"), ranked=True)
 _CHOSEN = (
     "WHERE ($symbols IS NULL OR list_contains($symbols::VARCHAR[], symbol)) "
     "AND ($first::DATE IS NULL OR session >= $first) "
@@ -49,7 +49,8 @@ class DailyBars:
     def merge_daily(self, frame: pd.DataFrame, source: str, known_at: datetime) -> MergeResult:
         """Merge a Bars frame (any row order) and count what it did; twice is as good as once.
 
-        A bar with other values replaces the stored one, which goes to bars_daily_history.
+        A bar with other values replaces the stored one, which goes to bars_daily_history, unless
+        that is a better source's (`ranking`).
         `known_at` is when the bars were learnt (UTC). Raises InvalidInput for missing columns,
         missing values, a bar given twice or newer knowledge of one; RetryLater when the file stays
         locked.

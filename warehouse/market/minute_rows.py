@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, cast
@@ -74,6 +75,21 @@ def sift_minutes(frame: pd.DataFrame) -> SiftedMinutes:
     reasons = tuple(REASONS[number - 1] for number in numbers)
     good = table.filter(arrow().array((why == 0) & keep))
     return SiftedMinutes(_whole_volumes(good), frame.iloc[places], reasons)
+
+
+def minute_frame(rows: ArrowTable) -> pd.DataFrame:
+    """Return the `rows` of a SiftedMinutes in COLUMNS, symbols categorical, ts in UTC."""
+    frame: pd.DataFrame = rows.select(list(COLUMNS)).to_pandas(strings_to_categorical=True)
+    return frame.assign(ts=frame["ts"].dt.tz_localize("UTC"))
+
+
+def without_rows(rows: ArrowTable, places: Sequence[int]) -> ArrowTable:
+    """Return an Arrow table without the rows at `places`, in the same order."""
+    if not places:
+        return rows
+    keep = np.ones(rows.num_rows, dtype=np.bool_)
+    keep[list(places)] = False
+    return rows.filter(arrow().array(keep))
 
 
 def _whole_volumes(table: ArrowTable) -> ArrowTable:

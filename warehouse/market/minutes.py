@@ -18,6 +18,7 @@ from warehouse.market.bars import MergeResult
 from warehouse.market.connection import MarketStore, utc_naive
 from warehouse.market.lookups import last_complete
 from warehouse.market.minute_rows import SiftedMinutes, sift_minutes
+from warehouse.market.ranking import outranks
 from warehouse.market.resample import TABLES, rebuild, resampled, timeframe_of
 from warehouse.market.staging import ArrowTable, as_frame, fetch_table, read_frame
 
@@ -29,9 +30,9 @@ PART = 125_000  # rows a transaction: what a reader waits for
 
 _DELTA = """
 CREATE OR REPLACE TEMP TABLE delta AS
-SELECT staged.*, kept.symbol IS NOT NULL AS revises
+SELECT staged.*, kept.symbol IS NOT NULL AS revises, coalesce({outranks}, false) AS stays
 FROM staged LEFT JOIN (
-    SELECT symbol, ts, open, high, low, close, volume FROM bars_minute
+    SELECT symbol, ts, open, high, low, close, volume, source FROM bars_minute
     WHERE symbol BETWEEN $from_symbol AND $to_symbol AND ts BETWEEN $first AND $last
 ) AS kept ON kept.symbol = staged.symbol AND kept.ts = staged.ts
 WHERE kept.symbol IS NULL OR (kept.open, kept.high, kept.low, kept.close, kept.volume)
@@ -85,7 +86,8 @@ class MinuteBars:
     def merge(self, frame: pd.DataFrame, source: str, known_at: datetime) -> MergeResult:
         """Merge bars (symbol, ts with a timezone, prices, volume; any order); count what it did.
 
-        A bar with other values replaces the stored one, which goes to bars_minute_history.
+        A bar with other values replaces the stored one, which goes to bars_minute_history, unless
+        that is a better source's (`ranking`).
         `known_at` is when the bars were learnt (UTC). The larger bars of the touched sessions are
         built again in the same transaction. A batch of more than 125,000 rows is merged in
         several transactions, so that readers get their turn; if it ends in between, merging it
@@ -97,12 +99,11 @@ class MinuteBars:
     def merge_sifted(self, rows: ArrowTable, source: str, known_at: datetime) -> MergeResult:
         """Merge the `rows` of a SiftedMinutes as `merge` does, whatever else was rejected."""
         moment = utc_naive(known_at)
-        added = changed = 0
+        done = MergeResult(0, 0, 0)
         for part in _parts(rows):
             with self._store.write() as connection:
-                new, revised = _merge_part(connection, part, source, moment)
-            added, changed = added + new, changed + revised
-        return MergeResult(added, changed, rows.num_rows - added - changed)
+                done += _merge_part(connection, part, source, moment)
+        return done
 
     def bars(
         self,
@@ -185,8 +186,8 @@ def _parts(rows: ArrowTable) -> Iterator[ArrowTable]:
 
 def _merge_part(
     connection: DuckDBPyConnection, staged: ArrowTable, source: str, moment: datetime
-) -> tuple[int, int]:
-    """Merge one part in the open transaction; return how many bars are new and revised."""
+) -> MergeResult:
+    """Merge one part in the open transaction."""
     connection.register("staged", staged)
     bounds = connection.execute(
         "SELECT min(symbol) AS from_symbol, max(symbol) AS to_symbol, min(ts) AS first, "
@@ -197,12 +198,15 @@ def _merge_part(
     if connection.execute(_ANY_KEPT, inside).fetchone() is None:
         connection.execute(_ADD_ALL, {"source": source, "known_at": moment})
         rebuild(connection, "SELECT DISTINCT symbol, session FROM staged")
-        return staged.num_rows, 0
-    connection.execute(_DELTA, inside)
+        return MergeResult(staged.num_rows, 0, 0)
+    connection.execute(_DELTA.format(outranks=outranks("kept.source", source)), inside)
     counted = connection.execute(
-        "SELECT count(*) FILTER (NOT revises), count(*) FILTER (revises) FROM delta"
+        "SELECT count(*) FILTER (NOT revises), count(*) FILTER (revises AND NOT stays), "
+        "count(*) FILTER (stays) FROM delta"
     ).fetchone()
-    added, changed = (int(number) for number in counted or (0, 0))
+    added, changed, kept = (int(number) for number in counted or (0, 0, 0))
+    if kept:
+        connection.execute("DELETE FROM delta WHERE stays")
     if changed:
         connection.execute(_KEEP_HISTORY, {"known_at": moment})
         connection.execute(_REVISE, {"source": source, "known_at": moment})
@@ -210,4 +214,4 @@ def _merge_part(
         connection.execute(_ADD, {"source": source, "known_at": moment})
     if added or changed:
         rebuild(connection, "SELECT DISTINCT symbol, session FROM delta")
-    return added, changed
+    return MergeResult(added, changed, staged.num_rows - added - changed - kept, kept)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from warehouse.market.connection import MarketStore
-from warehouse.market.staging import fetch_frame, stage
+from warehouse.market.connection import MarketStore, utc_naive
+from warehouse.market.staging import fetch_frame, read_frame, stage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,6 +24,10 @@ _OTHER = (
     "SELECT symbol, session, close FROM bars_daily JOIN wanted USING (symbol) "
     "WHERE session >= first AND source <> $source"
 )
+_OTHER_MINUTES = (
+    "SELECT symbol, ts, close FROM bars_minute WHERE ts BETWEEN $first AND $last "
+    "AND list_contains($symbols::VARCHAR[], symbol) AND source <> $source"
+)
 
 
 class QualityContext:
@@ -39,6 +43,14 @@ class QualityContext:
     def other_sources(self, firsts: Mapping[str, date], source: str) -> pd.DataFrame:
         """Return symbol, session and close (USD) from each date on that `source` did not bring."""
         return self._ask(_OTHER, firsts, {"source": source})
+
+    def other_minutes(
+        self, symbols: Sequence[str], first: datetime, last: datetime, source: str
+    ) -> pd.DataFrame:
+        """Return symbol, ts (UTC) and close of minutes in [first, last] of other sources."""
+        wanted = {"symbols": list(symbols), "source": source}
+        moments = {"first": utc_naive(first), "last": utc_naive(last)}
+        return read_frame(self._store, _OTHER_MINUTES, wanted | moments)
 
     def _ask(
         self, query: str, firsts: Mapping[str, date], values: Mapping[str, object]

@@ -19,9 +19,15 @@ if TYPE_CHECKING:
 
 COLUMNS = ("symbol", "session", "expected", "received", "accepted", "warned")
 _MERGE = (
-    "INSERT OR REPLACE INTO quality_scores SELECT $table, symbol, session, "
+    "INSERT OR REPLACE INTO quality_scores WITH summed AS (SELECT symbol, session, "
+    "greatest(staged.expected, coalesce(part.expected, 0)) AS expected, "
+    "staged.received + coalesce(part.received, 0) AS received, "
+    "staged.accepted + coalesce(part.accepted, 0) AS accepted, "
+    "staged.warned + coalesce(part.warned, 0) AS warned "
+    "FROM staged LEFT JOIN (SELECT * FROM quality_scores WHERE table_name = $table "
+    "AND run_id = $run) AS part USING (symbol, session)) SELECT $table, symbol, session, "
     "100.0 * greatest(accepted - warned / 2, 0) / greatest(expected, received, 1), "
-    "expected, received, accepted, warned, $run, $at FROM staged"
+    "expected, received, accepted, warned, $run, $at FROM summed"
 )
 _OF = (
     "SELECT symbol, session, score, expected, received, accepted, warned, run_id, scored_at "
@@ -43,7 +49,10 @@ class QualityScores:
         self._store = store
 
     def record(self, table: str, counts: pd.DataFrame, run_id: str, at: datetime) -> None:
-        """Keep the counts (COLUMNS, one row a symbol and session) in place of earlier ones."""
+        """Keep the counts (COLUMNS, one row a symbol and session).
+
+        They add to those of the same run, which brings a day in parts, and replace another run's.
+        """
         if counts.empty:
             return
         pa = arrow()

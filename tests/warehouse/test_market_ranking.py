@@ -1,0 +1,47 @@
+"""Two sources for one bar: the better one's stays, and the merge says so."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pandas as pd
+import pytest
+
+from warehouse.market import MarketWarehouse
+from warehouse.market.bars import MergeResult
+
+NOW = datetime(2024, 1, 5, 22, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def merges(tmp_path):
+    """Return how each table merges one bar with a volume from a source."""
+    store = MarketWarehouse(tmp_path / "w.duckdb", deadline=2.0)
+    prices = {"open": 1.0, "high": 1.5, "low": 0.5, "close": 1.25}
+    later = iter(range(100))
+
+    def daily(source, volume):
+        row = {"symbol": "KO", "session": date(2024, 1, 3), **prices, "volume": volume}
+        moment = NOW + timedelta(seconds=next(later))
+        return store.bars.merge_daily(pd.DataFrame([row]), source, moment)
+
+    def minute(source, volume):
+        ts = pd.Timestamp("2024-01-03 14:30", tz="UTC")
+        row = {"symbol": "KO", "ts": ts, **prices, "volume": volume}
+        moment = NOW + timedelta(seconds=next(later))
+        return store.minutes.merge(pd.DataFrame([row]), source, moment)
+
+    return {"daily": daily, "minute": minute}
+
+
+@pytest.mark.parametrize("table", ["daily", "minute"])
+def test_a_lower_source_never_replaces_a_better_one(merges, table):
+    merge = merges[table]
+    added, changed = MergeResult(1, 0, 0), MergeResult(0, 1, 0)
+    unchanged, kept = MergeResult(0, 0, 1), MergeResult(0, 0, 0, kept=1)
+    assert merge("sample", 1) == added
+    assert merge("lean", 2) == changed
+    assert merge("sample", 3) == kept
+    assert merge("file", 4) == changed, "files are of one rank: the newer knowledge counts"
+    assert merge("ibkr", 5) == changed
+    assert merge("file", 6) == merge("sample", 7) == kept
+    assert merge("file", 5) == unchanged, "it agrees"
+    assert merge("ibkr", 8) == changed, "the broker revises its own"
