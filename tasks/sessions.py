@@ -112,7 +112,6 @@ class ExecutionSession:
             require_work(self.ledger, day, executions, self._clock, self.longest_wait)
             version = working_version(self.limits)
             require_version(self.ledger, day.date, version, self._clock.now())
-            self._may_work = True
             return await self._run_day(day)
         except HaltTrading as halt:
             must_end = self._may_work
@@ -150,6 +149,7 @@ class ExecutionSession:
         """Connect, check the account, and bring ledger and engine to what the broker shows."""
         settings = self.settings
         orders, data = await self._links.connect()
+        self._may_work = True  # not before the account is known to be one that may be traded
         executions = restore_session(self.ledger, day.date, self.settings)
         self._ended = ended_shares(self.ledger, day.date, executions)
         note_schedules(self.ledger, executions, self._clock.now())
