@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from warehouse.ledger import OrderLedger
 
 BOOKED_BY = "corporate action"
+SHARES = frozenset({DifferenceKind.POSITION, DifferenceKind.SPLIT})
 LOOK_BACK = 10  # days after its ex-date in which a split may explain a mismatch
 
 
@@ -43,7 +44,7 @@ def book_splits(
     for found in seen.found:
         symbol = found.difference.symbol
         for action in recent:
-            if found.difference.kind is not DifferenceKind.POSITION or action.symbol != symbol:
+            if found.difference.kind not in SHARES or action.symbol != symbol:
                 continue
             text = f"split of {symbol}, {action.ratio} for 1, ex {action.ex_date}"
             if _explains(ledger, evidence, action) and not _is_booked(ledger, evidence, text):

@@ -19,7 +19,18 @@ import pytest
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: "journeys" not in item.path.parts)
+    """Put the long journeys first, and with several workers at the start of each one's share."""
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    journeys = [item for item in items if "journeys" in item.path.parts]
+    others = [item for item in items if "journeys" not in item.path.parts]
+    share = -(-len(items) // workers)
+    items.clear()
+    for first in range(workers):
+        long = journeys[first::workers]
+        short = max(0, share - len(long))
+        items += [*long, *others[:short]]
+        del others[:short]
+    items += others
 
 
 class Forked:

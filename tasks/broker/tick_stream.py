@@ -10,6 +10,7 @@ from tasks.broker.codes import DATA_LOST
 from tasks.broker.ibkr import Connection, EvidenceIB
 
 if TYPE_CHECKING:
+    from tasks.broker.contracts import ContractBook
     from tasks.broker.tick_tap import TickSink
 
 DEPTH_RESET = 317
@@ -27,9 +28,14 @@ class TickConnection(Connection):
     """
 
     def __init__(
-        self, ib: EvidenceIB, where: str, timeout: float, heartbeat: float | None = None
+        self,
+        ib: EvidenceIB,
+        where: str,
+        timeout: float,
+        heartbeat: float | None = None,
+        book: ContractBook | None = None,
     ) -> None:
-        super().__init__(ib, where, timeout, heartbeat)
+        super().__init__(ib, where, timeout, heartbeat, book)
         self.refused: dict[str, str] = {}
         self.lost = asyncio.Event()
         self.too_soon = False
