@@ -22,7 +22,7 @@ from gateway.codec.framing import FrameReader
 
 ROUNDS = 5
 TARGET = 60_000.0
-SHARE = 0.15  # the target, of the 400,000 ticks/s that ib_async decodes with no server at load 2
+SHARE = 0.3  # of the ticks/s that ib_async decodes with no server beside it
 QUOTED, TAPED = 100, 20  # instruments: 100 is what Interactive Brokers allows by default
 CURRENT_TIME = b"49\0"
 Advance = Callable[[list[datetime]], Awaitable[None]]
