@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from models.domain.errors import RoboError
 from models.domain.halts import HaltCode
 from tasks.broker.global_cancel import NotSaid, cancel_all
-from tasks.broker.protocol import GatewayUnreachable
+from tasks.broker.protocol import ClientIdTaken, GatewayNotReady
 from tasks.broker.roles import Role, address
 from tasks.interlock import Interlock, check_interlock
 from warehouse.quick_halt import quick_halt
@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 RECORD_PATIENCE = 0.5  # a ledger that is locked or broken must not hold the cancels up
 CANCEL_DEADLINE = 10.0
 FIRST_PATIENCE = 3.0  # seconds for the way without the client library
+PERSISTENCE = 20.0  # seconds from the command's beginning in which a busy gateway is asked again
+ASK_AGAIN = 0.5
 LOOK_EVERY = 0.25
+ASKED_TO_END = "every working order was asked to end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,7 @@ class _Progress:
     blocked_after: float | None = None
     cancelled_after: float | None = None
     not_recorded: str = ""
+    working: int | None = None  # orders found when the cancels went out; None: not counted yet
     cancelled: int = 0
     still_working: int = 0
 
@@ -135,57 +139,75 @@ def _write_row(settings: Settings, order: HaltOrder) -> None:
 
 
 async def _end_orders(settings: Settings, symbol: str, progress: _Progress) -> str:
-    """Cancel, count, and return why the outcome is unknown if it is."""
-    if symbol:
-        return await _end_orders_of(settings, symbol, progress)
-    working = await asyncio.to_thread(_cancel_at_once, settings, progress)
-    try:
-        return await _see_them_end(settings, working, progress)
-    except (RoboError, OSError) as error:
-        if progress.cancelled_after is None:
-            raise
-        sent = "every working order was asked to end, but what became of them is unread"
-        return f"{sent}: {error}"
+    """Cancel, count, and return why the outcome is unknown if it is.
+
+    A gateway that is there but slow, or holds the client id, is asked again with the next id of
+    this role; one that nothing listens for is not.
+    """
+    turn = 0
+    while True:
+        try:
+            if symbol:
+                return await _end_orders_of(settings, symbol, turn, progress)
+            if progress.working is None:
+                progress.working = await asyncio.to_thread(
+                    _cancel_at_once, settings, turn, progress
+                )
+            return await _see_them_end(settings, turn + 1, progress)
+        except (RoboError, OSError) as error:
+            if _may_answer_yet(error) and progress.seconds() < PERSISTENCE:
+                await asyncio.sleep(ASK_AGAIN)
+                turn += 1
+                continue
+            if progress.cancelled_after is None:
+                raise
+            return f"{ASKED_TO_END}, but what became of them is unread: {error}"
 
 
-def _cancel_at_once(settings: Settings, progress: _Progress) -> int | None:
+def _may_answer_yet(error: Exception) -> bool:
+    is_refused = isinstance(error.__cause__, ConnectionRefusedError)
+    return isinstance(error, (GatewayNotReady, OSError)) and not is_refused
+
+
+def _cancel_at_once(settings: Settings, turn: int, progress: _Progress) -> int | None:
     """Cancel by a few messages before the client library is loaded; None: that must do it."""
 
     def sent() -> None:
-        progress.cancelled_after = progress.seconds()
+        progress.cancelled_after = progress.cancelled_after or progress.seconds()
 
-    there, patience = address(settings, Role.HALT), min(settings.broker_timeout, FIRST_PATIENCE)
+    there = address(settings, Role.HALT, turn)
+    patience = min(settings.broker_timeout, FIRST_PATIENCE)
     try:
         return cancel_all(there, patience, partial(require_right_account, settings), sent)
     except NotSaid:
         return None
 
 
-async def _see_them_end(settings: Settings, working: int | None, progress: _Progress) -> str:
-    """Count what is left of `working` orders; None: they have to be cancelled first."""
+async def _see_them_end(settings: Settings, turn: int, progress: _Progress) -> str:
+    """Count what is left of the working orders; those not cancelled yet are cancelled first."""
     from tasks.broker.ibkr import OrderConnection
 
-    timeout = settings.broker_timeout
-    connection = await OrderConnection.open(address(settings, Role.HALT), timeout)
+    there, timeout = address(settings, Role.HALT, turn), settings.broker_timeout
+    connection = await OrderConnection.open(there, timeout)
     try:
         require_right_account(settings, connection.account)
-        if working is None:
+        if progress.working is None:
             asked = connection.cancel_everything()
             progress.cancelled_after = progress.cancelled_after or progress.seconds()
-            working = await asked
+            progress.working = await asked
         left = await _wait_for_the_end(connection.collect_evidence, lambda _order: True)
-        progress.cancelled, progress.still_working = max(working - left, 0), left
+        progress.cancelled, progress.still_working = max(progress.working - left, 0), left
         return ""
     finally:
         await connection.close()
 
 
-async def _end_orders_of(settings: Settings, symbol: str, progress: _Progress) -> str:
+async def _end_orders_of(settings: Settings, symbol: str, turn: int, progress: _Progress) -> str:
     """Cancel this system's orders of one symbol; a session at work has read the row and does it.
 
     Only the client that placed an order can cancel it alone, and its id may be in use.
     """
-    connection, is_owner = await _owner_or_witness(settings)
+    connection, is_owner = await _owner_or_witness(settings, turn)
 
     def is_meant(order: OrderStatus) -> bool:
         return order.symbol == symbol and order.client_id == settings.client_id
@@ -197,24 +219,24 @@ async def _end_orders_of(settings: Settings, symbol: str, progress: _Progress) -
         if is_owner:
             for order in found:
                 connection.cancel(order.order_id)
-        progress.cancelled_after = progress.seconds()
+        progress.cancelled_after = progress.cancelled_after or progress.seconds()
+        progress.working = len(found) if progress.working is None else progress.working
         left = await _wait_for_the_end(connection.collect_evidence, is_meant)
-        progress.cancelled, progress.still_working = max(len(found) - left, 0), left
+        progress.cancelled, progress.still_working = max(progress.working - left, 0), left
         return ""
     finally:
         await connection.close()
 
 
-async def _owner_or_witness(settings: Settings) -> tuple[OrderConnection, bool]:
+async def _owner_or_witness(settings: Settings, turn: int) -> tuple[OrderConnection, bool]:
     from tasks.broker.ibkr import OrderConnection
 
     timeout = settings.broker_timeout
     try:
         return await OrderConnection.open(address(settings, Role.ORDERS), timeout), True
-    except GatewayUnreachable:
-        raise
-    except RoboError:  # its client id is in use
-        return await OrderConnection.open(address(settings, Role.HALT), timeout), False
+    except ClientIdTaken:
+        there = address(settings, Role.HALT, turn)
+        return await OrderConnection.open(there, timeout), False
 
 
 def require_right_account(settings: Settings, account: str) -> None:

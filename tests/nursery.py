@@ -14,6 +14,7 @@ import signal
 import socket
 import sys
 from datetime import date
+from pathlib import Path
 
 import scipy.special  # noqa: F401 - so that no gateway needs to
 
@@ -27,8 +28,10 @@ def serve(path):
     gc.collect()
     gc.freeze()
     with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(path)
+        unready = Path(f"{path}.new")
+        listening.bind(str(unready))
         listening.listen()
+        unready.rename(path)  # whoever sees it can connect
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         while True:
             link, _ = listening.accept()

@@ -40,12 +40,12 @@ def address(settings: Settings, role: Role, turn: int = 0) -> ApiAddress:
     after it for the others.
 
     History, snapshot and halt have `TURNS` ids each, six apart, for processes at the same time; a
-    halt takes the one that its process id says.
+    halt begins with the one that its process id says.
     """
     if role is Role.ORDERS:
         return ApiAddress(settings.host, settings.port, settings.client_id)
     if role is Role.HALT:
-        turn = os.getpid() % TURNS
+        turn = (os.getpid() + turn) % TURNS
     client_id = settings.data_client_id + _BEHIND_DATA.get(role, 0) + STEP * turn
     if turn and client_id == settings.client_id:  # never the one that may cancel and place
         client_id += STEP * TURNS

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from models.domain.errors import HaltTrading, InvalidInput
 from models.domain.orders import ParentState
-from tasks import resuming
+from tasks import halting, resuming
 from tasks.account_snapshot import read_account
 from tasks.broker.global_cancel import cancel_all
 from tasks.broker.ibkr import OrderConnection
@@ -38,6 +38,12 @@ def place(gateway, make_child, *client_ids, symbol="KO"):
     asyncio.run(work())
 
 
+def tidy(settings):
+    """Leave no working order to the next test."""
+    done = halt_trading(settings, HaltOrder("tidy", "tester"))
+    assert (done.still_working, done.trouble) == (0, "")
+
+
 def test_a_halt_cancels_the_orders_of_every_client(gateway, settings, ledger, make_child):
     place(gateway, make_child, 11, 51)
     assert len(read_account(settings).open_orders) == 2
@@ -64,6 +70,31 @@ def test_the_first_words_alone_cancel_and_count(gateway, settings, make_child):
     assert read_account(settings).open_orders == ()
 
 
+@pytest.mark.parametrize("symbol", ["", "KO"])
+def test_a_halt_takes_another_client_id_when_its_own_is_held(
+    gateway, settings, ledger, make_child, symbol, monkeypatch
+):
+    place(gateway, make_child, 11)
+    monkeypatch.setattr(halting, "CANCEL_DEADLINE", 0.5)  # the client that placed it does not read
+    taken = [address(settings, Role.HALT, turn).client_id for turn in (0, 1)]
+
+    async def halt_beside_them():
+        holding = settings.client_id
+        async with (
+            gateway.orders(taken[0]),
+            gateway.orders(taken[1]),
+            gateway.orders(holding if symbol else taken[1] + 6),
+        ):
+            return await asyncio.to_thread(
+                halt_trading, settings, HaltOrder("enough", "tester", symbol=symbol)
+            )
+
+    done = asyncio.run(halt_beside_them())
+    assert done.trouble == ""
+    assert (done.cancelled, done.still_working) == ((0, 1) if symbol else (1, 0))
+    tidy(settings)
+
+
 def test_the_cancels_do_not_wait_for_a_ledger_that_is_locked(gateway, settings, ledger, make_child):
     place(gateway, make_child, 11)
     brief = settings.model_copy(update={"lock_deadline": 1.0})
@@ -87,7 +118,7 @@ def test_a_halt_of_one_symbol_leaves_the_others_and_the_trades_by_hand(
     assert ledger.halts.current() is None
     assert ledger.halts.current("KO").reason == "odd prints"
     assert resume_trading(settings, ledger, "seen", "tester", "KO").resumed
-    halt_trading(settings, HaltOrder("tidy", "tester"))
+    tidy(settings)
 
 
 def test_a_resume_lifts_nothing_that_came_while_it_looked(
@@ -144,7 +175,7 @@ def test_an_order_that_nobody_committed_keeps_the_halt_of_its_symbol(
         resume_trading(settings, ledger, "seen", "tester", "KO")
     assert resume_trading(settings, ledger, "seen", "tester", "PEP").resumed
     assert [halt.symbol for halt in ledger.halts.in_force()] == ["KO"]
-    halt_trading(settings, HaltOrder("tidy", "tester"))
+    tidy(settings)
 
 
 def test_a_halt_holds_when_no_gateway_answers(settings, ledger):
@@ -160,7 +191,7 @@ def test_a_halt_touches_no_account_of_another_mode(gateway, settings, ledger, ma
     done = halt_trading(paper, ENOUGH)
     assert "mode paper needs an account DU" in done.trouble
     assert len(read_account(settings).open_orders) == 1
-    halt_trading(settings, HaltOrder("tidy", "tester"))
+    tidy(settings)
 
 
 def test_a_ledger_that_cannot_be_used_does_not_keep_the_orders_alive(
@@ -208,6 +239,7 @@ def test_a_halt_whose_effect_cannot_be_read_says_that_it_was_sent(
 
     with monkeypatch.context() as patch:
         patch.setattr(OrderConnection, "collect_evidence", unreadable)
+        patch.setattr(halting, "PERSISTENCE", 0.0)
         done = halt_trading(settings, ENOUGH)
     assert done.trouble == (
         "every working order was asked to end, but what became of them is unread: no answer"
