@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from models.domain.halts import HaltCode
 from tasks.broker.global_cancel import NotSaid, cancel_all
 from tasks.broker.protocol import ClientIdTaken, GatewayNotReady
 from tasks.broker.roles import Role, address
-from tasks.interlock import Interlock, check_interlock
+from tasks.interlock import require_right_account
 from warehouse.quick_halt import quick_halt
 
 if TYPE_CHECKING:
@@ -237,17 +237,6 @@ async def _owner_or_witness(settings: Settings, turn: int) -> tuple[OrderConnect
     except ClientIdTaken:
         there = address(settings, Role.HALT, turn)
         return await OrderConnection.open(there, timeout), False
-
-
-def require_right_account(settings: Settings, account: str) -> None:
-    """Raise HaltTrading unless this is an account of the mode; a live one needs no arming here.
-
-    Who may no longer trade must still be able to stop.
-    """
-    now = datetime.now(UTC)
-    armed = now + timedelta(hours=1)
-    declared = Interlock(settings.mode, settings.account, settings.allow_live_account, armed)
-    check_interlock(account, declared, now)
 
 
 async def _wait_for_the_end(

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from models.domain.errors import HaltTrading
 from tasks.masking import mask_account
+
+if TYPE_CHECKING:
+    from tasks.settings import Settings
 
 SIMULATED_PREFIX = "SIM"
 PAPER_PREFIXES = ("DU", "DF")
@@ -51,6 +55,17 @@ def check_interlock(account: str, declared: Interlock, now: datetime) -> None:
             "not trading: " + "; ".join(disagreements) + "; correct ROBO_MODE and the account "
             "settings, or connect to the right gateway"
         )
+
+
+def require_right_account(settings: Settings, account: str) -> None:
+    """Raise HaltTrading unless this is an account of the mode; a live one needs no arming here.
+
+    For whoever ends orders: who may no longer trade must still be able to stop.
+    """
+    now = datetime.now(UTC)
+    armed = now + timedelta(hours=1)
+    declared = Interlock(settings.mode, settings.account, settings.allow_live_account, armed)
+    check_interlock(account, declared, now)
 
 
 def mode_of(account: str) -> str:

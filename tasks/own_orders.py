@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tasks.broker.roles import Role, address
 from tasks.exits import STRATEGY as EXITS
-from tasks.halting import require_right_account
+from tasks.interlock import require_right_account
 
 if TYPE_CHECKING:
     from tasks.broker.protocol import Evidence, OrderStatus

@@ -14,7 +14,8 @@ from tasks.broker.global_cancel import cancel_all
 from tasks.broker.ibkr import OrderConnection
 from tasks.broker.protocol import GatewayUnreachable
 from tasks.broker.roles import Role, address
-from tasks.halting import HaltOrder, halt_trading, require_right_account
+from tasks.halting import HaltOrder, halt_trading
+from tasks.interlock import require_right_account
 from tasks.processes import free_port
 from tasks.resuming import resume_trading
 from tasks.session_lease import SessionLease
