@@ -82,11 +82,12 @@ class ExitWatch:
 
 
 async def settle_vanished(desk: OrderDesk, evidence: Evidence, quiet_period: float) -> None:
-    """End the exits that the broker had shown and shows no more, while all positions agree.
+    """End the exits that the broker had shown and shows no more, where its position agrees.
 
     A good-till-cancelled order can end between two sessions, and completed orders are shown for a
-    day. That positions agree (the recovery before has made sure) proves that it has not traded.
-    That it does not work is proven by two looks, a quiet period of wall-clock seconds apart, which
+    day. That broker and ledger hold the same shares of its symbol proves that it has not traded;
+    where they don't, the difference is told already and a person settles both. That it does not
+    work is proven by two looks, a quiet period of wall-clock seconds apart, which
     both show another working order of this system: a list without any may be incomplete. Failing
     that a person is asked.
     """
@@ -111,13 +112,20 @@ async def settle_vanished(desk: OrderDesk, evidence: Evidence, quiet_period: flo
 
 
 def _vanished(desk: OrderDesk, evidence: Evidence) -> dict[str, int]:
-    """Return, by orderRef, the permanent ids of living exits that the evidence does not hold."""
+    """Return, by orderRef, the permanent ids of living exits that the evidence does not hold.
+
+    Only of symbols of which ledger and broker hold the same shares.
+    """
     shown = {order.order_ref for order in evidence.orders}
+    ours, theirs = desk.book.positions, evidence.positions
     return {
         ref: child.perm_id
         for execution in desk.resting.values()
         for ref, child in execution.children.items()
-        if child.leaves and child.perm_id and ref not in shown
+        if child.leaves
+        and child.perm_id
+        and ref not in shown
+        and ours.get(child.symbol, 0) == theirs.get(child.symbol, 0)
     }
 
 

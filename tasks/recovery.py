@@ -163,7 +163,7 @@ async def recover(desk: OrderDesk, quiet_period: float) -> Evidence:
 
 def compare(desk: OrderDesk, evidence: Evidence) -> None:
     """Keep, and tell once, what differs from the ledger; AutomaticHalt on a stray of our name."""
-    book, in_hand = desk.book, desk.executions.keys()
+    book, in_hand = desk.book, {*desk.executions, *unshown_exits(desk)}
     if is_cash_settled(evidence) and not position_differences(book.positions, evidence.positions):
         book.compare_cash(evidence.cash)
     found = reconcile_session(desk.ledger, evidence, book.positions, book.cash, in_hand)
@@ -179,6 +179,18 @@ def compare(desk: OrderDesk, evidence: Evidence) -> None:
             f"orders work under names of this system that it did not commit: {listed}; find who "
             "sent them and cancel them in TWS, then `robo resume --reason ...`",
         )
+
+
+def unshown_exits(desk: OrderDesk) -> set[str]:
+    """Return the exits of which an order was sent and has not been shown by the broker yet.
+
+    That is no difference: the session looks for it as for any other child.
+    """
+    return {
+        parent_id
+        for parent_id, execution in desk.resting.items()
+        if any(child.state is ChildState.SENT for child in execution.children.values())
+    }
 
 
 async def _reconcile_once(desk: OrderDesk, gateway: OrderGateway) -> Evidence:

@@ -40,6 +40,7 @@ from tasks.recovery import (
     require_own_client,
     restore_session,
     tell_held,
+    unshown_exits,
 )
 from tasks.session_day import (
     open_book,
@@ -258,8 +259,11 @@ class ExecutionSession:
         if self._exits.is_idle:
             return
         await self._keep_exits(desk)
-        if self._exits.is_settling:
+        if self._exits.is_settling or unshown_exits(desk):
             await self._advance(self._clock.now() + SETTLE, desk)
+            if unshown_exits(desk):
+                desk.lose_connection(self._clock.now())
+                await recover(desk, self.settings.quiet_period)
             await self._keep_exits(desk)
 
     async def _keep_exits(self, desk: OrderDesk) -> None:

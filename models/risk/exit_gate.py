@@ -1,7 +1,8 @@
 """The gate of exit orders: they may only reduce, so what limits adding to a book does not bind.
 
 Losses, exposure, restricted list, day trades and the throttle never hold a protective order back; a
-halt, a closed market, the rate of orders, the parent's room and the position do.
+halt, a closed market, the rate of orders, the parent's room, the position and a position that the
+broker tells differently do: an exit of shares that are gone would open a short position.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from models.domain.orders import ChildOrder, Quote, Side
-from models.risk import send_checks
+from models.risk import send_checks, symbol_checks
 from models.risk.context import SendContext
 from models.risk.limits import RiskLimits
 from models.risk.quotes import check_jump
@@ -32,6 +33,7 @@ def check_exit(
     verdicts = (
         send_checks.check_halt(context),
         send_checks.check_market_open(context, now),
+        symbol_checks.check_not_blocked(child.symbol, context.blocked_reason),
         check_reduces(child, context),
         send_checks.check_remaining(child, context),
         send_checks.check_rate(context, limits, now),
