@@ -8,6 +8,8 @@ from decimal import Decimal
 from math import isfinite
 from typing import TYPE_CHECKING
 
+from models.execution.fills import SETTLED
+
 if TYPE_CHECKING:
     from models.domain.orders import Fill, Quote
     from tasks.broker.protocol import Commission
@@ -67,8 +69,12 @@ class AccountBook:
         self.outside_cash = outside
 
     def add_fill(self, fill: Fill) -> None:
-        """Add an execution that the ledger has just taken as new; a correction reads all again."""
-        if fill.revision > 1 or fill.commission is not None:
+        """Add an execution that the ledger has just taken as new.
+
+        A correction, or the broker's word in place of what a person stated, reads all again.
+        """
+        is_stated = f"{SETTLED}{fill.order_ref}" in self._counted
+        if fill.revision > 1 or fill.commission is not None or is_stated:
             self.refresh()
             return
         shares = self.positions.pop(fill.symbol, 0) + fill.side.sign * fill.quantity

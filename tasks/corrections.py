@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from models.execution.differences import Correction
+    from models.portfolio.lots import Split
     from tasks.broker.protocol import Evidence
     from warehouse.ledger import OrderLedger
 
@@ -32,12 +33,14 @@ def accept_differences(
     reason: str,
     by: str,
     cash_kind: CashKind | None = None,
+    split: Split | None = None,
 ) -> Reconciliation:
     """Apply the corrections of the named differences, all or none, and compare again.
 
     The account is compared first: a difference whose figures have changed since it was listed has
-    another id now. `cash_kind` says what accepted cash is, where the proposal guessed wrong. Raises
-    InvalidInput for an id that is not open, or one that has nothing to accept.
+    another id now. `cash_kind` says what accepted cash is, where the proposal guessed wrong;
+    `split` what made the shares of an accepted position. Raises InvalidInput for an id that is not
+    open, or one that has nothing to accept.
     """
     if not reason.strip():
         raise InvalidInput("accepting a difference needs a reason: add --reason TEXT")
@@ -47,7 +50,7 @@ def accept_differences(
     with ledger.transaction():
         for found, correction in corrections:
             accepted = Acceptance(found.number, reason, by, evidence.at)
-            _apply(ledger, evidence, _of_kind(correction, cash_kind), accepted)
+            _apply(ledger, evidence, _of_kind(correction, cash_kind), accepted, split)
             ledger.differences.accept(found.number, by, reason, evidence.at)
     after = reconcile(ledger, evidence)
     recorded = tuple(found for found in before.found if found.difference.kind.is_recorded)
@@ -69,12 +72,16 @@ def _of_kind(correction: Correction, kind: CashKind | None) -> Correction:
 
 
 def _apply(
-    ledger: OrderLedger, evidence: Evidence, correction: Correction, accepted: Acceptance
+    ledger: OrderLedger,
+    evidence: Evidence,
+    correction: Correction,
+    accepted: Acceptance,
+    split: Split | None,
 ) -> None:
     account = evidence.account
     match correction:
         case PositionCorrection(symbol, shares):
-            ledger.adjustments.add_shares(account, symbol, shares, accepted)
+            ledger.adjustments.add_shares(account, symbol, shares, accepted, split)
         case CashCorrection(amount, kind):
             ledger.adjustments.add_cash(account, amount, kind, accepted)
         case OrderAttribution(perm_id):

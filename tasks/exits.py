@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from models.domain.orders import ChildState, ParentOrder, ParentState
@@ -18,6 +19,7 @@ from models.execution.engine import placed, restore
 from models.execution.events import CancelRequested, Reconciled
 from models.execution.state import ParentExecution, SlicingPolicy
 from models.portfolio.entries import average_entry
+from models.portfolio.lots import Split, Transfer
 from models.risk.exit_gate import check_exit
 from models.risk.exits import ExitLevels, exit_levels, tightened
 from models.risk.verdict import all_passed, denials
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from models.domain.orders import ChildOrder
+    from models.portfolio.lots import Adjustment
     from models.risk.verdict import Verdict
     from tasks.orders import OrderDesk
 
@@ -57,7 +60,7 @@ class ExitKeeper:
                 order,
                 ONE_SLICE,
                 ledger.children.of_parent(order.parent_id),
-                ledger.executions.fills_of(order.parent_id),
+                ledger.executions.revisions_of(order.parent_id),
                 record.state,
             )
 
@@ -279,11 +282,13 @@ class ExitKeeper:
         facts = desk.guard.facts.get(symbol)
         if facts is None or facts.atr is None or facts.regime is None:
             return None
-        opening = desk.ledger.accounts.opening(desk.book.account)
-        held = opening.positions.get(symbol, 0) if opening else 0
-        fills = desk.ledger.executions.fills_of_account(desk.book.account)
-        own = [fill for fill in fills if fill.symbol == symbol]
-        entry = average_entry(own, held, facts.close)
+        account, ledger = desk.book.account, desk.ledger
+        opening = ledger.accounts.opening(account)
+        if opening is None:
+            return None
+        held = Transfer(symbol, opening.at, Fraction(opening.positions.get(symbol, 0)))
+        fills = [f for f in ledger.executions.fills_of_account(account) if f.symbol == symbol]
+        entry = average_entry(fills, held, facts.close, self._changes(symbol))
         if entry is None:
             return None
         rule = desk.gateway.market_rule(symbol)
@@ -291,10 +296,21 @@ class ExitKeeper:
             shares, entry, facts.atr, facts.regime, desk.limits.exits, market_rule=rule
         )
 
+    def _changes(self, symbol: str) -> list[Adjustment]:
+        """Return the splits and transfers of a symbol that were booked."""
+        changes = self.desk.ledger.position_changes(self.desk.book.account)
+        return [change for change in changes if change.symbol == symbol]
+
     def _resting_levels(self, symbol: str) -> tuple[int, ExitLevels] | None:
-        """Return what an exit of an earlier run rests at, with the signed shares it is for."""
+        """Return what an exit of an earlier run rests at, with the signed shares it is for.
+
+        One from before a split is of other shares, at prices of then.
+        """
+        splits = [change.at for change in self._changes(symbol) if isinstance(change, Split)]
         for execution in self._open(symbol):
             found, parent = levels_of(execution), execution.parent
+            if any(moment >= parent.decided_at for moment in splits):
+                continue
             facts = self.desk.guard.facts.get(symbol)
             if found is not None and facts is not None and facts.regime is not None:
                 levels = ExitLevels(parent.side, found[0], found[1], facts.regime)

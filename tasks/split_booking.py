@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 from models.domain.corporate_actions import ActionKind, shares_after
 from models.domain.sessions import at_exchange_time, exchange_date
 from models.execution.differences import DifferenceKind
+from models.portfolio.lots import Split
 from tasks.corrections import accept_differences
 from tasks.reconciliation import reconcile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from models.domain.corporate_actions import CorporateAction
     from tasks.broker.protocol import Evidence
@@ -28,8 +30,9 @@ def book_splits(
     """Accept each position mismatch that one recorded split explains to the share; say which.
 
     A split counts once, from its ex-date for LOOK_BACK days. Shares held since before it are
-    multiplied by its ratio (a fraction is paid out in cash), later fills are not. A mismatch that
-    is not exactly that stays for a person.
+    multiplied by its ratio (a fraction is paid out in cash) and keep their cost, later fills are
+    not. A mismatch that is not exactly that stays for a person, and so does a split of before the
+    account's opening balance.
     """
     today = exchange_date(evidence.at)
     recent = [
@@ -47,8 +50,11 @@ def book_splits(
             if found.difference.kind not in SHARES or action.symbol != symbol:
                 continue
             text = f"split of {symbol}, {action.ratio} for 1, ex {action.ex_date}"
-            if _explains(ledger, evidence, action) and not _is_booked(ledger, evidence, text):
-                accept_differences(ledger, evidence, [found.id], reason=text, by=BOOKED_BY)
+            split = _explaining_split(ledger, evidence, action)
+            if split is not None and not _is_booked(ledger, evidence, text):
+                accept_differences(
+                    ledger, evidence, [found.id], reason=text, by=BOOKED_BY, split=split
+                )
                 booked.append(f"{text}: {found.difference.ledger} to {found.difference.broker}")
     return tuple(booked)
 
@@ -58,18 +64,41 @@ def _differ(ledger: OrderLedger, evidence: Evidence, actions: Iterable[Corporate
     return any(ours.get(a.symbol, 0) != theirs.get(a.symbol, 0) for a in actions)
 
 
-def _explains(ledger: OrderLedger, evidence: Evidence, action: CorporateAction) -> bool:
+def _explaining_split(
+    ledger: OrderLedger, evidence: Evidence, action: CorporateAction
+) -> Split | None:
+    """Return what the action made of the shares held at its ex-date, if that is the difference.
+
+    The ratio is that of whole shares, so that the cost of a fraction that was paid out stays with
+    the rest.
+    """
     account, symbol = evidence.account, action.symbol
     opened = at_exchange_time(action.ex_date, 0)
-    since = sum(
+    held = _held_before(ledger, account, symbol, opened)
+    after = int(shares_after(held, [action]))
+    since = ledger.executions.positions(account).get(symbol, 0) - held
+    if not held or not after or after + since != evidence.positions.get(symbol, 0):
+        return None
+    return Split(symbol, opened, abs(after), abs(held))
+
+
+def _held_before(ledger: OrderLedger, account: str, symbol: str, moment: datetime) -> int:
+    """Return the signed shares at `moment` (UTC); none before the account's opening balance."""
+    opening = ledger.accounts.opening(account)
+    if opening is None or opening.at >= moment:
+        return 0
+    fills = ledger.executions.fills_of_account(account)
+    traded = sum(
         fill.side.sign * fill.quantity
-        for fill in ledger.executions.fills_of_account(account)
-        if fill.symbol == symbol and fill.at >= opened
+        for fill in fills
+        if fill.symbol == symbol and fill.at < moment
     )
-    held = ledger.executions.positions(account).get(symbol, 0) - since
-    return held != 0 and int(shares_after(held, [action])) + since == evidence.positions.get(
-        symbol, 0
+    corrected = sum(
+        one.shares
+        for one in ledger.adjustments.of_positions(account)
+        if one.symbol == symbol and (one.split or one.acceptance).at < moment
     )
+    return opening.positions.get(symbol, 0) + traded + corrected
 
 
 def _is_booked(ledger: OrderLedger, evidence: Evidence, text: str) -> bool:

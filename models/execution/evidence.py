@@ -17,7 +17,12 @@ from models.execution.child_state import (
     take,
 )
 from models.execution.events import Reconciled
-from models.execution.fills import explained_by_read, gross_quantity, net_quantity
+from models.execution.fills import (
+    explained_by_read,
+    gross_quantity,
+    net_quantity,
+    without_statement,
+)
 from models.execution.second_orders import told_apart
 from models.execution.state import ParentExecution
 
@@ -74,7 +79,7 @@ def with_fills(
             _require_same_instrument(child, fill)
             known.setdefault(fill.exec_id, fill)
         before = _facts(execution, child)
-        kept = tuple(known[exec_id] for exec_id in sorted(known))
+        kept = without_statement(known.values())
         if len(kept) > len(execution.fills.get(order_ref, ())):
             execution = replace(execution, fills={**execution.fills, order_ref: kept})
         evidence = Executed(gross_quantity(kept), net_quantity(kept))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from models.domain.orders import Fill
 
@@ -21,6 +22,16 @@ def current_fills(fills: Iterable[Fill]) -> tuple[Fill, ...]:
         if known is None or fill.revision > known.revision:
             latest[fill.exec_base] = fill
     return tuple(sorted((f for f in latest.values() if f.quantity), key=lambda f: f.exec_id))
+
+
+def without_statement(fills: Iterable[Fill]) -> tuple[Fill, ...]:
+    """Return one order's executions, with what a person stated busted once the broker shows any."""
+    known = {fill.exec_id: fill for fill in fills}
+    stated = [fill for fill in known.values() if fill.exec_id.startswith(SETTLED)]
+    if len(stated) == 1 and len(known) > 1:
+        bust = replace(stated[0], exec_id=f"{stated[0].exec_base}.02", quantity=0)
+        known[bust.exec_id] = bust
+    return tuple(known[exec_id] for exec_id in sorted(known))
 
 
 def net_quantity(fills: Iterable[Fill]) -> int:

@@ -7,7 +7,10 @@ import pytest
 
 from models.domain.errors import HaltTrading
 from models.domain.orders import ChildOrder, ChildState, Fill, ParentOrder, Side
+from models.execution.differences import position_differences
+from models.portfolio.lots import Split
 from warehouse.ledger import OrderLedger
+from warehouse.ledger.adjustments import Acceptance
 from warehouse.ledger.working_versions import WorkingVersion
 
 NOW = datetime(2024, 1, 2, 15, 30, tzinfo=UTC)
@@ -56,6 +59,21 @@ def held(ledger: OrderLedger) -> OrderLedger:
 def test_own_positions_leave_out_what_came_from_elsewhere(held: OrderLedger) -> None:
     assert held.executions.positions(ACCOUNT) == {"KO": 150}
     assert held.attribution.own_positions(ACCOUNT) == {"KO": 100}
+
+
+@pytest.mark.parametrize(("new", "old", "own"), [(2, 1, 190), (1, 8, 2)])
+def test_own_positions_go_through_a_split(held: OrderLedger, new: int, old: int, own: int) -> None:
+    """What was sold after it, 10, is in the shares of then."""
+    at = NOW + timedelta(hours=1)
+    [difference] = held.differences.observe(
+        ACCOUNT, position_differences({"KO": 150}, {"KO": 150 * new // old}), at
+    )
+    accepted = Acceptance(difference.number, "a split", "me", at)
+    shares = 150 * new // old - 150
+    held.adjustments.add_shares(ACCOUNT, "KO", shares, accepted, Split("KO", at, new, old))
+    sold = Fill("e9.01", "buy.1.1", "KO", Side.SELL, 10, Decimal(50), at + timedelta(hours=1), 5)
+    held.executions.record(sold, ACCOUNT)
+    assert held.attribution.own_positions(ACCOUNT) == {"KO": own}
 
 
 def test_a_halt_lets_through_only_what_reduces(held: OrderLedger) -> None:

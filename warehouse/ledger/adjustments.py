@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Row, text
 
 from models.execution.differences import CashKind, DifferenceKind
+from models.portfolio.lots import Split
 from warehouse.ledger.chain import seal
 from warehouse.ledger.connection import LedgerStore
 from warehouse.ledger.encoding import moment_of, moment_text, money_text
@@ -27,9 +28,16 @@ _INSERT_CASH = text(
 )
 _NEXT_POSITION = text("SELECT COALESCE(MAX(id), 0) + 1 FROM position_adjustments")
 _NEXT_CASH = text("SELECT COALESCE(MAX(id), 0) + 1 FROM cash_adjustments")
+_INSERT_SPLIT = text(
+    "INSERT INTO booked_splits (adjustment_id, new_shares, old_shares, effective_at) "
+    "VALUES (:adjustment_id, :new_shares, :old_shares, :effective_at)"
+)
 _POSITIONS = text(
-    "SELECT a.*, d.kind, d.ledger_value, d.broker_value FROM position_adjustments a "
-    "LEFT JOIN differences d ON d.id = a.difference_id WHERE a.account = :account ORDER BY a.id"
+    "SELECT a.*, d.kind, d.ledger_value, d.broker_value, s.new_shares, s.old_shares, "
+    "s.effective_at FROM position_adjustments a "
+    "LEFT JOIN differences d ON d.id = a.difference_id "
+    "LEFT JOIN booked_splits s ON s.adjustment_id = a.id "
+    "WHERE a.account = :account ORDER BY a.id"
 )
 _CASH = text("SELECT * FROM cash_adjustments WHERE account = :account ORDER BY id")
 _SUMS = text(
@@ -52,13 +60,13 @@ class Acceptance:
 class PositionAdjustment:
     """Shares (signed) added to a position without a fill.
 
-    `split` is (new, old) where they came by a split, so that the cost of the position stays.
+    `split` is given where they came by one, so that the cost of the position stays.
     """
 
     symbol: str
     shares: int
     acceptance: Acceptance
-    split: tuple[int, int] | None = None
+    split: Split | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +84,30 @@ class Adjustments:
     def __init__(self, store: LedgerStore) -> None:
         self._store = store
 
-    def add_shares(self, account: str, symbol: str, shares: int, accepted: Acceptance) -> None:
-        """Add signed shares to a position."""
+    def add_shares(
+        self,
+        account: str,
+        symbol: str,
+        shares: int,
+        accepted: Acceptance,
+        split: Split | None = None,
+    ) -> None:
+        """Add signed shares to a position; with `split`, as what that made of those held then."""
         row = _row(account, accepted) | {"symbol": symbol, "quantity": shares}
         with self._store.write() as connection:
-            stored = row | {"id": int(connection.execute(_NEXT_POSITION).scalar_one())}
+            number = int(connection.execute(_NEXT_POSITION).scalar_one())
+            stored = row | {"id": number}
             connection.execute(_INSERT_POSITION, stored)
             seal(connection, "position_adjustments", [stored])
+            if split is not None:
+                kept = {
+                    "adjustment_id": number,
+                    "new_shares": split.new,
+                    "old_shares": split.old,
+                    "effective_at": moment_text(split.at),
+                }
+                connection.execute(_INSERT_SPLIT, kept)
+                seal(connection, "booked_splits", [kept])
 
     def add_cash(self, account: str, amount: Decimal, kind: CashKind, accepted: Acceptance) -> None:
         """Add signed USD to cash."""
@@ -132,10 +157,18 @@ def adjusted_cash(connection: LedgerConnection, account: str) -> Decimal:
     return sum((Decimal(row.amount) for row in rows), Decimal(0))
 
 
-def _split(row: Row[Any]) -> tuple[int, int] | None:
+def _split(row: Row[Any]) -> Split | None:
+    """Return the split that was booked; one that a person accepted is that of the whole position.
+
+    That one counts from its acceptance, since no ex-date is known of it.
+    """
+    if row.effective_at is not None:
+        when = moment_of(row.effective_at)
+        return Split(row.symbol, when, int(row.new_shares), int(row.old_shares))
     if row.kind != DifferenceKind.SPLIT:
         return None
-    return int(row.broker_value), int(row.ledger_value)
+    new, old = abs(int(row.broker_value)), abs(int(row.ledger_value))
+    return Split(row.symbol, moment_of(row.at), new, old)
 
 
 def _row(account: str, accepted: Acceptance) -> dict[str, object]:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from fractions import Fraction
+
 from sqlalchemy import text
 
 from models.domain.errors import HaltTrading
 from models.domain.orders import ChildOrder, Side
+from models.portfolio.lots import Split
+from warehouse.ledger.adjustments import Adjustments
 from warehouse.ledger.connection import LedgerStore
+from warehouse.ledger.encoding import moment_of
 from warehouse.ledger.statements import LedgerRow
 
 _OWN = text(
-    "SELECT executions.symbol, SUM(CASE executions.side WHEN 'BUY' THEN executions.quantity "
-    "ELSE -executions.quantity END) AS quantity "
+    "SELECT executions.symbol, executions.at, CASE executions.side WHEN 'BUY' "
+    "THEN executions.quantity ELSE -executions.quantity END AS quantity "
     "FROM executions JOIN children ON children.order_ref = executions.order_ref "
     "WHERE executions.account = :account AND superseded = 0 AND in_opening = 0 "
-    "GROUP BY executions.symbol"
+    "ORDER BY executions.at, executions.exec_id"
 )
 # A share that a status reported counts as still to come until its execution is there: it is in no
 # position yet.
@@ -32,16 +38,32 @@ class Attribution:
         self._store = store
 
     def own_positions(self, account: str) -> dict[str, int]:
-        """Return signed shares by symbol, of executions of this system's own orders alone."""
+        """Return signed shares by symbol, of executions of this system's own orders alone.
+
+        A split that was booked multiplies what they had made by then; its fraction is dropped.
+        """
         with self._store.read() as connection:
             rows: list[LedgerRow] = list(connection.execute(_OWN, {"account": account}))
-        return {row.symbol: int(row.quantity) for row in rows if row.quantity}
+            moved = Adjustments(self._store).of_positions(account)
+        splits = sorted((m.split for m in moved if m.split is not None), key=lambda s: s.at)
+        held: dict[str, int] = {}
+        for row in rows:
+            _apply(held, [s for s in splits if s.at <= moment_of(row.at)])
+            splits = [s for s in splits if s.at > moment_of(row.at)]
+            held[row.symbol] = held.get(row.symbol, 0) + int(row.quantity)
+        _apply(held, splits)
+        return {symbol: shares for symbol, shares in sorted(held.items()) if shares}
 
     def coming(self, account: str, symbol: str, side: Side) -> int:
         """Return the shares that this system's children may still bring on that side."""
         key = {"account": account, "symbol": symbol, "side": side.value}
         with self._store.read() as connection:
             return int(connection.execute(_COMING, key).scalar_one())
+
+
+def _apply(held: dict[str, int], splits: Iterable[Split]) -> None:
+    for split in splits:
+        held[split.symbol] = int(Fraction(held.get(split.symbol, 0) * split.new, split.old))
 
 
 def require_reduction(store: LedgerStore, child: ChildOrder, account: str) -> None:

@@ -97,6 +97,7 @@ SEALED: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ),
     ),
     "opening_positions": (("account", "symbol"), ("quantity",)),
+    "booked_splits": (("adjustment_id",), ("new_shares", "old_shares", "effective_at")),
 }
 
 _HEAD = text("SELECT seq, digest FROM chain ORDER BY seq DESC LIMIT 1")

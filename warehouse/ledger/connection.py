@@ -176,13 +176,15 @@ class LedgerStore:
             connection.execute(_CREATE_VERSIONS)
             known = load_migrations(MIGRATIONS)
             applied = _read_versions(connection)  # another process may have been faster
+            is_chained = False
             for step in pending_migrations(known, applied, self.place):
                 for statement in step.statements():
                     connection.exec_driver_sql(statement)
                 row = {"version": step.version, "name": step.name, "checksum": step.checksum}
                 connection.execute(_ADD_VERSION, row | {"at": moment_text(datetime.now(UTC))})
-                if step.name == "hash_chain":
-                    seal_history(connection)
+                is_chained |= step.name == "hash_chain"
+            if is_chained:  # in the end: a later step may add tables that are sealed
+                seal_history(connection)
 
     def _retry_busy(self, action: Callable[[], _T]) -> _T:
         """Repeat while the file is locked: the switch to WAL does not wait by itself."""

@@ -29,7 +29,7 @@ MONEY = frozenset(
 )
 MOMENTS = frozenset(
     {"at", "start_at", "end_at", "decided_at", "committed_at", "sent_at", "opened_at"}
-    | {"halted_at", "resumed_at", "since", "expires_at", "recorded_at"}
+    | {"halted_at", "resumed_at", "since", "expires_at", "recorded_at", "effective_at"}
 )
 
 _SCHEMA = text("SELECT MAX(version) FROM schema_migrations")

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from models.portfolio.lots import Adjustment
 from warehouse.ledger.accounts import Accounts
 from warehouse.ledger.adjustments import Adjustments
 from warehouse.ledger.attribution import Attribution
@@ -107,8 +108,12 @@ class OrderLedger:
 
         `marks` and `costs` (of opening positions) are USD a share by symbol.
         """
-        moved = transfers_of(self.adjustments, account)
+        moved = self.position_changes(account)
         return account_pnl(self.accounts, self.executions, account, marks, costs, adjustments=moved)
+
+    def position_changes(self, account: str) -> tuple[Adjustment, ...]:
+        """Return the splits and transfers that were booked for an account, oldest first."""
+        return transfers_of(self.adjustments, account)
 
     def backup(self, path: Path, at: datetime, progress: Progress) -> Backup:
         """Write a verified backup of the ledger, in use or not, to the new file `path`."""

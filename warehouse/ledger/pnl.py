@@ -138,9 +138,7 @@ def account_pnl(
 def transfers_of(adjustments: Adjustments, account: str) -> tuple[Adjustment, ...]:
     """Return what accepted corrections brought: splits, and shares at a cost that nobody knows."""
     return tuple(
-        Split(one.symbol, one.acceptance.at, *(abs(count) for count in one.split))
-        if one.split is not None
-        else Transfer(one.symbol, one.acceptance.at, Fraction(one.shares))
+        one.split or Transfer(one.symbol, one.acceptance.at, Fraction(one.shares))
         for one in adjustments.of_positions(account)
     )
 

@@ -115,6 +115,29 @@ async def test_the_brokers_own_executions_replace_what_was_stated(orphan, broker
     assert sorted(names) == ["a.01", "b.01", f"settled-{FIRST}.01", f"settled-{FIRST}.02"]
 
 
+async def test_a_live_session_counts_the_brokers_word_in_place_of_a_statement(
+    start_desk, parent, broker, minute, session_settings
+):
+    """Settled at noon, taken up by a session, and only then told by the broker."""
+    desk = start_desk(parent)
+    await recover(desk, 0)
+    broker.loses = True
+    desk.slice_due(minute(0))
+    broker.book("KO", 30, Decimal("50.10"))
+    dossier = open_dossier(desk.ledger, await broker.collect_evidence(), FIRST)
+    stated = {"reason": "the statement shows it", "by": "ann", "at": broker.now}
+    settle_child(desk.ledger, session_settings, dossier, filled(30), **stated)
+    again = start_desk(parent)
+    await recover(again, 0)
+    late = Fill("a.01", FIRST, "KO", Side.BUY, 30, Decimal("50.00"), broker.now, 77)
+    again.take(late, broker.now)
+    execution = again.executions["p-KO"]
+    assert (execution.filled, execution.state) == (30, ParentState.WORKING)
+    assert again.book.positions == {"KO": 30}
+    assert again.book.cash == again.ledger.executions.cash(broker.account).amount
+    assert again.ledger.check() == []
+
+
 @pytest.mark.parametrize(
     ("claim", "held", "words"),
     [
