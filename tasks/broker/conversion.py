@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 SMART = "SMART"
 DAY_TRADES = "DayTradesRemaining"
+USD = "USD"
+SIDES = {"BOT": Side.BUY, "SLD": Side.SELL}
 UNSET_DOUBLE = 1.7976931348623157e308
 CANCEL_OTHERS = 1  # OCA type: the others end at the first fill, and one at a time is at an exchange
 
@@ -92,12 +94,21 @@ def fill_of(contract: Contract, execution: Execution) -> Fill:
         exec_id=execution.execId,
         order_ref=execution.orderRef,
         symbol=name_of(contract),
-        side=Side.BUY if execution.side == "BOT" else Side.SELL,
+        side=_side_of(execution),
         quantity=whole_shares(execution.shares),
         price=exact(execution.price),
         at=execution.time.astimezone(UTC),
         perm_id=int(execution.permId),
     )
+
+
+def _side_of(execution: Execution) -> Side:
+    if execution.side not in SIDES:
+        raise HaltTrading(
+            f"execution {execution.execId} has the unknown side {execution.side!r}; look at the "
+            "trade in TWS, and report it: nothing is sent on a guess"
+        )
+    return SIDES[execution.side]
 
 
 def commission_of(report: CommissionReport) -> Commission | None:
@@ -208,10 +219,18 @@ def order_of(order: Order, child: ChildOrder, account: str) -> Order:
 def summary_of(values: Iterable[AccountValue], account: str, wanted: str) -> dict[str, Decimal]:
     """Return the amounts (USD) of an account summary by tag; `wanted` is a comma separated list.
 
-    Raises GatewayNotReady when one of them was not told.
+    Raises GatewayNotReady when one of them was not told, HaltTrading when one is in another
+    currency: every limit and every price here is in USD.
     """
     tags = wanted.split(",")
-    told = {v.tag: exact(v.value) for v in values if v.account == account and v.tag in tags}
+    own = [v for v in values if v.account == account and v.tag in tags]
+    foreign = sorted({f"{v.tag} in {v.currency}" for v in own if v.currency != USD})
+    if foreign:
+        raise HaltTrading(
+            f"the account is kept in another currency than USD ({', '.join(foreign)}), which this "
+            "system does not trade: set the account's base currency to USD, or use another account"
+        )
+    told = {value.tag: exact(value.value) for value in own}
     missing = [tag for tag in tags if tag not in told]
     if missing:
         raise GatewayNotReady(

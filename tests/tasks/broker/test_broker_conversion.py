@@ -211,3 +211,24 @@ def test_the_day_trades_that_the_broker_leaves(told, left):
     value = AccountValue("SIM1", conversion.DAY_TRADES, told, "", "")
     assert conversion.day_trades_of([value], "SIM1") == left
     assert conversion.day_trades_of([value], "SIM2") is None
+
+
+def test_an_account_in_another_currency_is_refused():
+    """Its amounts would be taken for USD: by every limit, and by the size of every order."""
+    told = [
+        AccountValue("SIM1", "TotalCashValue", "1000.50", "USD", ""),
+        AccountValue("SIM1", "NetLiquidation", "2000", "USD", ""),
+        AccountValue("SIM2", "NetLiquidation", "9", "EUR", ""),
+    ]
+    wanted = "TotalCashValue,NetLiquidation"
+    amounts = conversion.summary_of(told, "SIM1", wanted)
+    assert amounts == {"TotalCashValue": Decimal("1000.50"), "NetLiquidation": Decimal(2000)}
+    told[1] = AccountValue("SIM1", "NetLiquidation", "2000", "EUR", "")
+    with pytest.raises(HaltTrading, match="NetLiquidation in EUR"):
+        conversion.summary_of(told, "SIM1", wanted)
+
+
+def test_an_execution_of_no_known_side_is_not_taken_for_a_sale():
+    assert conversion.fill_of(KO, execution(side="SLD")).side is Side.SELL
+    with pytest.raises(HaltTrading, match="unknown side 'SSHORT'"):
+        conversion.fill_of(KO, execution(side="SSHORT"))
