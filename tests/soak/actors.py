@@ -186,14 +186,15 @@ def wait_for_one(pids: set[int], patience: float) -> tuple[int, int]:
     `patience` is in seconds.
     """
     pause, deadline = 0.0005, time.monotonic() + patience
-    while time.monotonic() < deadline:
+    while True:
         for pid in pids:
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
                 return ended, os.waitstatus_to_exitcode(status)
+        if time.monotonic() >= deadline:
+            return 0, 0
         time.sleep(pause)
         pause = min(pause * 1.3, 0.01)
-    return 0, 0
 
 
 def end(pid: int) -> None:

@@ -18,6 +18,7 @@ from scenarios import scenario_of
 from verdict import Expected, Verdict, judge, look_between
 
 from tasks.broker.clock import ask_control
+from tasks.broker.protocol import GatewayUnreachable
 from tasks.settings import Settings, load_settings
 from tasks.stores import open_ledger
 
@@ -204,13 +205,22 @@ class Universe:
                     wreck.go_on()
             ended, code = actors.wait_for_one({pid, self.gateway.pid}, 0.05)
             if ended == self.gateway.pid and ended:
-                self.gateway.start()
-                if self.rng.random() < 0.3:  # orders are slow to arrive at one that came back, too
-                    self._fault("late-orders", {"ms": 60, "count": 2})
+                self._start_anew()
             elif ended:
                 self._pids.discard(pid)
                 return code, verbs
         raise RuntimeError(f"a process hangs: {self._last_words()}")
+
+    def _start_anew(self) -> None:
+        """Bring a dead gateway back; now and then orders are slow to arrive there, too."""
+        self.gateway.start()
+        if self.rng.random() < 0.3:
+            self._fault("late-orders", {"ms": 60, "count": 2})
+
+    def _revive(self, patience: float) -> None:
+        """Bring the gateway back if it died together with the process that ended last."""
+        if actors.wait_for_one({self.gateway.pid}, patience)[0]:
+            self._start_anew()
 
     def _start_verb(
         self, verb: str, settings: Settings, *, may_die: bool = True
@@ -267,7 +277,12 @@ class Universe:
         """Note what must not be at the broker; with nothing at work, time stands still."""
         if self.scenario.shape == "buys":
             return
-        found = look_between(self.gateway.port)
+        self._revive(0.0)
+        try:
+            found = look_between(self.gateway.port)
+        except GatewayUnreachable:  # it was just about to die
+            self._revive(5.0)
+            found = look_between(self.gateway.port)
         self.story.verdict.broken += [f"after {self.story.lines[-1].strip()}: {f}" for f in found]
 
     def _last_words(self) -> str:
