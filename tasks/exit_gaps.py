@@ -1,7 +1,7 @@
 """Which positions have lost step with their stops and targets, from the ledger alone.
 
-A session that died at its end, or a halt, leaves positions whose exits are missing, too small or too
-large; there may be no parent order left that would make a session start again.
+A session that died at its end, or a halt, leaves positions whose exits are missing, too small or
+too large; there may be no parent order left that would make a session start again.
 """
 
 from __future__ import annotations
