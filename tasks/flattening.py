@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from models.risk.limits import RiskLimits
+    from tasks.crash_points import Boundary
     from tasks.settings import Settings
     from warehouse.ledger import OrderLedger
 
@@ -69,8 +70,10 @@ async def flatten(
     limits: RiskLimits,
     order: FlattenOrder,
     on_progress: Callable[[str], None],
+    *,
+    boundary: Boundary | None = None,
 ) -> FlattenOutcome:
-    """Close the positions and return what became of them.
+    """Close the positions and return what became of them; `boundary` is for crash tests.
 
     Raises InvalidInput when trading is not halted, RetryLater when a session does not end or the
     market is closed, GatewayUnreachable without a gateway.
@@ -85,6 +88,7 @@ async def flatten(
             lease,
             limits,
             require_account=settings.require_tradable,  # a live one needs its arming for this
+            boundary=boundary,
         ) as settled:
             return await _Flatten(settings, ledger, limits, order, on_progress, settled).run()
     finally:

@@ -18,6 +18,7 @@ from tasks.session_lease import SessionLease
 from tasks.settled_desk import settled_desk
 
 if TYPE_CHECKING:
+    from tasks.crash_points import Boundary
     from tasks.settings import Settings
     from warehouse.ledger import OrderLedger
 
@@ -52,13 +53,19 @@ class ResumeOutcome:
 
 
 def resume_trading(
-    settings: Settings, ledger: OrderLedger, reason: str, by: str, symbol: str = ""
+    settings: Settings,
+    ledger: OrderLedger,
+    reason: str,
+    by: str,
+    symbol: str = "",
+    *,
+    boundary: Boundary | None = None,
 ) -> ResumeOutcome:
     """Reconcile with the broker now, and only when that passes lift the halts and wake parents.
 
-    With `symbol`, only the halts of that one; without, all but those of single symbols. Raises
-    InvalidInput without a reason, HaltTrading that says why it is still not safe, or that another
-    halt has come meanwhile.
+    With `symbol`, only the halts of that one; without, all but those of single symbols; `boundary`
+    is for crash tests. Raises InvalidInput without a reason, HaltTrading that says why it is still
+    not safe, or that another halt has come meanwhile.
     """
     if not reason.strip():
         raise InvalidInput("a resume needs a reason: say in --reason why it is safe again")
@@ -71,7 +78,7 @@ def resume_trading(
     if symbol and not any(not halt.symbol for halt in halts):
         passed = _symbol_agrees(settings, ledger, symbol)
     else:
-        passed = _reconciled(settings, ledger)
+        passed = _reconciled(settings, ledger, boundary)
     now = datetime.now(UTC)
     with ledger.transaction():
         lifted = ledger.halts.resume(reason, by, now, symbol=symbol, seen=seen)
@@ -119,11 +126,11 @@ def _wake(ledger: OrderLedger, seen: tuple[str, ...], text: str) -> tuple[str, .
     )
 
 
-def _reconciled(settings: Settings, ledger: OrderLedger) -> str:
+def _reconciled(settings: Settings, ledger: OrderLedger, boundary: Boundary | None) -> str:
     """Settle and compare everything, under the lease; return the summary, or raise HaltTrading."""
     lease = SessionLease.take(ledger, settings, busy=HaltTrading)
     try:
-        found = asyncio.run(_settle(settings, ledger, lease))
+        found = asyncio.run(_settle(settings, ledger, lease, boundary))
     except RoboError as error:
         raise HaltTrading(f"not resumed, no reconciliation passed: {error}") from error
     finally:
@@ -131,10 +138,17 @@ def _reconciled(settings: Settings, ledger: OrderLedger) -> str:
     return found
 
 
-async def _settle(settings: Settings, ledger: OrderLedger, lease: SessionLease) -> str:
+async def _settle(
+    settings: Settings, ledger: OrderLedger, lease: SessionLease, boundary: Boundary | None
+) -> str:
     limits = load_limits(settings.limits_path)
     async with settled_desk(
-        settings, ledger, lease, limits, require_account=settings.require_tradable
+        settings,
+        ledger,
+        lease,
+        limits,
+        require_account=settings.require_tradable,
+        boundary=boundary,
     ) as settled:
         evidence = await settled.orders.collect_evidence()
         settled.desk.pump(settled.clock.now())

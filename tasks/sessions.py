@@ -24,6 +24,7 @@ from tasks.broker.protocol import GatewayNotReady
 from tasks.broker_notices import look_up_doubted
 from tasks.crash_points import Boundary, boundary_of
 from tasks.execution_report import note_mids
+from tasks.exit_gaps import exits_out_of_step
 from tasks.exit_watch import ExitWatch, settle_vanished
 from tasks.exits import ExitKeeper
 from tasks.guard import SessionGuard, breach, keep_halt
@@ -110,7 +111,8 @@ class ExecutionSession:
             await self._links.open_clock()
             day = session_to_work(self.ledger, self.session, self._clock.now())
             executions = restore_session(self.ledger, day.date, self.settings)
-            require_work(self.ledger, day, executions, self._clock, self.longest_wait)
+            if not exits_out_of_step(self.ledger, self.limits, day, self._clock.now()):
+                require_work(self.ledger, day, executions, self._clock, self.longest_wait)
             version = working_version(self.limits)
             require_version(self.ledger, day.date, version, self._clock.now())
             return await self._run_day(day)

@@ -14,6 +14,7 @@ from models.domain.sessions import TradingSession, exchange_date, next_session, 
 from tasks.account import UNKNOWN_EQUITY, AccountBook
 from tasks.broker.clock import GatewayClock, WallClock, open_clock
 from tasks.broker.roles import Role, address
+from tasks.crash_points import Boundary, boundary_of
 from tasks.orders import OrderDesk, log_alert
 from tasks.recovery import adopt, note_schedules, recover, restore_session
 from tasks.session_day import require_link
@@ -60,15 +61,19 @@ async def settled_desk(
     *,
     require_account: Callable[[str], None],
     alert: Callable[[str, str], None] = log_alert,
+    boundary: Boundary | None = None,
 ) -> AsyncGenerator[SettledDesk, None]:
     """Connect as the session does, and bring ledger and engine to what the broker shows.
 
-    `require_account` refuses the account before anything else. Raises GatewayUnreachable without
-    a gateway, HaltTrading when positions differ or the account is not one of the mode.
+    `require_account` refuses the account before anything else; `boundary` is called at each of the
+    order path's, as in a session. Raises GatewayUnreachable without a gateway, HaltTrading when
+    positions differ or the account is not one of the mode.
     """
     from tasks.broker.ibkr import OrderConnection
     from tasks.broker.market_data import DataConnection
 
+    boundary = boundary or boundary_of(settings.crash_at)
+    ledger.watch_commits(boundary)
     lease.keep_renewed()
     clock = await open_clock(settings.clock, settings.host, settings.control_port, "control")
     links: list[OrderConnection | DataConnection] = []
@@ -92,6 +97,7 @@ async def settled_desk(
             lease=lease,
             clock=clock,
             alert=alert,
+            boundary=boundary,
         )
         evidence = await recover(desk, settings.quiet_period)
         yield SettledDesk(desk, orders, data, clock, day, lease, evidence)
@@ -113,6 +119,7 @@ async def _desk(
     lease: SessionLease,
     clock: WallClock | GatewayClock,
     alert: Callable[[str, str], None],
+    boundary: Boundary,
 ) -> OrderDesk:
     latest = ledger.parents.latest_session() or day.date
     executions = restore_session(ledger, latest, settings)
@@ -126,7 +133,16 @@ async def _desk(
     book = AccountBook(evidence.account, ledger, UNKNOWN_EQUITY, UNKNOWN_EQUITY)
     book.refresh()
     desk = OrderDesk(
-        ledger, orders, book, limits, day, data.quote, lease.held, executions, alert=alert
+        ledger,
+        orders,
+        book,
+        limits,
+        day,
+        data.quote,
+        lease.held,
+        executions,
+        alert=alert,
+        boundary=boundary,
     )
     desk.remember_sends(clock.now())
     for event in told:

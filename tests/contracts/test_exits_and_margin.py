@@ -7,7 +7,7 @@ from decimal import Decimal
 
 import pytest
 
-from models.domain.errors import RetryLater
+from models.domain.errors import RetryLater, SkipToday
 from models.domain.orders import ChildState, OrderKind, ParentState, Side
 from models.domain.regimes import Regime
 from models.domain.sessions import exchange_date
@@ -81,6 +81,14 @@ def test_what_is_bought_is_protected_resized_and_released(
     gateway.kill()  # the orders are the broker's: they rest through a restart of both
     gateway.restart()
     assert set(working(settings)) == set(resting)
+    for order in working(settings).values():
+        gateway.ask("cancel", perm_id=order.perm_id)
+    assert reconcile(ledger, read_account(settings)).agrees
+    execute(settings, ledger, limits=RESTING)  # with every parent ended, for the exits' sake
+    assert set(working(settings)).isdisjoint(resting)
+    assert len(working(settings)) == 2
+    with pytest.raises(SkipToday, match="every parent has ended"):
+        execute(settings, ledger, limits=RESTING)
     span = make_span(gateway, 20)
     sale = make_parent(span, "KO", quantity=90, side=Side.SELL, decision_price=price)
     ledger.parents.add([sale])

@@ -134,8 +134,8 @@ def test_a_resume_lifts_nothing_that_came_while_it_looked(
     ledger.halts.halt("no quotes", "the session", datetime.now(UTC))
     real = resuming._reconciled
 
-    def slow(settings, ledger):
-        found = real(settings, ledger)
+    def slow(settings, ledger, boundary):
+        found = real(settings, ledger, boundary)
         assert halt_trading(settings, HaltOrder("STOP", "person two")).trouble == ""
         return found
 

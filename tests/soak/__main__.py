@@ -8,6 +8,7 @@ The last line says it all; exit code 1 when a share was lost or doubled, or a pa
 import argparse
 import sys
 import time
+from collections import Counter
 
 from pool import Pool
 from universe import Story
@@ -49,10 +50,13 @@ def _print(story: Story) -> None:
 
 
 def _summary(stories: list[Story], seconds: float) -> int:
-    kinds = sum((s.points for s in stories), start=type(stories[0].points)())
-    listed = ", ".join(f"{kind} {count}" for kind, count in kinds.most_common())
+    kinds = sum((s.points for s in stories), start=Counter())
+    listed = _counts(kinds)
+    on_server = sum(story.postgres for story in stories)
     sessions = sum(story.sessions for story in stories)
     print(f"{len(stories)} universes, {sessions} sessions, {seconds:.0f} s; deaths: {listed}")
+    print(f"universes: {_counts(Counter(s.shape for s in stories))}; on PostgreSQL {on_server}")
+    print(f"verbs: {_counts(sum((s.verbs for s in stories), start=Counter())) or 'none'}")
     failing = [story.seed for story in stories if not story.verdict.is_clean]
     lost = sum(story.verdict.lost for story in stories)
     doubled = sum(story.verdict.doubled for story in stories)
@@ -62,6 +66,10 @@ def _summary(stories: list[Story], seconds: float) -> int:
         f"parents, failing seeds {', '.join(map(str, failing)) or 'none'}"
     )
     return 1 if failing else 0
+
+
+def _counts(counter: Counter) -> str:
+    return ", ".join(f"{kind} {count}" for kind, count in counter.most_common())
 
 
 if __name__ == "__main__":

@@ -9,24 +9,34 @@ import time
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from threading import Event
+
+from halt_steps import dying_at_step
 
 from gateway.limits import UNLIMITED
 from gateway.options import GatewayOptions
 from gateway.server import Ready, serve
 from models.domain.errors import HaltTrading, RetryLater, RoboError, SkipToday
-from models.risk.limits import RiskLimits
 from tasks.broker.ibkr import Client
 from tasks.crash_points import Boundary
+from tasks.flattening import FlattenOrder, flatten, require_flat
+from tasks.halting import HaltOrder, halt_trading
+from tasks.limits import load_limits
+from tasks.resuming import resume_trading
 from tasks.sessions import ExecutionSession
 from tasks.settings import Settings
 from tasks.stores import open_ledger
+from tasks.supervision import SupervisedSession
 
 SPEED = 3600.0
-DONE, BROKEN, LATER, HALTED, SKIPPED = 0, 1, 10, 11, 12
+BY = "the soak"
+DONE, BROKEN, LATER, HALTED, SKIPPED, STOPPED = 0, 1, 10, 11, 12, 13
 EXITS = ((HaltTrading, HALTED), (RetryLater, LATER), (SkipToday, SKIPPED), (Exception, BROKEN))
-LIMITS = RiskLimits(max_orders_per_minute=1800, duplicate_window=0)
+
+
+class Terminated(BaseException):
+    """SIGTERM arrived."""
 
 
 def fork(body: Callable[[], int], log: Path) -> int:
@@ -95,45 +105,96 @@ class GatewayActor:
 
 
 def start_session(settings: Settings, plan: Boundary, log: Path) -> int:
-    """Fork one execution session whose boundaries `plan` sees; return the process id."""
+    """Fork one execution session whose boundaries `plan` sees; return the process id.
+
+    As in a flow it works on a thread of its own, and SIGTERM asks it to stop.
+    """
 
     def body() -> int:
-        Client.MaxRequests = 0  # the gateway does not count either: a crash comes sooner
-        try:
-            with open_ledger(settings) as ledger:
-                session = ExecutionSession(
+        signal.signal(signal.SIGTERM, _interrupt)
+        limits = load_limits(settings.limits_path)
+        with open_ledger(settings) as ledger:
+            supervised = SupervisedSession(
+                lambda _report, stop: ExecutionSession(
                     settings=settings,
                     ledger=ledger,
-                    limits=LIMITS,
+                    limits=limits,
                     session=None,
                     longest_wait=1e9,
                     on_progress=lambda _progress: None,
-                    stop=Event(),
+                    stop=stop,
                     crash_plan=plan,
-                )
-                asyncio.run(session.run())
-        except RoboError as error:
-            logging.getLogger("soak").info("%s: %s", type(error).__name__, error)
-            return next(code for kind, code in EXITS if isinstance(error, kind))
+                ).run()
+            )
+            supervised.run(lambda _progress: None)
         return DONE
 
-    return fork(body, log)
+    return fork(partial(_told, body), log)
 
 
-def wait_for_one(pids: set[int], deadline: float) -> tuple[int, int]:
+def start_verb(verb: str, settings: Settings, plan: Boundary, dies_at: int, log: Path) -> int:
+    """Fork a person's `robo halt`, `flatten` (a halt, then the closing) or `resume`.
+
+    `plan` sees the order path's boundaries of a flatten and a resume; with `dies_at` the process
+    dies at that step of the halt.
+    """
+
+    def body() -> int:
+        if verb == "resume":
+            with open_ledger(settings) as ledger:
+                resume_trading(settings, ledger, "seen to", BY, boundary=plan)
+            return DONE
+        with dying_at_step(dies_at):
+            halted = halt_trading(settings, HaltOrder("enough", BY))
+        if halted.trouble or halted.still_working:
+            raise RetryLater(f"{halted.trouble}; {halted.still_working} orders still work")
+        if verb == "flatten":
+            limits = load_limits(settings.limits_path)
+            with open_ledger(settings) as ledger:
+                order = FlattenOrder(BY, "enough")
+                require_flat(
+                    asyncio.run(flatten(settings, ledger, limits, order, _log, boundary=plan))
+                )
+        return DONE
+
+    return fork(partial(_told, body), log)
+
+
+def _told(body: Callable[[], int]) -> int:
+    """Run a body; return its code, or that of the error which it ended with."""
+    Client.MaxRequests = 0  # the gateway does not count either: a crash comes sooner
+    try:
+        return body()
+    except Terminated:
+        return STOPPED
+    except RoboError as error:
+        _log(f"{type(error).__name__}: {error}")
+        return next(code for kind, code in EXITS if isinstance(error, kind))
+
+
+def _interrupt(*_: object) -> None:
+    raise Terminated
+
+
+def _log(text: str) -> None:
+    logging.getLogger("soak").info("%s", text)
+
+
+def wait_for_one(pids: set[int], patience: float) -> tuple[int, int]:
     """Return (process id, exit code; below 0 a signal) of the first to end; (0, 0) when none does.
 
-    `deadline` is of time.monotonic().
+    `patience` is in seconds.
     """
-    pause = 0.0005
-    while time.monotonic() < deadline:
+    pause, deadline = 0.0005, time.monotonic() + patience
+    while True:
         for pid in pids:
             ended, status = os.waitpid(pid, os.WNOHANG)
             if ended:
                 return ended, os.waitstatus_to_exitcode(status)
+        if time.monotonic() >= deadline:
+            return 0, 0
         time.sleep(pause)
         pause = min(pause * 1.3, 0.01)
-    return 0, 0
 
 
 def end(pid: int) -> None:

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import scipy.special  # noqa: F401 - the gateway's, imported before the fork
+from ledgers import Server, started
+from scenarios import scenario_of
 from universe import Story, Universe
 
 from models.domain.sessions import exchange_date, next_session
@@ -26,6 +28,7 @@ class Pool:
     def __init__(self, workers: int, seed: int) -> None:
         _warm_up()
         self._next = seed
+        self.server = Server()
         self._workers: dict[int, tuple[int, int]] = {}  # by result pipe: process id, task pipe
         for _ in range(workers):
             self._fork()
@@ -39,6 +42,7 @@ class Pool:
             os.kill(pid, signal.SIGTERM)
         for pid, _task in self._workers.values():
             os.waitpid(pid, 0)
+        self.server.stop()
 
     def stories(self, points: int) -> Iterator[Story]:
         """Give out universes until so many crashes have happened; yield each one's story."""
@@ -66,13 +70,15 @@ class Pool:
                 os.close(task)
             os.close(give)
             os.close(results)
-            _work(take, tell)
+            _work(take, tell, self.server.postgres)
         os.close(take)
         os.close(tell)
         self._workers[results] = (pid, give)
 
     def _give(self, results: int) -> None:
-        os.write(self._workers[results][1], self._next.to_bytes(8, "big"))
+        wants_server = self.server.postgres is not None and scenario_of(self._next).postgres
+        has_server = wants_server and started(self.server)
+        os.write(self._workers[results][1], self._next.to_bytes(8, "big") + bytes([has_server]))
         self._next += 1
 
     def _receive(self, results: int) -> Story:
@@ -80,13 +86,13 @@ class Pool:
         return pickle.loads(_exactly(results, size))
 
 
-def _work(take: int, tell: int) -> None:
+def _work(take: int, tell: int, server: Any) -> None:
     """Run universes until a signal ends this worker, and what it has started."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        while task := os.read(take, 8):
-            universe = Universe(int.from_bytes(task, "big"))
+        while task := os.read(take, 9):
+            universe = Universe(int.from_bytes(task[:8], "big"), server if task[8] else None)
             try:
                 story = universe.run()
             finally:

@@ -1,41 +1,32 @@
-"""One universe: a gateway, a ledger, some parents; sessions that die until the parents are done."""
+"""One universe: a gateway, a ledger, plans; processes that die until all is done, and a verdict."""
 
 import random
 import shutil
-import sqlite3
 import tempfile
 import time
 from collections import Counter
-from contextlib import closing
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import actors
 from crashes import HOST, Crash, Wreck, draw
-from verdict import Verdict, judge
+from halt_steps import STEPS
+from ledgers import FilePlace, LedgerPlace, ServerPlace
+from market import buy_by_hand, note_facts, plan, write_limits
+from scenarios import scenario_of
+from verdict import Expected, Verdict, judge, look_between
 
-from models.domain.orders import ParentOrder, Side
-from models.domain.sessions import exchange_date, session_on
 from tasks.broker.clock import ask_control
+from tasks.broker.protocol import GatewayUnreachable
 from tasks.settings import Settings, load_settings
 from tasks.stores import open_ledger
 
-SYMBOLS = ("KO", "PFE", "XOM", "BAC", "WMT")
-SESSION_DEADLINE = 60.0
-MOST_SESSIONS = 60
+DEADLINE = 60.0
+MOST_PROCESSES = 90
+MOST_TRIES = 12  # of one verb
+VERB_BETWEEN = 0.2  # chance of a verb between two sessions
 QUIET = 0.2
-# What the gateway does to all of a universe's orders: (name, parameters, share of universes).
-TROUBLES = (
-    ("late-orders", {"ms": 60, "count": 0}, 0.25),  # under way when the look-up comes
-    ("duplicate-status", {"copies": 3, "count": 0}, 0.15),
-    ("early-commission", {"count": 0}, 0.15),
-    ("missing-status", {"status": "Filled", "count": 4}, 0.15),
-    ("drop-ack", {"count": 3}, 0.15),
-    ("partial-fill", {"share": 0.4, "count": 3}, 0.2),
-    ("slow-responses", {"ms": 15, "jitter": 10}, 0.1),
-)
 
 
 @dataclass
@@ -44,6 +35,9 @@ class Story:
 
     seed: int
     points: Counter = field(default_factory=Counter)
+    verbs: Counter = field(default_factory=Counter)
+    shape: str = ""
+    postgres: bool = False
     sessions: int = 0
     lines: list[str] = field(default_factory=list)
     verdict: Verdict = field(default_factory=Verdict)
@@ -56,26 +50,40 @@ class Story:
 class Universe:
     """One seed's worth of crashes."""
 
-    def __init__(self, seed: int, keep: Path | None = None) -> None:
+    def __init__(self, seed: int, server: Any = None, keep: Path | None = None) -> None:
         self.rng = random.Random(seed)
-        self.story = Story(seed)
+        self.scenario = scenario_of(seed, with_postgres=server is not None)
+        self.story = Story(seed, shape=self.scenario.shape, postgres=self.scenario.postgres)
         self.folder = keep or Path(tempfile.mkdtemp(prefix="robo-soak-"))
         self._keep = keep is not None
+        self._server = server
+        self._place: LedgerPlace | None = None
         self.log = self.folder / "log.txt"
         market_seed = 1 + self.rng.randrange(4)
         self.gateway = actors.GatewayActor(self.folder / "gateway", market_seed, self.log)
-        self.session_pid = 0
+        self._pids: set[int] = set()
+        self._before = 0  # slices that had ended before the present phase
+        self._flattened = False
 
     def run(self) -> Story:
-        """Crash until the parents are done, and judge what the broker and the ledger then hold."""
+        """Crash until the plans are done, and judge what the broker and the ledger then hold."""
         started = time.monotonic()
+        for line in self.scenario.lines():
+            self.story.tell(line)
         try:
             self.gateway.start()
             settings = self._settings()
-            self._plan(settings)
-            self._trouble()
-            self._sessions(settings)
-            self.story.verdict = judge(settings)
+            write_limits(settings.limits_path, self.scenario.exits)
+            buy_by_hand(self.gateway.control_port, self.scenario.held)
+            note_facts(settings, self.scenario.ranges)
+            for name, params in self.scenario.troubles:
+                self._fault(name, params)
+            self._phases(settings)
+            exits = self.scenario.exits
+            expected = Expected(self.scenario.held, self._flattened, exits)
+            found = judge(settings, expected)
+            found.broken = self.story.verdict.broken + found.broken
+            self.story.verdict = found
         except Exception as error:
             self.story.verdict.broken.append(f"{type(error).__name__}: {error}")
         finally:
@@ -84,11 +92,26 @@ class Universe:
         return self.story
 
     def close(self) -> None:
-        """End what still runs, and forget the folder."""
-        actors.end(self.session_pid)
+        """End what still runs, and forget folder and database."""
+        for pid in self._pids:
+            actors.end(pid)
+        self._pids = set()
         actors.end(self.gateway.pid)
+        self.gateway.pid = 0
+        if self._place is not None:
+            self._place.drop()
+            self._place = None
         if not self._keep:
             shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def place(self) -> LedgerPlace:
+        if self._place is None:
+            if self.scenario.postgres:
+                self._place = ServerPlace(self._server, f"soak{self.story.seed}")
+            else:
+                self._place = FilePlace(self.folder)
+        return self._place
 
     def _settings(self) -> Settings:
         return load_settings(
@@ -100,95 +123,167 @@ class Universe:
             gateway_speed=actors.SPEED,
             account="",
             clock="gateway",
-            slices=self.rng.randint(2, 4),
+            slices=self.scenario.slices,
             min_child_usd=0.0,
             quiet_period=QUIET,
             heartbeat=5.0,
             broker_timeout=5.0,
             lock_deadline=5.0,
-            ledger_url=f"sqlite:///{self.folder / 'ledger.sqlite'}",
+            ledger_url=self.place.url,
+            limits_file=self.folder / "limits.toml",
+            on_stop=self.scenario.on_stop,
             crash_at="",
         )
 
-    def _plan(self, settings: Settings) -> None:
-        clock = ask_control(HOST, self.gateway.control_port, {"op": "time"})
-        now = datetime.fromisoformat(clock["now"])
-        day = session_on(exchange_date(now))
-        assert day is not None
-        start = max(day.open, now) + timedelta(minutes=2)
-        end = start + timedelta(minutes=settings.slices)
-        parents = [
-            ParentOrder(
-                f"{day.date:%Y%m%d}-soak-{symbol}", day.date, "soak", symbol, Side.BUY,
-                self.rng.randint(5, 60), "TWAP", start, end, Decimal(100),
-                day.open - timedelta(hours=1), "none",
-            )
-            for symbol in self.rng.sample(SYMBOLS, self.rng.randint(2, 4))
-        ]  # fmt: skip
-        self.children = len(parents) * settings.slices
-        with open_ledger(settings) as ledger:
-            ledger.parents.add(parents)
-        listed = ", ".join(f"{p.symbol} {p.quantity}" for p in parents)
-        self.story.tell(f"buy {listed} shares in {settings.slices} slices")
+    def _fault(self, name: str, params: dict) -> None:
+        request = {"op": "fault", "fault": name, "params": params}
+        ask_control(HOST, self.gateway.control_port, request)
 
-    def _trouble(self) -> None:
-        for name, params, share in TROUBLES:
-            if self.rng.random() < share:
-                request = {"op": "fault", "fault": name, "params": params}
-                ask_control(HOST, self.gateway.control_port, request)
-                self.story.tell(f"the gateway has {name} {params}")
-
-    def _sessions(self, settings: Settings) -> None:
+    def _phases(self, settings: Settings) -> None:
         wanted = self.rng.randint(4, 10)
-        while self.story.sessions < MOST_SESSIONS:
-            enough = sum(self.story.points.values()) >= wanted
-            crashes = [] if enough else draw(self.rng, self._children_left())
+        for number, trades in enumerate(self.scenario.phases):
+            plan(settings, number, trades)
+            self._before = self.place.ended_slices()
+            share = wanted * (number + 1) // len(self.scenario.phases)
+            self._sessions(settings, number, share)
+            if self._flattened:
+                self.story.tell("flattened: what else was planned is left out")
+                return
+
+    def _sessions(self, settings: Settings, phase: int, wanted: int) -> None:
+        verbs = self.scenario.verbs
+        while self.story.sessions < MOST_PROCESSES:
+            enough = self.story.points.total() >= wanted
+            crashes: list[Crash] = []
+            if not enough:
+                left = self._children_left(phase)
+                crashes = draw(self.rng, left, self.place.torn_at, verbs=verbs)
             code = self._session(settings, crashes)
+            if verbs and not enough and self.rng.random() < VERB_BETWEEN:
+                self._verb(self.rng.choice(("halt", "halt", "flatten")), settings)
+            self._lift_halts(settings)
             if code in (actors.DONE, actors.SKIPPED):
                 return
-            if code not in (actors.LATER, -9):
+            halted = code == actors.HALTED and self.story.verbs.total()
+            if code not in (actors.LATER, actors.STOPPED, -9) and not halted:
                 raise RuntimeError(f"a session ended with {code}: {self._last_words()}")
-        raise RuntimeError(f"{MOST_SESSIONS} sessions were not enough: {self._last_words()}")
+        raise RuntimeError(f"{MOST_PROCESSES} sessions were not enough: {self._last_words()}")
 
-    def _children_left(self) -> int:
-        """Return about how many children are still to come, from the ledger's file as it lies."""
-        path = self.folder / "ledger.sqlite"
-        with closing(sqlite3.connect(path)) as ledger:
-            (ended,) = ledger.execute(
-                "SELECT count(DISTINCT parent_id || slice_no) FROM children WHERE state IN "
-                "('FILLED', 'CANCELLED', 'REJECTED')"
-            ).fetchone()
-        return max(1, self.children - ended)
+    def _children_left(self, phase: int) -> int:
+        ended = self.place.ended_slices() - self._before
+        return max(1, self.scenario.children(phase) - ended)
 
     def _session(self, settings: Settings, crashes: list[Crash]) -> int:
-        """Run one session to its end or its death, bringing the gateway back when it dies."""
-        wreck = Wreck(crashes, self.gateway, self.folder / "ledger.sqlite")
-        self.session_pid = actors.start_session(settings, wreck, self.log)
+        """Run one session to its end or its death, and the verbs that begin in its middle."""
+        wreck = Wreck(crashes, self.gateway, self.place)
+        pid = actors.start_session(settings, wreck, self.log)
         self.story.sessions += 1
-        deadline = time.monotonic() + SESSION_DEADLINE
-        while True:
-            pids = {self.session_pid, self.gateway.pid}
-            ended, code = actors.wait_for_one(pids, deadline)
-            if ended == self.gateway.pid:
-                self.gateway.start()
-                self._trouble_again()
-                continue
-            break
-        if not ended:
-            raise RuntimeError(f"a session hangs: {self._last_words()}")
-        self.session_pid = 0
-        happened = [crashes[number] for number in wreck.carried_out()]
-        self.story.points.update(crash.kind for crash in happened)
+        code, verbs = self._wait(pid, wreck, settings)
+        for verb, verb_wreck, verb_pid in verbs:
+            ended, _ = self._wait(verb_pid, verb_wreck, settings)
+            self._tell_verb(verb, ended, verb_wreck)
+        happened = wreck.close()
+        self.story.points.update(crash.kind for crash in happened if not crash.is_verb)
         listed = ", ".join(map(str, happened)) or "no crash"
         self.story.tell(f"session {self.story.sessions}: {listed}; ended with {code}")
+        self._look()
         return code
 
-    def _trouble_again(self) -> None:
-        """Now and then orders are slow to arrive at a gateway that came back, too."""
+    def _wait(
+        self, pid: int, wreck: Wreck, settings: Settings
+    ) -> tuple[int, list[tuple[str, Wreck, int]]]:
+        """Wait for one process, bringing the gateway back when it dies; return its code.
+
+        The verbs that it has asked for are begun, and returned as they are.
+        """
+        self._pids.add(pid)
+        deadline, verbs = time.monotonic() + DEADLINE, []
+        while time.monotonic() < deadline:
+            for crash in wreck.news():
+                if crash.is_verb:
+                    verbs.append((crash.kind, *self._start_verb(crash.kind, settings)))
+                    wreck.go_on()
+            ended, code = actors.wait_for_one({pid, self.gateway.pid}, 0.05)
+            if ended == self.gateway.pid and ended:
+                self._start_anew()
+            elif ended:
+                self._pids.discard(pid)
+                return code, verbs
+        raise RuntimeError(f"a process hangs: {self._last_words()}")
+
+    def _start_anew(self) -> None:
+        """Bring a dead gateway back; now and then orders are slow to arrive there, too."""
+        self.gateway.start()
         if self.rng.random() < 0.3:
-            params = {"ms": 60, "count": 2}
-            request = {"op": "fault", "fault": "late-orders", "params": params}
-            ask_control(HOST, self.gateway.control_port, request)
+            self._fault("late-orders", {"ms": 60, "count": 2})
+
+    def _revive(self, patience: float) -> None:
+        """Bring the gateway back if it died together with the process that ended last."""
+        if actors.wait_for_one({self.gateway.pid}, patience)[0]:
+            self._start_anew()
+
+    def _start_verb(
+        self, verb: str, settings: Settings, *, may_die: bool = True
+    ) -> tuple[Wreck, int]:
+        """Begin `robo halt`, its flatten or `robo resume`, with a death of its own as often as not.
+
+        A flatten dies in its halt or later.
+        """
+        crashes: list[Crash] = []
+        dies_at = 0
+        if may_die and self.rng.random() < 0.5:
+            if verb == "halt" or (verb == "flatten" and self.rng.random() < 0.25):
+                dies_at = self.rng.randint(1, STEPS)
+            else:
+                crashes = draw(self.rng, 2 if verb == "resume" else 6, self.place.torn_at)
+        wreck = Wreck(crashes, self.gateway, self.place)
+        pid = actors.start_verb(verb, settings, wreck, dies_at, self.log)
+        self._pids.add(pid)
+        self.story.verbs[verb] += 1
+        return wreck, pid
+
+    def _verb(self, verb: str, settings: Settings, *, may_die: bool = True) -> int:
+        """Run one verb to its end or its death."""
+        wreck, pid = self._start_verb(verb, settings, may_die=may_die)
+        code, _ = self._wait(pid, wreck, settings)
+        self._tell_verb(verb, code, wreck)
+        self._look()
+        return code
+
+    def _tell_verb(self, verb: str, code: int, wreck: Wreck) -> None:
+        happened = wreck.close()
+        self.story.points.update(f"{verb} {crash.kind}" for crash in happened)
+        if code == -9 and not happened:  # at a step of the halt
+            self.story.points[f"{verb} process"] += 1
+        self._flattened |= verb == "flatten" and code == actors.DONE
+        listed = ", ".join(map(str, happened)) or "no crash of its own"
+        self.story.tell(f"    {verb}: {listed}; ended with {code}")
+
+    def _lift_halts(self, settings: Settings) -> None:
+        """Do what a person does after a halt: perhaps flatten, and resume in the end."""
+        for number in range(MOST_TRIES):
+            if not self.story.verbs.total():
+                return
+            with open_ledger(settings) as ledger:
+                if ledger.halts.current() is None:
+                    return
+            may_die = number < MOST_TRIES // 2
+            if may_die and not self._flattened and self.rng.random() < 0.2:
+                self._verb("flatten", settings)
+            self._verb("resume", settings, may_die=may_die)
+        raise RuntimeError(f"{MOST_TRIES} resumes did not lift a halt: {self._last_words()}")
+
+    def _look(self) -> None:
+        """Note what must not be at the broker; with nothing at work, time stands still."""
+        if self.scenario.shape == "buys":
+            return
+        self._revive(0.0)
+        try:
+            found = look_between(self.gateway.port)
+        except GatewayUnreachable:  # it was just about to die
+            self._revive(5.0)
+            found = look_between(self.gateway.port)
+        self.story.verdict.broken += [f"after {self.story.lines[-1].strip()}: {f}" for f in found]
 
     def _last_words(self) -> str:
         if not self.log.exists():
