@@ -73,10 +73,10 @@ def _factors(
         in_price = before & (basis >= ex)
         undone[in_price] *= split.value
         is_in_force = split.ex_date <= as_of
-        price[before & ~in_price] /= split.value if is_in_force else 1.0
-        volume[before & ~in_price] *= split.value if is_in_force else 1.0
-        price[in_price] *= 1.0 if is_in_force else split.value
-        volume[in_price] /= 1.0 if is_in_force else split.value
+        wrong = before & ~in_price if is_in_force else in_price
+        ratio = split.value if is_in_force else 1.0 / split.value
+        price[wrong] /= ratio
+        volume[wrong] *= ratio
     if adjustment is Adjustment.TOTAL_RETURN:
         raw_close = part["close"].to_numpy(np.float64) * undone  # as it was traded that day
         for action in actions:
