@@ -29,7 +29,8 @@ def adjust_bars(
 
     An action counts when its ex-date is at most `as_of`. `bases` maps (symbol, source) to the date
     up to which that source had put splits into the prices itself; the frame's column `source` says
-    whose each bar is. A price before a split is divided by its ratio, a volume multiplied; a price
+    whose each bar is, and a split after `as_of` is taken out of its prices again. A price before a
+    split is divided by its ratio, a volume multiplied; a price
     before a dividend D is multiplied by 1 - D / close of the session before (CRSP, 2024, Data
     Definitions and Coding Schemes, cumulative factor to adjust prices). The last bar keeps its
     price when no action follows it. A dividend not below that close is left out.
@@ -38,8 +39,7 @@ def adjust_bars(
         return bars.copy()
     by_symbol: dict[str, list[CorporateAction]] = {}
     for action in sorted(actions, key=lambda action: action.ex_date):
-        if action.ex_date <= as_of:
-            by_symbol.setdefault(action.symbol, []).append(action)
+        by_symbol.setdefault(action.symbol, []).append(action)
     adjusted = bars.copy()
     places = bars.groupby("symbol", sort=False).indices
     chosen = [(symbol, places[symbol]) for symbol in by_symbol if symbol in places]
@@ -47,7 +47,7 @@ def adjust_bars(
     for symbol, rows in chosen:
         part = bars.iloc[rows]
         basis = [bases.get((symbol, str(source)), NO_BASIS) for source in part["source"]]
-        factors = _factors(part, by_symbol[symbol], _days(basis), adjustment)
+        factors = _factors(part, by_symbol[symbol], _days(basis), as_of, adjustment)
         price[rows], volume[rows] = factors
     if chosen:
         for name in PRICES:
@@ -60,6 +60,7 @@ def _factors(
     part: pd.DataFrame,
     actions: Sequence[CorporateAction],
     basis: NDArray[np.int64],
+    as_of: date,
     adjustment: Adjustment,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return what one symbol's prices and volumes are to be multiplied by, row by row."""
@@ -70,13 +71,16 @@ def _factors(
         ex = split.ex_date.toordinal()
         before = sessions < ex
         in_price = before & (basis >= ex)
-        price[before & ~in_price] /= split.value
-        volume[before & ~in_price] *= split.value
         undone[in_price] *= split.value
+        is_in_force = split.ex_date <= as_of
+        wrong = before & ~in_price if is_in_force else in_price
+        ratio = split.value if is_in_force else 1.0 / split.value
+        price[wrong] /= ratio
+        volume[wrong] *= ratio
     if adjustment is Adjustment.TOTAL_RETURN:
         raw_close = part["close"].to_numpy(np.float64) * undone  # as it was traded that day
         for action in actions:
-            if action.kind is ActionKind.DIVIDEND:
+            if action.kind is ActionKind.DIVIDEND and action.ex_date <= as_of:
                 price *= _dividend_factors(sessions, raw_close, action)
     return price, volume
 

@@ -4,6 +4,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from models.domain.corporate_actions import ActionKind, Adjustment, CorporateAction
 from models.domain.errors import InvalidInput
 from warehouse.market import MarketWarehouse
 from warehouse.market.bars import MergeResult
@@ -122,3 +123,19 @@ def test_bad_batches_are_refused_whole(warehouse: MarketWarehouse) -> None:
     with pytest.raises(InvalidInput, match="timezone"):
         warehouse.bars.merge_daily(good, "gateway", NOW.replace(tzinfo=None))
     assert warehouse.bars.content_hash() == before
+
+
+def test_what_a_bar_is_adjusted_by_does_not_depend_on_the_sessions_read(
+    warehouse: MarketWarehouse,
+) -> None:
+    frame = bars("KO")
+    frame["close"] = [10.0, 10.0, 20.0, 20.0]
+    warehouse.bars.merge_daily(frame, "file", NOW)
+    paid = CorporateAction("KO", DAYS[3], ActionKind.DIVIDEND, 5.0)
+    warehouse.actions.merge([paid], "file", NOW)
+    whole = warehouse.bars.adjusted(on=DAYS[3], adjustment=Adjustment.TOTAL_RETURN)
+    assert whole["close"].tolist() == [7.5, 7.5, 15.0, 20.0], "5 USD of 20"
+    part = warehouse.bars.adjusted(
+        on=DAYS[3], last=DAYS[1], adjustment=Adjustment.TOTAL_RETURN
+    )
+    pd.testing.assert_frame_equal(part, whole.head(2))

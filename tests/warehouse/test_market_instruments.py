@@ -115,3 +115,17 @@ def test_older_knowledge_does_not_replace_newer(store):
         store.instruments.merge([Instrument("KO", name="Koka")], "file", JAN)
     assert store.instruments.all()[0].name == "Coca-Cola"
     assert store.instruments.spans() == (SymbolSpan("KO", "KO", valid_to=FOREVER),)
+
+
+def test_a_withdrawal_keeps_the_order_in_which_things_were_learnt(store):
+    split = CorporateAction("AAPL", date(2020, 8, 31), ActionKind.SPLIT, 4.0)
+    store.actions.merge([split], "file", FEB)
+    with pytest.raises(InvalidInput, match="learnt later"):
+        store.actions.replace(["AAPL"], [], "file", JAN)
+    assert store.actions.of(as_of=FEB) == (split,)
+    store.actions.replace(["AAPL"], [], "file", MAR)
+    with pytest.raises(InvalidInput, match="learnt later"):
+        store.actions.merge([split], "file", FEB)
+    store.actions.merge([split], "file", MAR)
+    for moment in (FEB, MAR):
+        assert store.actions.of(as_of=moment) == (split,), "once, whichever row it is"

@@ -13,6 +13,7 @@ from sqlalchemy.engine import make_url
 from models.domain.errors import InvalidInput, RetryLater
 from warehouse.market import MarketWarehouse
 from warehouse.market.bars import MergeResult
+from warehouse.market.history_windows import HistoryWindow, WindowState
 from warehouse.market.targets import Target
 
 pytest.importorskip("duckdb_extension_ducklake", reason="the lake's extensions are not installed")
@@ -71,6 +72,25 @@ def exercise(warehouse: MarketWarehouse) -> None:
     warehouse.targets.record(DAY, "s", [target])
     warehouse.targets.record(DAY, "s", [target])
     assert warehouse.targets.of_session(DAY, "s") == (target,)
+    exercise_keeping(warehouse)
+
+
+def exercise_keeping(warehouse: MarketWarehouse) -> None:
+    """What an ingest writes beside bars; a lake has no keys that could tell of a conflict."""
+    bad = daily().assign(close=float("nan"))
+    assert warehouse.quarantine.add("bars_daily", pd.concat([bad, bad]), ["no close"] * 2, "1", NOW)
+    assert warehouse.quarantine.add("bars_daily", bad, ["no close"], "2", NOW) == 0
+    assert [row.run_id for row in warehouse.quarantine.rows()] == ["1"]
+    windows = [HistoryWindow("KO", "1 min", DAY, DAY)] * 2
+    assert warehouse.history_windows.plan(windows, NOW) == 1
+    assert warehouse.history_windows.plan(windows, NOW) == 0
+    warehouse.history_windows.settle(windows[0], WindowState.DONE, 390, NOW)
+    assert warehouse.history_windows.counts() == {("1 min", "done"): 1}
+    count = {"symbol": "KO", "session": DAY, "expected": 390, "received": 195, "accepted": 195}
+    counts = pd.DataFrame([count | {"warned": 0}])
+    for run, score in (("1", 50.0), ("1", 100.0), ("2", 50.0)):
+        warehouse.scores.record("bars_minute", counts, run, NOW)
+        assert warehouse.scores.of("bars_minute")["score"].tolist() == [score]
 
 
 def test_every_repository_works_on_a_lake(lake: tuple[str, Path]) -> None:

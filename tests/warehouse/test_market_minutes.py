@@ -75,14 +75,16 @@ def test_as_of_reads_what_was_known_then(warehouse: MarketWarehouse) -> None:
     assert (old["source"], old["known_at"], old["replaced_at"]) == ("gateway", NOW, later)
 
 
-def test_a_revision_told_with_an_earlier_moment_does_not_rewrite_the_past(
-    warehouse: MarketWarehouse,
-) -> None:
+def test_a_revision_told_with_an_earlier_moment_is_refused(warehouse: MarketWarehouse) -> None:
     first = minute_bars("KO").head(1)
     warehouse.minutes.merge(first, "gateway", NOW)
-    warehouse.minutes.merge(first.assign(volume=3), "file", NOW - timedelta(days=9))
-    assert warehouse.minutes.bars(as_of=NOW)["volume"].tolist() == [3]
+    before = NOW - timedelta(days=9)
+    with pytest.raises(InvalidInput, match=r"learnt later.*--known-at"):
+        warehouse.minutes.merge(first.assign(volume=3), "file", before)
+    assert warehouse.minutes.merge(first, "file", before).unchanged == 1
+    assert warehouse.minutes.bars(as_of=NOW)["volume"].tolist() == first["volume"].tolist()
     assert len(warehouse.minutes.bars(as_of=NOW - timedelta(days=1))) == 0
+    assert warehouse.minutes.merge(first.assign(volume=3), "gateway", NOW).changed == 1
 
 
 def test_parts_split_between_sessions_and_count_as_one(

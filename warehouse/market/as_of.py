@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from models.domain.errors import InvalidInput
 from warehouse.market.ranking import BROKER, outranks, rank_of
@@ -104,7 +104,10 @@ class VersionedTable:
         scope: tuple[str, Sequence[str]],
         moment: datetime,
     ) -> int:
-        """Move to the history the rows whose column `scope[0]` is in `scope[1]` but not staged."""
+        """Move to the history the rows whose column `scope[0]` is in `scope[1]` but not staged.
+
+        Raises InvalidInput when one of them was learnt later than `moment` (naive UTC).
+        """
         connection.register("staged", staged)
         try:
             gone = (
@@ -112,6 +115,12 @@ class VersionedTable:
                 f"(SELECT 1 FROM staged WHERE {self._same})"
             )
             wanted: dict[str, object] = {"scope": list(scope[1])}
+            newer = connection.execute(
+                f"SELECT COUNT(*), MAX(kept.known_at), ANY_VALUE(kept.{self.keys[0]}) "  # noqa: S608
+                f"FROM {self.name} AS kept {gone} AND kept.known_at > $moment",
+                wanted | {"moment": moment},
+            ).fetchone()
+            require_none_newer(newer, self.name, moment)
             count = self._archive(connection, gone, moment, wanted)
             connection.execute(f"DELETE FROM {self.name} AS kept {gone}", wanted)  # noqa: S608
         finally:
@@ -162,18 +171,18 @@ class VersionedTable:
     def _require_in_order(
         self, connection: DuckDBPyConnection, replaced: str, moment: datetime
     ) -> None:
+        """Refuse to replace newer knowledge, and to learn again what was withdrawn later."""
         found = connection.execute(
-            f"SELECT COUNT(*), MAX(kept.known_at), ANY_VALUE(kept.{self.keys[0]}) "  # noqa: S608
+            f"SELECT COUNT(*), MAX(since), ANY_VALUE({self.keys[0]}) FROM ("  # noqa: S608
+            f"SELECT kept.known_at AS since, kept.{self.keys[0]} "
             f"FROM {self.name} AS kept JOIN staged {self._using} "
-            f"WHERE {replaced} AND kept.known_at > $known_at",
+            f"WHERE {replaced} AND kept.known_at > $known_at UNION ALL "
+            f"SELECT gone.replaced_at, gone.{self.keys[0]} "
+            f"FROM {self.name}_history AS gone JOIN staged {self._using} "
+            f"ANTI JOIN {self.name} AS kept {self._using} WHERE gone.replaced_at > $known_at)",
             {"known_at": moment},
         ).fetchone()
-        if found and found[0]:
-            raise InvalidInput(
-                f"{found[0]} rows of {self.name} differ from what was learnt later (of {found[2]} "
-                f"at {found[1]} UTC, these at {moment} UTC); older knowledge replaces no newer: "
-                "state when these were known (--known-at), or begin with a new warehouse"
-            )
+        require_none_newer(found, self.name, moment)
 
     def _archive(
         self,
@@ -194,3 +203,13 @@ class VersionedTable:
     def _count(self, connection: DuckDBPyConnection) -> int:
         row = connection.execute(f"SELECT COUNT(*) FROM {self.name}").fetchone()  # noqa: S608
         return int(row[0]) if row else 0
+
+
+def require_none_newer(found: tuple[Any, ...] | None, table: str, moment: datetime) -> None:
+    """Raise InvalidInput unless `found` (count, the latest moment, whose) counts no row."""
+    if found and found[0]:
+        raise InvalidInput(
+            f"{found[0]} rows of {table} differ from what was learnt later (of {found[2]} "
+            f"at {found[1]} UTC, these at {moment} UTC); older knowledge replaces no newer: "
+            "state when these were known (--known-at), or begin with a new warehouse"
+        )

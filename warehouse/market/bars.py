@@ -108,15 +108,20 @@ class DailyBars:
         """Return the Bars frame in shares of the date `on`; the stored bars stay as they are.
 
         `adjustment` says what is made up for; an action counts from its ex-date on, and when it was
-        known at `as_of` (UTC; None: now), as the bars were.
+        known at `as_of` (UTC; None: now), as the bars were. What a bar is adjusted by does not
+        depend on `first` and `last`.
         """
         from models.features.adjustment import adjust_bars
 
+        until = last  # a dividend is weighed by the close before its ex-date, which must be there
+        if last is not None and adjustment is Adjustment.TOTAL_RETURN:
+            until = max(last, on)
         with self._store.read() as connection:
-            bars = as_frame(_read(connection, symbols, first, last, as_of))
+            bars = as_frame(_read(connection, symbols, first, until, as_of))
             actions = read_actions(connection, symbols, as_of)
             bases = read_bases(connection, as_of)
-        return adjust_bars(bars, actions, bases, on, adjustment)[list(COLUMNS)]
+        found = adjust_bars(bars, actions, bases, on, adjustment)[list(COLUMNS)]
+        return found if until == last else found[found["session"] <= last].reset_index(drop=True)
 
     def sources(self) -> dict[tuple[str, str], int]:
         """Return the count of bars by (symbol, source)."""

@@ -69,7 +69,9 @@ class HistoryWindows:
         with self._store.write() as connection:
             connection.register("staged", staged)
             row = connection.execute(
-                "INSERT INTO history_windows BY NAME SELECT * FROM staged ON CONFLICT DO NOTHING"
+                "INSERT INTO history_windows BY NAME SELECT * FROM "
+                "(SELECT DISTINCT ON (symbol, bar_size, first_session) * FROM staged) "
+                "ANTI JOIN history_windows USING (symbol, bar_size, first_session)"
             ).fetchone()
         return int(row[0]) if row else 0
 

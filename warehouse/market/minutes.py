@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models.domain.errors import InvalidInput
-from warehouse.market.bars import MergeResult
+from warehouse.market.as_of import MergeResult, require_none_newer
 from warehouse.market.connection import MarketStore, utc_naive
 from warehouse.market.lookups import last_complete
 from warehouse.market.minute_rows import SiftedMinutes, sift_minutes
@@ -30,9 +30,10 @@ PART = 125_000  # rows a transaction: what a reader waits for
 
 _DELTA = """
 CREATE OR REPLACE TEMP TABLE delta AS
-SELECT staged.*, kept.symbol IS NOT NULL AS revises, coalesce({outranks}, false) AS stays
+SELECT staged.*, kept.symbol IS NOT NULL AS revises, coalesce({outranks}, false) AS stays,
+    kept.known_at AS since
 FROM staged LEFT JOIN (
-    SELECT symbol, ts, open, high, low, close, volume, source FROM bars_minute
+    SELECT symbol, ts, open, high, low, close, volume, source, known_at FROM bars_minute
     WHERE symbol BETWEEN $from_symbol AND $to_symbol AND ts BETWEEN $first AND $last
 ) AS kept ON kept.symbol = staged.symbol AND kept.ts = staged.ts
 WHERE kept.symbol IS NULL OR (kept.open, kept.high, kept.low, kept.close, kept.volume)
@@ -46,17 +47,19 @@ _ADD_ALL = """
 INSERT INTO bars_minute
 SELECT symbol, ts, session, open, high, low, close, volume, $source, $known_at FROM staged
 """
+_NEWER = """
+SELECT count(*), max(since), any_value(symbol) FROM delta WHERE revises AND since > $known_at
+"""
 _KEEP_HISTORY = """
 INSERT INTO bars_minute_history
 SELECT kept.symbol, kept.ts, kept.session, kept.open, kept.high, kept.low, kept.close, kept.volume,
-    kept.source, kept.known_at, greatest($known_at, kept.known_at)
+    kept.source, kept.known_at, $known_at
 FROM bars_minute AS kept JOIN delta ON kept.symbol = delta.symbol AND kept.ts = delta.ts
 WHERE delta.revises
 """
 _REVISE = """
 UPDATE bars_minute AS kept SET open = delta.open, high = delta.high, low = delta.low,
-    close = delta.close, volume = delta.volume, source = $source,
-    known_at = greatest($known_at, kept.known_at)
+    close = delta.close, volume = delta.volume, source = $source, known_at = $known_at
 FROM delta WHERE delta.revises AND kept.symbol = delta.symbol AND kept.ts = delta.ts
 """
 _ADD = """
@@ -92,7 +95,7 @@ class MinuteBars:
         built again in the same transaction. A batch of more than 125,000 rows is merged in
         several transactions, so that readers get their turn; if it ends in between, merging it
         again completes it. Raises InvalidInput for rows that are no bars (`sift_minutes` separates
-        them), RetryLater when the file stays locked.
+        them) and for newer knowledge of one, RetryLater when the file stays locked.
         """
         return self.merge_sifted(_only_bars(sift_minutes(frame)), source, known_at)
 
@@ -208,6 +211,8 @@ def _merge_part(
     if kept:
         connection.execute("DELETE FROM delta WHERE stays")
     if changed:
+        newer = connection.execute(_NEWER, {"known_at": moment}).fetchone()
+        require_none_newer(newer, "bars_minute", moment)
         connection.execute(_KEEP_HISTORY, {"known_at": moment})
         connection.execute(_REVISE, {"source": source, "known_at": moment})
     if added:

@@ -18,17 +18,28 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS = ("symbol", "session", "expected", "received", "accepted", "warned")
-_MERGE = (
-    "INSERT OR REPLACE INTO quality_scores WITH summed AS (SELECT symbol, session, "
-    "greatest(staged.expected, coalesce(part.expected, 0)) AS expected, "
-    "staged.received + coalesce(part.received, 0) AS received, "
-    "staged.accepted + coalesce(part.accepted, 0) AS accepted, "
-    "staged.warned + coalesce(part.warned, 0) AS warned "
-    "FROM staged LEFT JOIN (SELECT * FROM quality_scores WHERE table_name = $table "
-    "AND run_id = $run) AS part USING (symbol, session)) SELECT $table, symbol, session, "
-    "100.0 * greatest(accepted - warned / 2, 0) / greatest(expected, received, 1), "
-    "expected, received, accepted, warned, $run, $at FROM summed"
+_SUMMED = """
+SELECT symbol, session, expected, received, accepted, warned,
+    100.0 * greatest(accepted - warned / 2, 0) / greatest(expected, received, 1) AS score
+FROM (
+    SELECT symbol, session, greatest(staged.expected, coalesce(part.expected, 0)) AS expected,
+        staged.received + coalesce(part.received, 0) AS received,
+        staged.accepted + coalesce(part.accepted, 0) AS accepted,
+        staged.warned + coalesce(part.warned, 0) AS warned
+    FROM staged LEFT JOIN (
+        SELECT * FROM quality_scores WHERE table_name = $table AND run_id = $run
+    ) AS part USING (symbol, session)
 )
+"""
+_MERGE = f"""
+MERGE INTO quality_scores AS kept USING ({_SUMMED}) AS summed
+ON kept.table_name = $table AND kept.symbol = summed.symbol AND kept.session = summed.session
+WHEN MATCHED THEN UPDATE SET score = summed.score, expected = summed.expected,
+    received = summed.received, accepted = summed.accepted, warned = summed.warned,
+    run_id = $run, scored_at = $at
+WHEN NOT MATCHED THEN INSERT VALUES ($table, summed.symbol, summed.session, summed.score,
+    summed.expected, summed.received, summed.accepted, summed.warned, $run, $at)
+"""  # noqa: S608 - names are ours
 _OF = (
     "SELECT symbol, session, score, expected, received, accepted, warned, run_id, scored_at "
     "FROM quality_scores WHERE table_name = $table "

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 ID_LENGTH = 16
 TIME_COLUMNS = ("ts", "session", "ex_date", "valid_from")
 
-_COLUMNS = (
-    "id, table_name, symbol, moment, content, expectation, reason, source, run_id, refused_at, "
-    "released_at, released_by, release_reason"
+_GIVEN = (
+    "id, table_name, symbol, moment, content, expectation, reason, source, run_id, refused_at"
 )
+_COLUMNS = f"{_GIVEN}, released_at, released_by, release_reason"
 _INSERT = (
-    "INSERT INTO quarantine SELECT id, table_name, symbol, moment, content, expectation, reason, "
-    "source, run_id, refused_at, NULL, NULL, NULL FROM staged ON CONFLICT (id) DO NOTHING"
+    f"INSERT INTO quarantine SELECT {_GIVEN}, NULL, NULL, NULL FROM "  # noqa: S608 - names are ours
+    "(SELECT DISTINCT ON (id) * FROM staged) ANTI JOIN quarantine USING (id)"
 )
 _LIST = (
     f"SELECT {_COLUMNS} FROM quarantine "  # noqa: S608 - names are ours

@@ -57,6 +57,18 @@ def test_prices_that_hold_a_split_already_are_not_divided_twice():
     assert total == pytest.approx([98.0, 98.0, 99.0, 100.0, 101.0]), "8 USD of 400, not of 100"
 
 
+def test_a_later_split_that_a_source_has_put_into_its_prices_is_taken_out_again():
+    given = RAW.assign(close=[100.0, 98.0, 99.0, 100.0, 101.0], source="ibkr")[:3]
+    bases, day = {("A", "ibkr"): EX}, EX - timedelta(days=1)
+    then = adjust_bars(given, [PAID, SPLIT], bases, day, Adjustment.SPLITS)
+    assert closes(then) == [400.0, 392.0, 396.0], "the shares of the day have not been split"
+    assert then["volume"].tolist() == [250, 250, 250]
+    total = closes(adjust_bars(given, [PAID, SPLIT], bases, day, Adjustment.TOTAL_RETURN))
+    assert total == pytest.approx([392.0, 392.0, 396.0])
+    before = adjust_bars(given, [PAID], bases, PAID.ex_date - timedelta(1), Adjustment.TOTAL_RETURN)
+    assert closes(before) == closes(given), "no dividend before its ex-date"
+
+
 def test_a_dividend_above_the_price_is_no_factor():
     absurd = CorporateAction("A", EX, ActionKind.DIVIDEND, 500.0)
     assert closes(adjust_bars(RAW, [absurd], {}, EX, Adjustment.TOTAL_RETURN)) == closes(RAW)
