@@ -135,7 +135,5 @@ def test_what_a_bar_is_adjusted_by_does_not_depend_on_the_sessions_read(
     warehouse.actions.merge([paid], "file", NOW)
     whole = warehouse.bars.adjusted(on=DAYS[3], adjustment=Adjustment.TOTAL_RETURN)
     assert whole["close"].tolist() == [7.5, 7.5, 15.0, 20.0], "5 USD of 20"
-    part = warehouse.bars.adjusted(
-        on=DAYS[3], last=DAYS[1], adjustment=Adjustment.TOTAL_RETURN
-    )
+    part = warehouse.bars.adjusted(on=DAYS[3], last=DAYS[1], adjustment=Adjustment.TOTAL_RETURN)
     pd.testing.assert_frame_equal(part, whole.head(2))

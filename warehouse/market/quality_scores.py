@@ -39,7 +39,7 @@ WHEN MATCHED THEN UPDATE SET score = summed.score, expected = summed.expected,
     run_id = $run, scored_at = $at
 WHEN NOT MATCHED THEN INSERT VALUES ($table, summed.symbol, summed.session, summed.score,
     summed.expected, summed.received, summed.accepted, summed.warned, $run, $at)
-"""  # noqa: S608 - names are ours
+"""
 _OF = (
     "SELECT symbol, session, score, expected, received, accepted, warned, run_id, scored_at "
     "FROM quality_scores WHERE table_name = $table "

@@ -24,9 +24,7 @@ if TYPE_CHECKING:
 ID_LENGTH = 16
 TIME_COLUMNS = ("ts", "session", "ex_date", "valid_from")
 
-_GIVEN = (
-    "id, table_name, symbol, moment, content, expectation, reason, source, run_id, refused_at"
-)
+_GIVEN = "id, table_name, symbol, moment, content, expectation, reason, source, run_id, refused_at"
 _COLUMNS = f"{_GIVEN}, released_at, released_by, release_reason"
 _INSERT = (
     f"INSERT INTO quarantine SELECT {_GIVEN}, NULL, NULL, NULL FROM "  # noqa: S608 - names are ours
