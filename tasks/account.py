@@ -35,6 +35,7 @@ class AccountBook:
     peak_equity: float = UNKNOWN_EQUITY
     watches_inflow: bool = False
     outside_cash: Decimal = Decimal(0)
+    is_compared: bool = False  # with the broker's cash
     positions: dict[str, int] = field(default_factory=dict)
     cash: Decimal = Decimal(0)
     _counted: dict[str, tuple[str, Decimal | None]] = field(default_factory=dict)
@@ -57,12 +58,13 @@ class AccountBook:
         self._adjusted = adjusted
 
     def compare_cash(self, at_broker: Decimal) -> None:
-        """Take the broker's cash in USD, as of this moment, with every commission known.
+        """Take the broker's cash in USD, as of this moment.
 
-        Money that nobody has named and that came during the day is no gain: what losses are
-        measured from rises with it. Money that went counts as lost until somebody accepts it.
+        Every commission is known, but for the first time: then what it is off is small. Money that
+        nobody has named and that came during the day is no gain: what losses are measured from
+        rises with it. Money that went counts as lost until somebody accepts it.
         """
-        outside = at_broker - self.cash
+        outside, self.is_compared = at_broker - self.cash, True
         if outside > self.outside_cash and self.watches_inflow:
             self.day_start_equity += float(outside - self.outside_cash)
             self.peak_equity += float(outside - self.outside_cash)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from models.domain.errors import AutomaticHalt
 from models.domain.halts import HaltCode
 from models.risk.breaker import Observation, judge
+from tasks.account import UNKNOWN_EQUITY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -130,12 +131,14 @@ def breach(guard: SessionGuard, desk: OrderDesk, now: datetime) -> AutomaticHalt
     guard.heard([quote.at for quote in quotes if quote is not None], now)
     equity = desk.book.equity(desk.quote)
     desk.book.note_worth(equity)
-    if guard.is_long_unpriced(equity, now, desk.session):
-        names = ", ".join(sorted(desk.unpriced()))
+    unpriced = desk.unpriced(now)
+    if guard.is_long_unpriced(UNKNOWN_EQUITY if unpriced else equity, now, desk.session):
+        names = ", ".join(sorted(unpriced))
         desk.alert(
             "the account's worth is unknown",
-            f"no usable quote of {names} for {LONGEST_UNPRICED}; no scheduled order passes its "
-            "checks and no loss limit sees anything: look at the market data of these symbols",
+            f"no usable quote of {names} for {LONGEST_UNPRICED}, or none within "
+            f"{desk.limits.halts.max_quote_silence:g} s; loss limits see the last price or, "
+            "without one, nothing, and then no scheduled order passes: look at their market data",
         )
     try:
         guard.require_sound(now, desk.session, desk.book, equity)

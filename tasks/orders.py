@@ -336,10 +336,11 @@ class OrderDesk:
             blocked_reason=self.ledger.differences.block_reason(self.book.account, symbol),
         )
 
-    def unpriced(self) -> set[str]:
-        """Return the symbols held without a usable quote."""
+    def unpriced(self, now: datetime) -> set[str]:
+        """Return the symbols held without a usable quote, or with one of long ago."""
+        since = now - timedelta(seconds=self.limits.halts.max_quote_silence)
         quotes = {symbol: self.quote(symbol) for symbol in self.book.positions}
-        return {symbol for symbol, quote in quotes.items() if quote is None or not quote.is_sane}
+        return {s for s, q in quotes.items() if q is None or not q.is_sane or q.at < since}
 
     def _cancel(self, child: ChildOrder) -> None:
         self.boundary("send-before")

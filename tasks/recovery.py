@@ -164,8 +164,9 @@ async def recover(desk: OrderDesk, quiet_period: float) -> Evidence:
 def compare(desk: OrderDesk, evidence: Evidence) -> None:
     """Keep, and tell once, what differs from the ledger; AutomaticHalt on a stray of our name."""
     book, in_hand = desk.book, {*desk.executions, *unshown_exits(desk)}
-    if is_cash_settled(evidence) and not position_differences(book.positions, evidence.positions):
-        book.compare_cash(evidence.cash)
+    is_comparable = is_cash_settled(evidence) or not book.is_compared
+    if is_comparable and not position_differences(book.positions, evidence.positions):
+        book.compare_cash(evidence.cash)  # the first time, a commission that is unknown is small
     found = reconcile_session(desk.ledger, evidence, book.positions, book.cash, in_hand)
     for each in found:
         if each.is_new and each.difference.kind is not DifferenceKind.CASH:
