@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from models.domain.errors import RetryLater
 from tasks.gateway_process import find_gateway, start_gateway
+from tasks.places import project_root
 from tasks.prefect_api import LOCAL, guarded_environment, is_up, start_server
 from tasks.processes import Service, answers_http, module_command, require_free
 from tasks.restarts import RestartBudget
-from tasks.settings import project_root
 
 if TYPE_CHECKING:
     from tasks.settings import Settings

@@ -17,7 +17,8 @@ from models.alpha.walk_forward import Fold, walk_forward_splits
 from models.domain.errors import HaltTrading, InvalidInput
 from tasks.champion import load_champion, promote
 from tasks.features import Dataset, load_dataset
-from tasks.settings import project_root, quiet_dependencies
+from tasks.places import project_root
+from tasks.settings import quiet_dependencies
 from tasks.tracking import CandidateRecord, ModelVersion, Tracker
 
 if TYPE_CHECKING:
