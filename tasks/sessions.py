@@ -27,7 +27,7 @@ from tasks.execution_report import note_mids
 from tasks.exit_gaps import exits_out_of_step
 from tasks.exit_watch import ExitWatch, settle_vanished
 from tasks.exits import ExitKeeper
-from tasks.guard import SessionGuard, breach, keep_halt
+from tasks.guard import SessionGuard, keep_halt
 from tasks.halt_ending import give_back
 from tasks.leaving import leave_working
 from tasks.orders import OrderDesk
@@ -53,6 +53,7 @@ from tasks.session_day import (
 from tasks.session_lease import SessionLease
 from tasks.session_links import SessionLinks
 from tasks.session_result import SessionProgress, SessionResult, progress_of
+from tasks.stopping import reason_to_stop
 from tasks.symbol_halts import SymbolHalts
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ class ExecutionSession:
     _watcher: ExitWatch = field(init=False)
     _symbol_halts: SymbolHalts = field(init=False, default_factory=SymbolHalts)
     _may_work: bool = field(init=False, default=False)  # after a halt, until `_watch` ended it all
+    _is_left: bool = field(init=False, default=False)  # after `_watch` asked for the end of it all
     _ended: tuple[int, int] = field(init=False, default=(0, 0))  # shares of parents over before
 
     async def run(self) -> SessionResult:
@@ -116,6 +118,9 @@ class ExecutionSession:
             version = working_version(self.limits)
             require_version(self.ledger, day.date, version, self._clock.now())
             return await self._run_day(day)
+        except RetryLater:
+            must_end = self._is_left  # a stop whose cancels were not all answered
+            raise
         except HaltTrading as halt:
             must_end = self._may_work
             if isinstance(halt, AutomaticHalt):
@@ -322,7 +327,15 @@ class ExecutionSession:
         changed = self.limits_watch.notice() if self.limits_watch else ""
         if changed:
             self._alert("the risk limits were changed", changed)
-        reason = self._reason_to_stop(desk) or await self._lost_time()
+        reason = reason_to_stop(
+            desk,
+            self.settings,
+            self.stop,
+            symbol_halts=self._symbol_halts,
+            guard=self._guard,
+            now=self._clock.now(),
+        )
+        reason = reason or await self._lost_time()
         if reason is None:
             desk.lease = self._lease.renew()
             return
@@ -334,7 +347,7 @@ class ExecutionSession:
         desk.cancel_working()
         await self._clock.sleep_until(self._clock.now() + SETTLE)
         await self._read_everything(desk)
-        self._may_work = not desk.is_quiet
+        self._may_work = self._is_left = not desk.is_quiet
         raise reason
 
     async def _lost_time(self) -> RetryLater | None:
@@ -345,26 +358,6 @@ class ExecutionSession:
         except RetryLater as lost:
             return lost
         return None
-
-    def _reason_to_stop(self, desk: OrderDesk) -> HaltTrading | RetryLater | None:
-        for halt in self.ledger.halts.in_force():
-            if not halt.symbol:
-                return HaltTrading(
-                    f"trading was halted by {halt.by} at {halt.at.isoformat()}: {halt.reason}; "
-                    "`robo resume --reason ...` lifts it, then `robo execute` goes on"
-                )
-            self._symbol_halts.enforce(desk, halt.symbol, self._clock.now())
-        if self.stop.is_set():
-            return RetryLater(
-                "stopped before the schedule was done; nothing is lost: run `robo execute` again "
-                "and it goes on where it stopped"
-            )
-        if self.settings.mode == "live":  # its arming has an end
-            try:
-                self.settings.require_tradable(desk.book.account)
-            except HaltTrading as expired:
-                return expired
-        return breach(self._guard, desk, self._clock.now())
 
     def _keep_halt(self, halt: AutomaticHalt) -> None:
         keep_halt(self.ledger, halt, self._alert)

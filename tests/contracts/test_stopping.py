@@ -58,3 +58,15 @@ def test_a_stop_leaves_or_cancels_what_works_and_the_next_run_goes_on(
     if on_stop == "leave":
         lines = (settings.state_dir / "alerts.jsonl").read_text().splitlines()
         assert "1 orders left working" in [json.loads(line)["subject"] for line in lines]
+
+
+def test_a_stop_whose_cancels_are_refused_ends_its_orders_all_the_same(
+    gateway, settings, ledger, make_span, make_parent, execute, held
+):
+    """The session's own two cancels are refused: it asks once more, over a new connection."""
+    gateway.ask("fault", fault="refuse-cancel", params={"count": 2})
+    span = make_span(gateway, 30)
+    ledger.parents.add([make_parent(span, "KO", quantity=QUANTITY)])
+    stopped_session(settings, ledger, execute)
+    assert asyncio.run(read(gateway)).open_orders == ()
+    assert ledger.leases.unreleased("trading-simulated") is None
