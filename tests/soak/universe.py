@@ -158,12 +158,15 @@ class Universe:
             if not enough:
                 left = self._children_left(phase)
                 crashes = draw(self.rng, left, self.place.torn_at, verbs=verbs)
+            acted = self.story.verbs.total()
             code = self._session(settings, crashes)
             if verbs and not enough and self.rng.random() < VERB_BETWEEN:
                 self._verb(self.rng.choice(("halt", "halt", "flatten")), settings)
             self._lift_halts(settings)
             if code in (actors.DONE, actors.SKIPPED):
-                return
+                if self.story.verbs.total() == acted:
+                    return
+                continue  # a halt has ended the exits: who resumes executes again
             halted = code == actors.HALTED and self.story.verbs.total()
             if code not in (actors.LATER, actors.STOPPED, -9) and not halted:
                 raise RuntimeError(f"a session ended with {code}: {self._last_words()}")
