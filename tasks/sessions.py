@@ -113,8 +113,7 @@ class ExecutionSession:
             executions = restore_session(self.ledger, day.date, self.settings)
             if not exits_out_of_step(self.ledger, self.limits, day, self._clock.now()):
                 require_work(self.ledger, day, executions, self._clock, self.longest_wait)
-            version = working_version(self.limits)
-            require_version(self.ledger, day.date, version, self._clock.now())
+            require_version(self.ledger, day.date, working_version(self.limits), self._clock.now())
             return await self._run_day(day)
         except HaltTrading as halt:
             must_end = self._may_work
@@ -254,6 +253,7 @@ class ExecutionSession:
             evidence.net_liquidation,
             f"{day.date} after",
         )
+        await self._protect(desk)  # what the last evidence has changed
         self._report(desk, "session over")
 
     async def _protect(self, desk: OrderDesk) -> None:
@@ -266,6 +266,10 @@ class ExecutionSession:
             if unshown_exits(desk):
                 desk.lose_connection(self._clock.now())
                 await recover(desk, self.settings.quiet_period)
+            await self._keep_exits(desk)
+        if self._exits.is_untraced and not desk.is_blind:
+            desk.lose_connection(self._clock.now())
+            await recover(desk, self.settings.quiet_period)
             await self._keep_exits(desk)
 
     async def _keep_exits(self, desk: OrderDesk) -> None:
