@@ -74,12 +74,6 @@ class ExitKeeper:
         """Say whether an exit waits for its end, so that another can take its place."""
         return any(not e.state.is_terminal and not self._is_kept(e) for e in self._open())
 
-    @property
-    def is_untraced(self) -> bool:
-        """Say whether an exit was sent that the broker has not shown yet."""
-        children = (child for e in self.desk.resting.values() for child in e.children.values())
-        return any(child.leaves and child.perm_id is None for child in children)
-
     def rests(self, symbol: str) -> bool:
         """Say whether exits of the symbol rest at the broker; refused too often, they don't."""
         refused = sum(

@@ -267,10 +267,6 @@ class ExecutionSession:
                 desk.lose_connection(self._clock.now())
                 await recover(desk, self.settings.quiet_period)
             await self._keep_exits(desk)
-        if self._exits.is_untraced and not desk.is_blind:
-            desk.lose_connection(self._clock.now())
-            await recover(desk, self.settings.quiet_period)
-            await self._keep_exits(desk)
 
     async def _keep_exits(self, desk: OrderDesk) -> None:
         self._exits.keep(self._clock.now())
