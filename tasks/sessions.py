@@ -115,8 +115,7 @@ class ExecutionSession:
             executions = restore_session(self.ledger, day.date, self.settings)
             if not exits_out_of_step(self.ledger, self.limits, day, self._clock.now()):
                 require_work(self.ledger, day, executions, self._clock, self.longest_wait)
-            version = working_version(self.limits)
-            require_version(self.ledger, day.date, version, self._clock.now())
+            require_version(self.ledger, day.date, working_version(self.limits), self._clock.now())
             return await self._run_day(day)
         except RetryLater:
             must_end = self._is_left  # a stop whose cancels were not all answered
@@ -259,6 +258,7 @@ class ExecutionSession:
             evidence.net_liquidation,
             f"{day.date} after",
         )
+        await self._protect(desk)  # what the last evidence has changed
         self._report(desk, "session over")
 
     async def _protect(self, desk: OrderDesk) -> None:

@@ -15,6 +15,8 @@ from tasks.account import UNKNOWN_EQUITY, AccountBook
 from tasks.broker.clock import GatewayClock, WallClock, open_clock
 from tasks.broker.roles import Role, address
 from tasks.crash_points import Boundary, boundary_of
+from tasks.exit_watch import settle_vanished
+from tasks.exits import ExitKeeper
 from tasks.orders import OrderDesk, log_alert
 from tasks.recovery import adopt, note_schedules, recover, restore_session
 from tasks.session_day import require_link
@@ -100,6 +102,7 @@ async def settled_desk(
             boundary=boundary,
         )
         evidence = await recover(desk, settings.quiet_period)
+        await settle_vanished(desk, evidence, settings.quiet_period)
         yield SettledDesk(desk, orders, data, clock, day, lease, evidence)
     finally:
         for link in links:
@@ -145,6 +148,7 @@ async def _desk(
         boundary=boundary,
     )
     desk.remember_sends(clock.now())
+    ExitKeeper(desk).load()  # what a session left of a stop in the middle is settled here as well
     for event in told:
         desk.take(event, clock.now())
     return desk

@@ -10,15 +10,16 @@ not sent again before it is proven. ([11] and [7] have their own files.)
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+from delayed_engine import DelayedEngine
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import initialize, invariant, precondition, rule
 
-from models.domain.orders import ChildOrder, ChildState, Fill, ParentOrder, ParentState, Quote, Side
+from models.domain.orders import ChildOrder, ParentOrder, ParentState, Quote, Side
 from models.execution import events as ev
 from models.execution.commands import CancelChild, Command, PlaceChild
 from models.execution.engine import restore, step
@@ -30,36 +31,8 @@ TOUCHES = [Decimal(text) for text in ("0.97", "9.99", "10.00", "10.07")]
 BAD = [Decimal(text) for text in ("NaN", "Infinity", "-1", "0")]
 
 
-@dataclass
-class Order:
-    """One order as the broker has it."""
-
-    child: ChildOrder
-    perm_id: int
-    live: bool = True
-    rejected: bool = False
-    done: int = 0  # gross: what statuses report
-    revisions: list[list[Fill]] = field(default_factory=list)
-
-    @property
-    def net(self) -> int:
-        return sum(history[-1].quantity for history in self.revisions)
-
-    @property
-    def state(self) -> ChildState:
-        if self.rejected:
-            return ChildState.REJECTED
-        if self.live:
-            return ChildState.PARTIAL if self.done else ChildState.ACKED
-        return ChildState.FILLED if self.done == self.child.quantity else ChildState.CANCELLED
-
-    @property
-    def worst(self) -> int:
-        return self.net + (self.child.quantity - self.done if self.live else 0)
-
-
-class EngineMachine(RuleBasedStateMachine):
-    """One parent, its committed rows, the wire in both directions, and the broker's truth."""
+class EngineMachine(DelayedEngine):
+    """One parent and its committed rows, beside the broker's truth and its wires."""
 
     @initialize(
         quantity=st.integers(1, 400),
@@ -77,14 +50,9 @@ class EngineMachine(RuleBasedStateMachine):
         )  # fmt: skip
         self.policy = SlicingPolicy(slices, Decimal(20), catch_up)
         self.now = START - timedelta(minutes=1)
-        self.orders: dict[str, Order] = {}
-        self.wire_out: list[PlaceChild | CancelChild] = []
-        self.limbo: list[PlaceChild | CancelChild] = []
-        self.wire_in: list[ev.Event] = []
-        self.suspects: dict[str, str] = {}
-        self.proven, self.sent = set[str](), set[str]()
-        self.connected, self.counter = True, 0
-        self.stopped = self.closed = self.busted = False
+        self.open_wires()
+        self.sent = set[str]()
+        self.stopped = self.closed = False
         self.boot(restore(self.parent, self.policy))
         self.committed = self.engine
         self.reconcile(random.Random(0))
@@ -201,156 +169,6 @@ class EngineMachine(RuleBasedStateMachine):
         else:
             self.feed(ev.ResumeRequested())
 
-    @precondition(lambda self: self.wire_out)
-    @rule(data=st.data())
-    def broker_receives(self, data: st.DataObject) -> None:
-        self.at_broker(self.wire_out.pop(0), data.draw(st.integers(0, 5)) == 0)
-
-    def all_arrive(self) -> None:
-        while self.wire_out:
-            self.at_broker(self.wire_out.pop(0), rejects=False)
-
-    def at_broker(self, command: PlaceChild | CancelChild, rejects: bool) -> None:
-        if isinstance(command, CancelChild):
-            if command.order_ref in self.orders:
-                self.end(self.orders[command.order_ref])
-            return
-        ref = command.child.order_ref
-        assert ref not in self.orders, "[8] the broker got an orderRef twice"
-        self.counter += 1
-        order = self.orders[ref] = Order(command.child, 1000 + self.counter)
-        if rejects:
-            order.live, order.rejected = False, True
-            self.wire_in.append(ev.ChildRejected(ref, "201: no"))
-        else:
-            self.wire_in.append(ev.ChildAcked(ref, order.perm_id))
-
-    def end(self, order: Order) -> None:
-        if order.live:
-            order.live = False
-            ref = order.child.order_ref
-            self.wire_in.append(ev.ChildCancelled(ref, order.done, order.perm_id))
-
-    @precondition(lambda self: any(order.live for order in self.orders.values()))
-    @rule(data=st.data(), part=st.floats(0, 1), ends=st.booleans())
-    def market_trades(self, data: st.DataObject, part: float, ends: bool) -> None:
-        order = data.draw(st.sampled_from([o for o in self.orders.values() if o.live]))
-        self.trade(order, part, ends)
-
-    def trade(self, order: Order, part: float, ends: bool) -> None:
-        rest = order.child.quantity - order.done
-        shares = rest if part > 0.5 else max(1, int(2 * part * rest))
-        self.counter += 1
-        fill = Fill(
-            f"0001.{self.counter}.01", order.child.order_ref, "SPY", self.parent.side, shares,
-            order.child.limit_price or Decimal(10), self.now, order.perm_id,
-        )  # fmt: skip
-        order.revisions.append([fill])
-        order.done += shares
-        order.live = order.done < order.child.quantity
-        self.wire_in.append(ev.ChildFilled(fill))
-        self.wire_in.append(ev.ChildAcked(order.child.order_ref, order.perm_id, order.done))
-        if ends:
-            self.end(order)
-
-    @precondition(lambda self: any(order.revisions for order in self.orders.values()))
-    @rule(data=st.data(), bust=st.booleans())
-    def exchange_corrects(self, data: st.DataObject, bust: bool) -> None:
-        order = data.draw(st.sampled_from([o for o in self.orders.values() if o.revisions]))
-        history = data.draw(st.sampled_from(order.revisions))
-        last = history[-1]
-        corrected = replace(
-            last,
-            exec_id=f"{last.exec_base}.{last.revision + 1:02d}",
-            quantity=0 if bust else last.quantity,
-            price=last.price + Decimal("0.01"),
-        )
-        history.append(corrected)
-        self.busted = self.busted or bust
-        self.wire_in.append(ev.ChildFilled(corrected))
-
-    @precondition(lambda self: self.wire_in and self.connected)
-    @rule(data=st.data(), count=st.integers(1, 4))
-    def deliver(self, data: st.DataObject, count: int) -> None:
-        for _ in range(min(count, len(self.wire_in))):
-            self.hand_over(data.draw(st.integers(0, len(self.wire_in) - 1)))
-
-    def hand_over(self, index: int) -> None:
-        event = self.wire_in.pop(index)
-        self.feed(event)
-        self.delivered.append(event)
-
-    @precondition(lambda self: self.delivered)
-    @rule(data=st.data())
-    def repeat_old_message(self, data: st.DataObject) -> None:
-        event = data.draw(st.sampled_from(self.delivered))
-        assert step(self.engine, event) == (self.engine, ()), "[9]"
-
-    @rule(chance=st.sampled_from([0, 3, 5, 6]), recovers=st.booleans())
-    def trouble(self, chance: int, recovers: bool) -> None:
-        """Break the connection, or lose the process: rows are of the last intent or all."""
-        if chance == 0:
-            return
-        self.lose_wires()
-        if chance == 3:
-            self.feed(ev.ConnectionLost(self.now))
-        else:
-            self.restart(self.engine if chance == 5 else self.committed)
-        if recovers:
-            self.reconcile(random.Random(chance))
-
-    def lose_wires(self) -> None:
-        self.limbo += self.wire_out
-        self.wire_out, self.wire_in = [], []
-        self.connected = False
-
-    @precondition(lambda self: self.limbo)
-    @rule(arrives=st.booleans())
-    def limbo_resolves(self, arrives: bool) -> None:
-        command = self.limbo.pop(0)
-        if arrives:
-            self.at_broker(command, rejects=False)
-
-    def restart(self, rows: ParentExecution) -> None:
-        fills = [fill for known in rows.fills.values() for fill in known]
-        state = self.engine.state
-        self.boot(restore(self.parent, self.policy, list(rows.children.values()), fills, state))
-        if self.closed:
-            self.feed(ev.SessionClosed(self.now))
-
-    @rule(order=st.randoms(use_true_random=False))
-    def reconcile(self, order: random.Random) -> None:
-        self.connected = True
-        self.feed(self.evidence(order))
-        for ref, child in self.engine.children.items():
-            if child.state is not ChildState.UNKNOWN:
-                continue
-            assert ref not in self.orders
-            if self.suspects.get(ref) == "quiet":
-                self.proven.add(ref)
-                self.feed(ev.ProvenNeverSent(ref))
-                self.committed = self.engine
-            else:
-                self.suspects[ref] = "once"
-
-    def evidence(self, order: random.Random) -> ev.Reconciled:
-        all_ = self.orders.values()
-        found = [ev.ChildEvidence(o.child.order_ref, o.state, o.done, o.perm_id) for o in all_]
-        fills = [fill for o in all_ for history in o.revisions for fill in history]
-        order.shuffle(found)
-        order.shuffle(fills)
-        return ev.Reconciled(self.now, tuple(found), tuple(fills))
-
-    @rule(arrives=st.booleans())
-    def recover(self, arrives: bool) -> None:
-        """Reconcile around a quiet period: what was sent has arrived by then, or never will."""
-        self.reconcile(random.Random(0))
-        self.all_arrive()
-        while self.limbo:
-            self.limbo_resolves(arrives)
-        self.suspects = dict.fromkeys(self.suspects, "quiet")
-        self.reconcile(random.Random(1))
-
     @invariant()
     def shares_add_up(self) -> None:
         e = self.engine
@@ -359,10 +177,7 @@ class EngineMachine(RuleBasedStateMachine):
 
     @invariant()
     def worst_case_is_within_the_parent(self) -> None:
-        worst = sum(order.worst for order in self.orders.values())
-        flying = (*self.wire_out, *self.limbo)
-        worst += sum(c.child.quantity for c in flying if isinstance(c, PlaceChild))
-        assert worst <= self.parent.quantity, "[2]"
+        assert self.worst_case() <= self.parent.quantity, "[2]"
         assert not self.engine.quarantine, "an honest broker is never quarantined"
 
     def teardown(self) -> None:

@@ -1,6 +1,7 @@
 """Randomised crashes of the order path: `make soak POINTS=n SEED=s`.
 
 Each universe has a seed of its own, SEED, SEED + 1 and so on, until POINTS crashes have happened.
+A share of them keeps its ledger on PostgreSQL, where that is installed (else on SQLite).
 POINTS=1 runs the one universe of that seed and prints its story: so a failing seed is replayed.
 The last line says it all; exit code 1 when a share was lost or doubled, or a parent quarantined.
 """

@@ -22,6 +22,7 @@ ONLOOKER = 78  # an API client id of nobody else's
 LIMITS = """
 max_orders_per_minute = 1800
 duplicate_window = 0
+max_position_weight = 1.0
 max_price_gap = 1.0
 [exits]
 mode = "{exits}"

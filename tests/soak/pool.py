@@ -19,6 +19,7 @@ from scenarios import scenario_of
 from universe import Story, Universe
 
 from models.domain.sessions import exchange_date, next_session
+from tasks.program_version import code_hash
 from warehouse.ledger import OrderLedger
 
 
@@ -126,6 +127,7 @@ def _exactly(pipe: int, size: int) -> bytes:
 def _warm_up() -> None:
     """Do once, before any fork, what each process would else do anew."""
     next_session(exchange_date(datetime.now(UTC)))
+    code_hash()  # of what is imported now: the files may change while a long soak runs
     with tempfile.TemporaryDirectory(prefix="robo-soak-") as folder:
         OrderLedger(f"sqlite:///{Path(folder) / 'ledger.sqlite'}").close()
     gc.collect()

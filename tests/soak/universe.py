@@ -17,8 +17,10 @@ from market import buy_by_hand, note_facts, plan, write_limits
 from scenarios import scenario_of
 from verdict import Expected, Verdict, judge, look_between
 
+from tasks.account_snapshot import read_account
 from tasks.broker.clock import ask_control
 from tasks.broker.protocol import GatewayUnreachable
+from tasks.reconciliation import reconcile
 from tasks.settings import Settings, load_settings
 from tasks.stores import open_ledger
 
@@ -80,7 +82,8 @@ class Universe:
                 self._fault(name, params)
             self._phases(settings)
             exits = self.scenario.exits
-            expected = Expected(self.scenario.held, self._flattened, exits)
+            was_begun = self.story.verbs["flatten"] > 0
+            expected = Expected(self.scenario.held, was_begun, self._flattened, exits)
             found = judge(settings, expected)
             found.broken = self.story.verdict.broken + found.broken
             self.story.verdict = found
@@ -146,9 +149,13 @@ class Universe:
             self._before = self.place.ended_slices()
             share = wanted * (number + 1) // len(self.scenario.phases)
             self._sessions(settings, number, share)
-            if self._flattened:
+            if self.story.verbs["flatten"]:
                 self.story.tell("flattened: what else was planned is left out")
-                return
+                break
+        if self.scenario.exits == "resting":  # one may have traded while no session was there
+            with open_ledger(settings) as ledger:
+                reconcile(ledger, read_account(settings))
+            self._sessions(settings, number, 0)
 
     def _sessions(self, settings: Settings, phase: int, wanted: int) -> None:
         verbs = self.scenario.verbs
@@ -158,12 +165,15 @@ class Universe:
             if not enough:
                 left = self._children_left(phase)
                 crashes = draw(self.rng, left, self.place.torn_at, verbs=verbs)
+            acted = self.story.verbs.total()
             code = self._session(settings, crashes)
             if verbs and not enough and self.rng.random() < VERB_BETWEEN:
                 self._verb(self.rng.choice(("halt", "halt", "flatten")), settings)
             self._lift_halts(settings)
             if code in (actors.DONE, actors.SKIPPED):
-                return
+                if self.story.verbs.total() == acted:
+                    return
+                continue  # a halt has ended the exits: who resumes executes again
             halted = code == actors.HALTED and self.story.verbs.total()
             if code not in (actors.LATER, actors.STOPPED, -9) and not halted:
                 raise RuntimeError(f"a session ended with {code}: {self._last_words()}")

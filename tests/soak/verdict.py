@@ -38,9 +38,13 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Expected:
-    """What was there before: `held` shares by hand; whether all was flattened, and the exits."""
+    """What was there before, `held` shares by hand, and what a person and the exits have done.
+
+    A flatten that was begun ends parents; only one that came to its end has left none of ours.
+    """
 
     held: dict[str, int] = field(default_factory=dict)
+    begun: bool = False
     flattened: bool = False
     exits: str = "off"
 
@@ -143,7 +147,7 @@ def _judge_parents(
 def _may_end_short(record: ParentRecord, exited: set[str], expected: Expected) -> bool:
     """Say whether a parent that is not filled ended as it should."""
     if record.state is ParentState.CANCELLED and "flattened by" in record.reason:
-        return expected.flattened
+        return expected.begun
     if record.state not in (ParentState.CANCELLED, ParentState.EXPIRED):
         return False
     # What its exit has sold is bought no more, and cannot be sold again.
