@@ -273,7 +273,7 @@ class OrderDesk:
         verdicts: Sequence[Verdict],
         now: datetime,
     ) -> None:
-        """Commit an intent and what let it pass, then send it; uncommitted, all is as `before`."""
+        """Commit an intent, then send it; uncommitted, all is as `before`."""
         parents = self.resting if child.parent_id in self.resting else self.executions
         try:
             with self.ledger.transaction(urgent=True):
@@ -286,15 +286,20 @@ class OrderDesk:
                     lease=self.lease,
                     reduce_only=self.reduce_only,
                 )
-                keep_checks(self.ledger, child.order_ref, verdicts, now)
         except RoboError:
             parents[child.parent_id] = before  # no intent, no child
             raise
         self.boundary("send-before")
-        self.gateway.send(committed)
+        try:
+            self.gateway.send(committed)
+        except RoboError:
+            keep_checks(self.ledger, committed.order_ref, verdicts, now)  # it may have arrived
+            raise
         self.boundary("send-after")
         # Behind the socket: an intent without this mark counts as perhaps sent all the same.
-        self.ledger.children.mark_sent(committed.order_ref, now)
+        with self.ledger.transaction():
+            self.ledger.children.mark_sent(committed.order_ref, now)
+            keep_checks(self.ledger, committed.order_ref, verdicts, now)
         self._sends.append(now)
         self.denied.pop(child.order_ref, None)  # it was refused before, for what has ended since
         self.feed(child.parent_id, ChildSent(committed.order_ref, committed.order_id), now)
@@ -356,10 +361,7 @@ class OrderDesk:
         elif self.ledger.children.get(fill.order_ref) is None:
             logger.warning(
                 "execution %s (%s %d %s) is of no order of this system",
-                fill.exec_id,
-                fill.side,
-                fill.quantity,
-                fill.symbol,
+                *(fill.exec_id, fill.side, fill.quantity, fill.symbol),
             )
 
     def take_status(self, status: OrderStatus, now: datetime) -> None:

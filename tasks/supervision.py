@@ -13,6 +13,8 @@ from threading import Event, Thread
 from types import FrameType
 from typing import Any, Generic, TypeVar
 
+from tasks.collector import few_collections
+
 Result = TypeVar("Result")
 Progress = TypeVar("Progress")
 
@@ -88,7 +90,8 @@ class SupervisedSession(Generic[Result, Progress]):
 
     def _work(self) -> None:
         try:
-            self._result.append(asyncio.run(self._make(self._progress.put, self._stop)))
+            with few_collections():
+                self._result.append(asyncio.run(self._make(self._progress.put, self._stop)))
         except BaseException as error:
             self._error.append(error)
 

@@ -6,7 +6,7 @@ US dollars. Moments are timezone-aware UTC.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -174,15 +174,25 @@ class Quote:
     bid_size: int
     ask_size: int
     at: datetime
+    # Worked out when first asked for: every send asks the quotes of all that is held again.
+    _mid: Decimal | None = field(default=None, init=False, repr=False, compare=False)
+    _is_sane: bool | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def mid(self) -> Decimal:
         """The midpoint in USD."""
-        return (self.bid + self.ask) / 2
+        known = self._mid
+        if known is None:
+            known = (self.bid + self.ask) / 2
+            object.__setattr__(self, "_mid", known)
+        return known
 
     @property
     def is_sane(self) -> bool:
         """Say whether both sides are finite, positive and not crossed."""
-        if not (self.bid.is_finite() and self.ask.is_finite()):
-            return False
-        return _NOTHING < self.bid <= self.ask
+        known = self._is_sane
+        if known is None:
+            finite = self.bid.is_finite() and self.ask.is_finite()
+            known = finite and _NOTHING < self.bid <= self.ask
+            object.__setattr__(self, "_is_sane", known)
+        return known

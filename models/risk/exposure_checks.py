@@ -6,8 +6,7 @@ for a purchase only once it is filled. Everything is valued at the present mids.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from models.domain.orders import ChildOrder, Quote, Side
 from models.risk.context import SendContext
@@ -16,8 +15,7 @@ from models.risk.send_checks import excuse
 from models.risk.verdict import Verdict, compare, not_finite
 
 
-@dataclass(frozen=True, slots=True)
-class WorstCase:
+class WorstCase(NamedTuple):
     """One symbol's value in USD: `high` if only its buys fill, `low` if only its sells do."""
 
     high: float
@@ -89,21 +87,25 @@ def _weigh(
 
 def _books(
     child: ChildOrder, quote: Quote | None, context: SendContext
-) -> tuple[Mapping[str, WorstCase], Mapping[str, WorstCase]] | str:
-    """Return the worst cases of all symbols before and after the child, or one without a mid."""
+) -> tuple[list[WorstCase], list[WorstCase]] | str:
+    """Return the worst cases of all symbols before and after the child, or one without a mid.
+
+    Both lists are in one order, so that the sums over them differ by the child alone.
+    """
     mid = _own_mid(child, quote)
     if mid is None:
         return child.symbol
-    before: dict[str, WorstCase] = {}
     held, buying, selling, mids = context.positions, context.buying, context.selling, context.mids
-    for symbol in sorted({*held, *buying, *selling, child.symbol}):
-        price = mid if symbol == child.symbol else mids.get(symbol)
+    before = [_of_symbol(child.symbol, context, mid)]
+    after = [_of_symbol(child.symbol, context, mid, child)]
+    for symbol in sorted({*held, *buying, *selling} - {child.symbol}):
+        price = mids.get(symbol)
         if price is None:
             return symbol
         shares = held.get(symbol, 0)
         high, low = shares + buying.get(symbol, 0), shares - selling.get(symbol, 0)
-        before[symbol] = WorstCase(high * price, low * price)
-    return before, before | {child.symbol: _of_symbol(child.symbol, context, mid, child)}
+        before.append(WorstCase(high * price, low * price))
+    return before, after + before[1:]
 
 
 def _of_symbol(
@@ -118,13 +120,12 @@ def _of_symbol(
     return WorstCase((held + buying) * mid, (held - selling) * mid)
 
 
-def _gross(book: Mapping[str, WorstCase]) -> float:
-    return sum(case.size for case in book.values())
+def _gross(book: list[WorstCase]) -> float:
+    return sum([max(abs(high), abs(low)) for high, low in book])
 
 
-def _net(book: Mapping[str, WorstCase]) -> float:
-    high, low = sum(case.high for case in book.values()), sum(case.low for case in book.values())
-    return max(abs(high), abs(low))
+def _net(book: list[WorstCase]) -> float:
+    return max(abs(sum([high for high, _ in book])), abs(sum([low for _, low in book])))
 
 
 def _own_mid(child: ChildOrder, quote: Quote | None) -> float | None:

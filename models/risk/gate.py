@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 
 from models.domain.orders import ChildOrder, ParentOrder, Quote, Side
@@ -98,6 +99,6 @@ def _pending(context: PlanContext) -> list[tuple[str, Side]]:
     return [(s, Side.BUY if n > 0 else Side.SELL) for s, n in context.pending.items() if n]
 
 
-def _working(context: SendContext) -> list[tuple[str, Side]]:
-    buys = [(symbol, Side.BUY) for symbol, shares in context.buying.items() if shares]
-    return buys + [(symbol, Side.SELL) for symbol, shares in context.selling.items() if shares]
+def _working(context: SendContext) -> Iterator[tuple[str, Side]]:
+    for side, working in ((Side.BUY, context.buying), (Side.SELL, context.selling)):
+        yield from ((symbol, side) for symbol, shares in working.items() if shares)

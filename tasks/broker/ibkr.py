@@ -13,14 +13,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from ib_async import (
-    IB,
-    Contract,
-    Order,
-    RequestError,
-    StartupFetch,
-    Stock,
-)
+from ib_async import IB, Contract, Order, RequestError, StartupFetch, Stock
 from ib_async.client import Client
 from ib_async.wrapper import Wrapper
 
@@ -42,6 +35,7 @@ from tasks.broker.protocol import (
 from tasks.broker.refusals import NO_SECURITY, RequestRefused, refusal
 from tasks.broker.tap import EvidenceTap
 from tasks.broker.tick_tap import TickTap
+from tasks.broker.wire_text import message_text
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -76,6 +70,13 @@ class PacedClient(Client):
 
     It does not overtake the order that it is for: a cancel of what has not arrived ends nothing.
     """
+
+    def send(self, *fields: Any, makeEmpty: bool = True) -> None:
+        """Send one message of these fields; in its text an unset number is empty, if so asked."""
+        if not makeEmpty or not self.isConnected():
+            super().send(*fields, makeEmpty=makeEmpty)
+        else:
+            self.sendMsg(message_text(fields, Contract))
 
     def sendMsg(self, msg: str | None) -> None:
         """Send or queue one message; None sends what may go by now."""

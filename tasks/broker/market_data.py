@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Sequence
 
     import pandas as pd
+    from ib_async import Contract, Ticker
 
     from models.domain.orders import Quote
     from tasks.broker.contracts import ContractBook
@@ -39,6 +40,7 @@ class DataConnection(Connection):
         self._now: Callable[[], datetime] = lambda: datetime.now(UTC)
         self._stamps: dict[str, datetime] = {}
         self._quotes: dict[str, tuple[object, Quote | None]] = {}  # with what each was made of
+        self._keys: dict[str, tuple[Contract, int]] = {}  # of tickers, in ib_async's own table
         self._subscribed: dict[str, str] = {}  # and what else was asked for
         ib.errorEvent += self._saw_notice
 
@@ -88,27 +90,34 @@ class DataConnection(Connection):
 
     def quote(self, symbol: str) -> Quote | None:
         """Return the latest quote, or None before both sides were seen in real time."""
-        contract = self._contracts.get(symbol)
-        ticker = None if contract is None else self._ib.ticker(contract)
-        if ticker is None or symbol not in self._stamps:
+        at, ticker = self._stamps.get(symbol), self._ticker(symbol)
+        if ticker is None or at is None:
             return None
-        at, sizes = self._stamps[symbol], (ticker.bidSize, ticker.askSize)
+        sizes = (ticker.bidSize, ticker.askSize)
         made_of = (ticker.bid, ticker.ask, sizes, ticker.marketDataType, at)
         known = self._quotes.get(symbol)
         if known is None or known[0] != made_of:
             known = self._quotes[symbol] = made_of, conversion.quote_of(symbol, ticker, at)
         return known[1]
 
+    def _ticker(self, symbol: str) -> Ticker | None:
+        """Return what IB.ticker does; hashing a contract each time costs more than the rest."""
+        contract = self._contracts.get(symbol)
+        if contract is None:
+            return None
+        known = self._keys.get(symbol)
+        if known is None or known[0] is not contract:
+            known = self._keys[symbol] = contract, hash(contract)
+        return self._ib.wrapper.tickers.get(known[1])
+
     def shortable(self, symbol: str) -> int | None:
         """Return the shares that may be borrowed, or None before the broker has said."""
-        contract = self._contracts.get(symbol)
-        ticker = None if contract is None else self._ib.ticker(contract)
+        ticker = self._ticker(symbol)
         return None if ticker is None else conversion.shortable_of(ticker)
 
     def last_close(self, symbol: str) -> float | None:
         """Return the close (USD) of the session before, or None before the broker has said."""
-        contract = self._contracts.get(symbol)
-        ticker = None if contract is None else self._ib.ticker(contract)
+        ticker = self._ticker(symbol)
         return None if ticker is None else conversion.close_of(ticker)
 
     async def daily_bars(self, symbol: str, first: date | None, end: date) -> pd.DataFrame:

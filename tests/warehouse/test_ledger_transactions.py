@@ -124,3 +124,48 @@ def test_the_gate_counts_a_parents_room_as_the_view_does(
     with pytest.raises(HaltTrading, match="of which 43 are filled or may still fill"):
         send(make_child(8, 18), 11, "SIM1", next_valid_id=1, at=NOW)
     assert send(make_child(8, 17), 11, "SIM1", next_valid_id=1, at=NOW).quantity == 17
+
+
+def test_threads_share_the_file_and_nothing_stays_open(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with OrderLedger(f"sqlite:///{path}") as ledger:
+
+        def append() -> None:
+            for number in range(20):
+                with ledger.snapshot(), ledger.transaction(urgent=bool(number % 2)):
+                    ledger.events.append("note", "p.1.1", {}, NOW)
+
+        threads = [Thread(target=append) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [event.id for event in ledger.events.since()] == list(range(1, 81))
+        assert open_files(path)
+        with ledger.transaction():
+            ledger.close()
+            ledger.events.append("note", "p.1.1", {}, NOW)
+        assert not open_files(path)
+        assert len(ledger.events.since()) == 81, "the end of a transaction outlives the closing"
+    assert not open_files(path)
+
+
+def open_files(path: Path) -> list[str]:
+    """Return what of a file and its log this process holds open."""
+    handles = [entry for entry in Path("/proc/self/fd").iterdir() if entry.exists()]
+    return [str(handle.readlink()) for handle in handles if str(path) in str(handle.readlink())]
+
+
+@pytest.mark.parametrize(
+    ("column", "index"), [("sent_at", "children_sent"), ("perm_id", "children_perm")]
+)
+def test_what_is_not_known_at_an_intent_is_in_no_index_of_it(
+    tmp_path: Path, column: str, index: str
+) -> None:
+    path = tmp_path / "ledger.sqlite"
+    with OrderLedger(f"sqlite:///{path}"), closing(sqlite3.connect(path)) as reader:
+        found = "EXPLAIN QUERY PLAN SELECT COUNT(*) FROM children WHERE account = 'A' AND "
+        (plan,) = reader.execute(f"{found}{column} >= '5'").fetchall()
+        assert index in plan[3]
+        (plan,) = reader.execute(f"{found}{column} IS NULL").fetchall()
+        assert index not in plan[3]

@@ -24,9 +24,10 @@ from warehouse.ledger.statements import LedgerConnection, LedgerRow
 _OF_SLICE = text(
     "SELECT * FROM children WHERE parent_id = :parent_id AND slice_no = :slice_no ORDER BY attempt"
 )
+# No row when there is no such parent.
 _NEXT_ID = text(
-    "SELECT COALESCE(MAX(order_id), 0) + 1 AS free FROM order_ids "
-    "WHERE account = :account AND client_id = :client_id"
+    "SELECT (SELECT COALESCE(MAX(order_id), 0) + 1 FROM order_ids WHERE account = :account "
+    "AND client_id = :client_id) AS free FROM parents WHERE parent_id = :parent_id"
 )
 _OWN_ID = text(
     "INSERT INTO order_ids (account, client_id, order_id, parent_id, slice_no) "
@@ -100,9 +101,7 @@ class Children:
             owner = key | {"account": account, "client_id": client_id}
             order_id = _reusable_id(attempts, account, client_id, child)
             if order_id is None:
-                ledger_next = int(connection.execute(_NEXT_ID, owner).scalar_one())
-                order_id = max(next_valid_id, ledger_next)
-                _require_parent(connection, child.parent_id)
+                order_id = max(next_valid_id, _next_id(connection, owner))
                 connection.execute(_OWN_ID, owner | {"order_id": order_id})
             _insert_intent(connection, child, owner | {"order_id": order_id}, at)
             return replace(
@@ -232,11 +231,14 @@ def _content(child: ChildOrder) -> tuple[object, ...]:
     return (*order, child.kind, child.stop_price, child.oca_group)
 
 
-def _require_parent(connection: LedgerConnection, parent_id: str) -> None:
-    if connection.execute(PARENT, {"parent_id": parent_id}).one_or_none() is None:
+def _next_id(connection: LedgerConnection, owner: dict[str, Any]) -> int:
+    """Return the id after the ledger's last one; raises InvalidInput when there is no parent."""
+    free = connection.execute(_NEXT_ID, owner).scalar_one_or_none()
+    if free is None:
         raise InvalidInput(
-            f"there is no parent order {parent_id} in the ledger; run robo rebalance first"
+            f"there is no parent order {owner['parent_id']} in the ledger; run robo rebalance first"
         )
+    return int(free)
 
 
 def _insert_intent(

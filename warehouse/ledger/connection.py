@@ -7,10 +7,11 @@ write transaction has read still holds when it commits, on either database.
 from __future__ import annotations
 
 import random
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -26,7 +27,7 @@ from warehouse.ledger import sqlite_file
 from warehouse.ledger.chain import seal_history
 from warehouse.ledger.encoding import moment_text
 from warehouse.ledger.failures import translate_failure
-from warehouse.ledger.sqlite_file import file_transaction
+from warehouse.ledger.sqlite_file import FileDrivers
 from warehouse.ledger.statements import LedgerConnection
 from warehouse.ledger.wal import require_whole_log
 from warehouse.versions import ROOT, load_migrations, pending_migrations
@@ -66,6 +67,7 @@ class LedgerStore:
             _prepare_file(Path(self.place))
             require_whole_log(Path(self.place))
         self._engine = _make_engine(parsed, deadline)
+        self._files = FileDrivers(self._opened_file)
         try:
             self._migrate()
         except BaseException:
@@ -79,19 +81,26 @@ class LedgerStore:
 
     def close(self) -> None:
         """Close every connection of this process to the ledger."""
+        self._files.close()
         self._engine.dispose()
 
-    @contextmanager
-    def write(self, *, urgent: bool = False) -> Generator[LedgerConnection, None, None]:
+    def write(self, *, urgent: bool = False) -> AbstractContextManager[LedgerConnection]:
         """Give the writer's transaction: committed at the end, undone by any exception.
 
         Inside an outer `write` of the same thread it joins that transaction. An urgent one is as
         durable, and leaves the upkeep of the file to the next.
         """
         joined: LedgerConnection | None = getattr(self._local, "writing", None)
-        if joined is not None:
-            yield joined
-            return
+        return self._writing(urgent) if joined is None else nullcontext(joined)
+
+    def read(self) -> AbstractContextManager[LedgerConnection]:
+        """Give one consistent view; inside a `write` or `read` of this thread, that one's view."""
+        joined: LedgerConnection | None = getattr(self._local, "writing", None)
+        joined = joined or getattr(self._local, "reading", None)
+        return self._reading() if joined is None else nullcontext(joined)
+
+    @contextmanager
+    def _writing(self, urgent: bool) -> Generator[LedgerConnection, None, None]:
         with translate_failure(self.place), self._transaction(writes=True, urgent=urgent) as begun:
             self._local.writing = begun
             try:
@@ -101,13 +110,7 @@ class LedgerStore:
         self.boundary("commit-after")
 
     @contextmanager
-    def read(self) -> Generator[LedgerConnection, None, None]:
-        """Give one consistent view; inside a `write` or `read` of this thread, that one's view."""
-        joined: LedgerConnection | None = getattr(self._local, "writing", None)
-        joined = joined or getattr(self._local, "reading", None)
-        if joined is not None:
-            yield joined
-            return
+    def _reading(self) -> Generator[LedgerConnection, None, None]:
         with translate_failure(self.place), self._transaction(writes=False) as begun:
             self._local.reading = begun
             try:
@@ -137,20 +140,22 @@ class LedgerStore:
         self, *, writes: bool, urgent: bool = False
     ) -> Generator[LedgerConnection, None, None]:
         """Give a transaction of the database's own kind; a writer's passes commit-before."""
-        passed: Callable[[], None] = partial(self.boundary, "commit-before") if writes else _pass
+        passed = partial(self.boundary, "commit-before") if writes else None
         if self.is_sqlite:
-            pooled = self._engine.raw_connection()
-            try:
-                driver: Any = pooled.driver_connection
-                begin = "BEGIN IMMEDIATE" if writes else "BEGIN"
-                with file_transaction(driver, begin, urgent=urgent, before_commit=passed) as begun:
-                    yield begun
-            finally:
-                pooled.close()
+            with self._files.transaction(passed, urgent=urgent) as begun:
+                yield begun
             return
         with self._writer() if writes else self._engine.connect() as connection, connection.begin():
             yield connection
-            passed()
+            if passed is not None:
+                passed()
+
+    def _opened_file(self) -> sqlite3.Connection:
+        """Open one more connection to the file, which is no longer SQLAlchemy's own."""
+        pooled = self._engine.raw_connection()
+        driver: Any = pooled.driver_connection
+        pooled.detach()
+        return driver
 
     def _writer(self) -> Connection:
         return self._engine.connect().execution_options(**{_WRITES: True})

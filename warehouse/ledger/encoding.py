@@ -18,7 +18,8 @@ def moment_text(moment: datetime) -> str:
     """
     if moment.tzinfo is None:
         raise InvalidInput(f"the moment {moment} has no timezone; give it as UTC")
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    utc = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return f"{utc.isoformat(timespec='microseconds')[:-6]}Z"  # without +00:00
 
 
 def moment_of(text: str) -> datetime:

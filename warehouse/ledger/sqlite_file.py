@@ -1,7 +1,7 @@
 """The ledger in a SQLite file, on the driver itself: each order waits for these statements.
 
 SQLAlchemy's execution costs more than most of the statements do. Here a statement is its text,
-which SQLite keeps prepared, and a row a named tuple. The pool and the set-up of connections are
+which SQLite keeps prepared, and a row a named tuple. Opening and setting up a connection is
 SQLAlchemy's still.
 """
 
@@ -12,7 +12,7 @@ from collections import namedtuple
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from sqlalchemy import TextClause
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -21,15 +21,22 @@ from sqlalchemy.exc import MultipleResultsFound, NoResultFound
 from warehouse.ledger.statements import LedgerRow, Values
 
 CHECKPOINT_PAGES = 1000  # of the write-ahead log; SQLite's own default
+_TIDY = f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}"
+_DO_NOT_TIDY = "PRAGMA wal_autocheckpoint = 0"
+
+# What makes a row of the driver's tuple, by a statement and its number of columns.
+RowKinds: TypeAlias = dict[tuple[str, int], Callable[[tuple[Any, ...]], LedgerRow]]
 
 
 class FileAnswer:
     """The rows of one statement, as SQLAlchemy's CursorResult has them."""
 
-    __slots__ = ("_cursor",)
+    __slots__ = ("_cursor", "_kinds", "_text")
 
-    def __init__(self, cursor: sqlite3.Cursor) -> None:
+    def __init__(self, cursor: sqlite3.Cursor, text: str, kinds: RowKinds) -> None:
         self._cursor = cursor
+        self._text = text
+        self._kinds = kinds
 
     @property
     def rowcount(self) -> int:
@@ -42,7 +49,7 @@ class FileAnswer:
     def all(self) -> list[LedgerRow]:
         """Return every row; a statement that gives none has no rows."""
         found = self._cursor.fetchall()
-        return list(map(self._row(), found)) if found else []
+        return list(map(self._kind(found[0]), found)) if found else []
 
     def first(self) -> LedgerRow:
         """Return the first row or None."""
@@ -54,7 +61,7 @@ class FileAnswer:
         found = self._cursor.fetchall()
         if len(found) > 1:
             raise MultipleResultsFound("more than one row where one was expected")
-        return self._row()(found[0]) if found else None
+        return self._kind(found[0])(found[0]) if found else None
 
     def one(self) -> LedgerRow:
         """Return the only row; raises NoResultFound or MultipleResultsFound."""
@@ -76,8 +83,13 @@ class FileAnswer:
         """Return the first column."""
         return FileScalars(self._cursor)
 
-    def _row(self) -> Callable[[tuple[Any, ...]], LedgerRow]:
-        return _row_of(tuple(column[0] for column in self._cursor.description))
+    def _kind(self, row: tuple[Any, ...]) -> Callable[[tuple[Any, ...]], LedgerRow]:
+        key = (self._text, len(row))
+        kind = self._kinds.get(key)
+        if kind is None:
+            kind = _row_of(tuple(column[0] for column in self._cursor.description))
+            self._kinds[key] = kind
+        return kind
 
 
 class FileScalars:
@@ -99,44 +111,85 @@ class FileScalars:
 class FileConnection:
     """A connection to the file inside a transaction, as `statements.LedgerConnection` has it."""
 
-    __slots__ = ("_driver",)
+    __slots__ = ("_driver", "_kinds")
 
-    def __init__(self, driver: sqlite3.Connection) -> None:
+    def __init__(self, driver: sqlite3.Connection, kinds: RowKinds) -> None:
         self._driver = driver
+        self._kinds = kinds
 
     def execute(self, statement: TextClause, parameters: Values = None, /) -> FileAnswer:
         """Run a statement with one set of values, or once with each of several."""
+        words = statement.text
         if isinstance(parameters, list | tuple):
-            return FileAnswer(self._driver.executemany(statement.text, parameters))
-        return FileAnswer(self._driver.execute(statement.text, parameters or ()))
+            return FileAnswer(self._driver.executemany(words, parameters), words, self._kinds)
+        return FileAnswer(self._driver.execute(words, parameters or ()), words, self._kinds)
 
     def exec_driver_sql(self, statement: str, /) -> FileAnswer:
         """Run a statement as it is."""
-        return FileAnswer(self._driver.execute(statement))
+        return FileAnswer(self._driver.execute(statement), statement, self._kinds)
 
 
-@contextmanager
-def file_transaction(
-    driver: sqlite3.Connection, begin: str, *, urgent: bool, before_commit: Callable[[], None]
-) -> Generator[FileConnection, None, None]:
-    """Give a transaction that `begin` opens: committed at the end, undone by any exception.
+class FileDrivers:
+    """The open connections to one file: each serves one transaction at a time, of any thread.
 
-    An urgent one leaves the copying of the log into the file, which takes many times a commit, to
-    the next that is not.
+    They leave the log as it is, where SQLite would copy it into the file inside the commit that
+    fills it: `transaction` says when that is done.
     """
-    if urgent:
-        driver.execute("PRAGMA wal_autocheckpoint = 0")
-    try:
-        driver.execute(begin)
-        yield FileConnection(driver)
-        before_commit()
-        driver.execute("COMMIT")
-    except BaseException:
-        driver.rollback()
-        raise
-    finally:
-        if urgent:
-            driver.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+
+    def __init__(self, opened: Callable[[], sqlite3.Connection]) -> None:
+        """Take what opens another connection, set up as `set_up` does."""
+        self._opened = opened
+        self._idle: list[sqlite3.Connection] = []
+        self._kinds: RowKinds = {}
+        self._is_closed = False
+
+    @contextmanager
+    def transaction(
+        self, before_commit: Callable[[], None] | None, *, urgent: bool = False
+    ) -> Generator[FileConnection, None, None]:
+        """Give a transaction, committed at the end, undone by any exception.
+
+        It is a writer's when there is something to call `before_commit`, else a reader's. A writer
+        that is not urgent copies the log into the file when it is long, which takes many times a
+        commit.
+        """
+        driver = self._taken()
+        tidies = before_commit is not None and not urgent
+        try:
+            if tidies:
+                driver.execute(_TIDY)
+            driver.execute("BEGIN" if before_commit is None else "BEGIN IMMEDIATE")
+            yield FileConnection(driver, self._kinds)
+            if before_commit is not None:
+                before_commit()
+            driver.execute("COMMIT")
+        except BaseException:
+            driver.rollback()
+            raise
+        finally:
+            if tidies:
+                driver.execute(_DO_NOT_TIDY)
+            self._give_back(driver)
+
+    def close(self) -> None:
+        """Close every connection, those in use as soon as they are not."""
+        self._is_closed = True
+        while self._idle:
+            self._idle.pop().close()
+
+    def _taken(self) -> sqlite3.Connection:
+        try:
+            return self._idle.pop()  # the last one used has the most of the file at hand
+        except IndexError:
+            driver = self._opened()
+            driver.execute(_DO_NOT_TIDY)
+            return driver
+
+    def _give_back(self, driver: sqlite3.Connection) -> None:
+        if self._is_closed:
+            driver.close()
+        else:
+            self._idle.append(driver)
 
 
 def set_up(dbapi: DBAPIConnection, milliseconds: int) -> None:

@@ -1,5 +1,6 @@
 """The order desk against a broker that misbehaves on purpose."""
 
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from decimal import Decimal
 
@@ -9,6 +10,7 @@ from models.domain.errors import HaltTrading, RetryLater
 from models.domain.orders import ChildState, Fill, ParentState, Side
 from models.risk.limits import RiskLimits
 from tasks.broker.protocol import BrokerNotice, Commission, ConnectionDown, GatewayUnreachable
+from tasks.check_record import kept_checks
 from tasks.recovery import recover
 
 FIRST = "p-KO.1.1"
@@ -45,6 +47,21 @@ async def test_an_intent_is_in_the_ledger_before_the_broker_sees_it(desk, broker
     (stored,) = seen
     assert (stored.order_ref, stored.state, stored.order_id) == (FIRST, ChildState.INTENT, 1)
     assert [c.order_ref for c in broker.sent] == [FIRST]
+
+
+@pytest.mark.parametrize("breaks", ["", "before", "after"])
+async def test_what_let_an_order_pass_is_kept_whatever_the_send_ends_in(
+    desk, broker, minute, breaks
+):
+    broker.breaks = breaks
+    with pytest.raises(GatewayUnreachable) if breaks else nullcontext():
+        desk.slice_due(minute(0))
+    kept = kept_checks(desk.ledger.events.of_order(FIRST))
+    verdicts = [(step.check, step.passed) for step in kept]
+    assert len(verdicts) == 23 and len(dict(verdicts)) == 23
+    assert all(passed for _, passed in verdicts)
+    (quantity,) = (step for step in kept if step.check == "quantity")
+    assert quantity.numbers == {"value": 30.0, "limit": 10_000.0}
 
 
 async def test_a_slice_sends_once_however_often_it_is_asked(sent, broker, minute):
