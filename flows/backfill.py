@@ -65,7 +65,7 @@ async def _fetch(settings: Settings, parameters: BackfillParameters) -> Backfill
         lambda: HistoryConnection.open(where, settings.broker_timeout),
         open_warehouse(settings),
         wanted,
-        lambda: started,
+        now if settings.clock == "wall" else lambda: started,  # no socket for each batch
         say,
         run_id=f"backfill-{started:%Y%m%dT%H%M%S}",
         quality=QualityFiles(settings.quality_path, settings.data_docs),

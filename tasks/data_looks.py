@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from warehouse.market import MarketWarehouse
 
 TIMEFRAMES = {"1m": 60, "5m": 300, "15m": 900, "1h": 3600, "1d": 0}  # seconds
+MIDNIGHT = datetime(1970, 1, 1, tzinfo=UTC)
 SHOWN_BARS = {"1m": 5, "5m": 20, "15m": 40, "1h": 120, "1d": 400}  # days, where none are given
 
 
@@ -165,15 +166,15 @@ def missing_bars(bars: pd.DataFrame, timeframe: str) -> list[str]:
     if timeframe == "1d":
         return [str(day.date) for day in sessions if str(day.date) not in there]
     step = timedelta(seconds=TIMEFRAMES[timeframe])
-    ends = max(there)
+    begins, ends = min(there), max(there)
     missing: list[str] = []
     for session in sessions:
         moment = session.open
         while moment < session.close:
             label = f"{moment.astimezone(EXCHANGE_TZ):%Y-%m-%d %H:%M}"
-            if min(there) < label < ends and label not in there:
+            if begins < label < ends and label not in there:
                 missing.append(label)
-            moment += step
+            moment += step - (moment - MIDNIGHT) % step  # bars start on the clock's boundaries
     return missing
 
 

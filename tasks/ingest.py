@@ -18,7 +18,13 @@ from models.domain.sessions import (
 )
 from tasks.quality import BAR_COLUMNS, BarFacts, QualityReport, warm_up
 from tasks.quality.gate import Admission, Batch, admit_bars, split_frame
-from tasks.restatements import in_present_shares, restatement, split_of, without_restated
+from tasks.restatements import (
+    in_shares_of_then,
+    restatement,
+    split_of,
+    splits_in_prices,
+    stored_before,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -229,7 +235,7 @@ def _stored_closes(
 def _merge(
     warehouse: MarketWarehouse, rows: pd.DataFrame, fetched: _Fetched, last: date, now: datetime
 ) -> MergeResult:
-    """Record splits, and up to when the broker's prices hold them; merge what is not restated."""
+    """Record splits, and up to when the broker's prices hold them; merge in shares of then."""
     bases = warehouse.actions.bases()
     stored = warehouse.bars.last_sessions()
     through = {
@@ -241,8 +247,12 @@ def _merge(
         warehouse.actions.set_basis(through, SOURCE, now)
     if fetched.splits:
         warehouse.actions.merge(list(fetched.splits.values()), f"{SOURCE} (inferred)", now)
-    fresh = without_restated(rows, warehouse, SOURCE)
-    return warehouse.bars.merge_daily(fresh, SOURCE, now)
+    splits = splits_in_prices(warehouse, fetched.frames, SOURCE, last)
+    for symbol, split in fetched.splits.items():  # a split of today is in the prices before `last`
+        if split not in splits.setdefault(symbol, []):
+            splits[symbol].append(split)
+    held = warehouse.bars.daily(list(splits), rows["session"].min()) if splits else rows.head(0)
+    return warehouse.bars.merge_daily(in_shares_of_then(rows, held, splits), SOURCE, now)
 
 
 def _one_batch(frames: Sequence[pd.DataFrame], last: date) -> tuple[pd.DataFrame, int]:
@@ -265,7 +275,7 @@ def _admit(
     """Pass the batch through the quality gate, against the calendar and the stored bars."""
     last = last_completed_session(origin.at)
     firsts = {str(name): first for name, first in batch.groupby("symbol")["session"].min().items()}
-    before = in_present_shares(warehouse.context.before(firsts), splits)
+    before = stored_before(warehouse, firsts, last, splits.values())
     earliest = min([*firsts.values(), *before["session"].tolist()], default=last)
     facts = BarFacts(
         sessions_between(earliest, last),

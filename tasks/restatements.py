@@ -11,10 +11,10 @@ from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from models.domain.corporate_actions import ActionKind, CorporateAction
-from models.domain.sessions import next_session
+from models.domain.sessions import EXCHANGE_TZ, next_session
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import date
 
     import pandas as pd
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 RESTATED = 0.02  # relative change of overlapping closes that tells a split from a correction
 SIMPLEST = 20  # the largest count of old shares in a split
+PRICES = ("open", "high", "low", "close")
+PLACES = 8  # decimals of a USD
 EXACT = 0.002  # how near the restatement must come to the simple ratio
 
 
@@ -54,27 +56,68 @@ def split_of(symbol: str, ratio: float, last_stored: date) -> CorporateAction | 
     return CorporateAction(symbol, next_session(last_stored).date, ActionKind.SPLIT, float(simple))
 
 
-def in_present_shares(before: pd.DataFrame, splits: Mapping[str, CorporateAction]) -> pd.DataFrame:
-    """Return bars stored before the splits with closes in the shares that the broker gives now."""
-    if not splits or before.empty:
-        return before
-    factors = before["symbol"].map({s: 1.0 / action.value for s, action in splits.items()})
-    return before.assign(close=before["close"] * factors.fillna(1.0).astype(float))
+def splits_in_prices(
+    warehouse: MarketWarehouse, symbols: Iterable[str], source: str, last: date
+) -> dict[str, list[CorporateAction]]:
+    """Return the recorded splits that `source` puts into all bars it gives after session `last`.
 
-
-def without_restated(rows: pd.DataFrame, warehouse: MarketWarehouse, source: str) -> pd.DataFrame:
-    """Leave out fresh bars from before a recorded split: those stored are in shares of then."""
+    By symbol; those that its first history had in it already (`price_bases`) are left out, for the
+    stored bars have them too.
+    """
     bases = warehouse.actions.bases()
-    symbols = [str(symbol) for symbol in rows["symbol"].unique()]
-    since: dict[str, date] = {}
-    for action in warehouse.actions.of(symbols):
+    found: dict[str, list[CorporateAction]] = {}
+    for action in warehouse.actions.of(list(symbols)):
         basis = bases.get((action.symbol, source))
-        if action.kind is ActionKind.SPLIT and basis is not None and action.ex_date > basis:
-            since[action.symbol] = action.ex_date
-    if not since:
-        return rows
-    early = [
-        symbol in since and session < since[symbol]
-        for symbol, session in zip(rows["symbol"], rows["session"], strict=True)
-    ]
-    return rows[[not flag for flag in early]].reset_index(drop=True)
+        is_new = basis is not None and basis < action.ex_date <= last
+        if action.kind is ActionKind.SPLIT and is_new:
+            found.setdefault(action.symbol, []).append(action)
+    return found
+
+
+def stored_before(
+    warehouse: MarketWarehouse,
+    firsts: Mapping[str, date],
+    last: date,
+    splits: Iterable[CorporateAction],
+) -> pd.DataFrame:
+    """Return the stored bars before each symbol's date, in the shares that the broker gives now.
+
+    That is adjusted for recorded splits up to `last` and for `splits`, which are not recorded yet.
+    """
+    before = warehouse.context.before(firsts)
+    if before.empty:
+        return before
+    begin, end = before["session"].min(), before["session"].max()
+    adjusted = warehouse.bars.adjusted(list(firsts), begin, end, on=last)
+    bars = before[["symbol", "session"]].merge(adjusted, on=["symbol", "session"])
+    ratios = {action.symbol: action.value for action in splits}
+    factors = bars["symbol"].map(ratios).fillna(1.0).astype(float)
+    return bars.assign(**{name: bars[name] / factors for name in PRICES})
+
+
+def in_shares_of_then(
+    fresh: pd.DataFrame, stored: pd.DataFrame, splits: Mapping[str, list[CorporateAction]]
+) -> pd.DataFrame:
+    """Return fresh bars with `splits` taken out of those from before them, as bars are stored.
+
+    What is stored of those (`stored` has symbol and session, or ts) is left out: it was given in
+    shares of then, which is exact.
+    """
+    if not splits or fresh.empty:
+        return fresh
+    import numpy as np
+    import pandas as pd
+
+    is_daily = "session" in fresh
+    days = fresh["session"] if is_daily else fresh["ts"].dt.tz_convert(EXCHANGE_TZ).dt.date
+    factors = np.ones(len(fresh))
+    for action in (action for found in splits.values() for action in found):
+        before = (fresh["symbol"] == action.symbol) & (days < action.ex_date)
+        factors[before.to_numpy()] *= action.value
+    moved = factors != 1.0
+    keys = ["symbol", "session" if is_daily else "ts"]
+    known = pd.MultiIndex.from_frame(fresh[keys]).isin(pd.MultiIndex.from_frame(stored[keys]))
+    back = {name: fresh[name].astype(float) for name in PRICES}
+    back = {n: price.where(~moved, (price * factors).round(PLACES)) for n, price in back.items()}
+    volume = (fresh["volume"].astype(float) / factors).round().astype("int64")
+    return fresh.assign(**back, volume=volume)[~(moved & known)].reset_index(drop=True)

@@ -150,12 +150,23 @@ def _lean_rows(path: Path, kind: str) -> Iterator[pd.DataFrame]:
             path, header=None, names=names, chunksize=CHUNK, compression="zip",
             dtype=texts | dict.fromkeys(("ms", "suspicious", *own), "float64"),
         ) as reader:  # fmt: skip
-            yield from reader
+            for chunk in reader:
+                _require_ticks(chunk, path)
+                yield chunk
     except (OSError, ValueError) as error:
         raise InvalidInput(
             f"{path.name} cannot be read as Lean's {kind} ({error}); give columns "
             f"{', '.join(names)}"
         ) from error
+
+
+def _require_ticks(chunk: pd.DataFrame, path: Path) -> None:
+    """Refuse Lean's minute bars: files of the same names, with a volume in the flag's place."""
+    if not chunk["suspicious"].isin((0.0, 1.0)).all():
+        raise InvalidInput(
+            f"{path.name} in {path.parent.name} holds no ticks: its last column is no flag of 0 or "
+            "1, as in Lean's minute bars; import those with robo ingest lean"
+        )
 
 
 def _lean_trades(

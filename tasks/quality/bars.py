@@ -13,6 +13,7 @@ from models.domain.sessions import TradingSession
 from tasks.quality.returns import Scale, look_at_returns
 from tasks.quality.rules import Kind, Rule, Severity, columns, filled, flag, some_rows
 from tasks.quality.sequence import Sequence
+from warehouse.market.minute_rows import LARGEST_PRICE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 PRICE_COLUMNS = ("open", "high", "low", "close")
 BAR_COLUMNS = ("symbol", "session", *PRICE_COLUMNS, "volume")
 MINUTE_COLUMNS = ("symbol", "ts", *PRICE_COLUMNS, "volume")
-LARGEST_PRICE = 10_000_000.0  # USD; also what an infinite price fails on
 DAY = 86_400
 EXTENDED_OPEN, EXTENDED_CLOSE = 5.5 * 3600, 4 * 3600  # before 09:30 and after 16:00
 LENGTHS = {"bars_minute": 60, "bars_5m": 300, "bars_15m": 900, "bars_1h": 3600}  # seconds
@@ -38,7 +38,8 @@ class BarFacts:
     `splits` has the columns symbol, session and ratio (new for old shares). `other` has the key
     columns and close of the same bars from another source. `adjusted` says that the source makes up
     for splits itself, so that a move like a split's is only told. `newest` says whether every
-    symbol should reach the last session.
+    symbol should reach the last session. An intraday bar that ends after `until`, the moment when
+    the batch was learnt, cannot be one.
     """
 
     sessions: Items[TradingSession]
@@ -47,6 +48,7 @@ class BarFacts:
     other: pd.DataFrame | None = None
     adjusted: bool = False
     newest: bool = False
+    until: datetime | None = None
 
 
 def bar_rules(table: str) -> tuple[Rule, ...]:
@@ -103,7 +105,8 @@ _DAILY_ONLY = (
 )  # fmt: skip
 _INTRADAY_ONLY = (
     flag("session", "outside", Severity.QUARANTINE,
-         "it lies outside the hours of a session (04:00 to 20:00 New York)", hard=True),
+         "it lies outside the hours of a session (04:00 to 20:00 New York), or had not ended",
+         hard=True),
     flag("aligned", "misaligned", Severity.QUARANTINE, "it does not start on a full bar",
          hard=True),
     Rule("gap", Kind.BETWEEN, "skipped", Severity.WARN, "bars are missing before it", high=15,
@@ -145,11 +148,15 @@ def derive_bars(table: str, rows: pd.DataFrame, facts: BarFacts) -> pd.DataFrame
 
 @dataclass(frozen=True, slots=True)
 class _Places:
-    """Where rows stand in the calendar: a key in bars, the session's number, -1 outside."""
+    """Where rows stand in the calendar: a key in time, the session's number, -1 outside.
+
+    `length` is a bar's in units of the key: seconds, or 1 session.
+    """
 
     key: NDArray[np.int64]
     session: NDArray[np.int64]
     misaligned: NDArray[np.int8]
+    length: int = 1
 
 
 def _numbers(column: pd.Series) -> pd.Series:
@@ -183,12 +190,16 @@ def _intraday_places(table: str, whole: pd.DataFrame, facts: BarFacts) -> _Place
     opens = np.array([session.open.timestamp() for session in facts.sessions], dtype=np.int64)
     session = np.searchsorted(opens - int(EXTENDED_OPEN), seconds, side="right") - 1
     if len(opens) == 0:
-        return _Places(seconds, np.full(len(whole), -1), np.zeros(len(whole), dtype=np.int8))
+        none = np.zeros(len(whole), dtype=np.int8)
+        return _Places(seconds, np.full(len(whole), -1), none, length)
     begin = opens[np.clip(session, 0, None)]
     last = begin + int(6.5 * 3600 + EXTENDED_CLOSE)
     inside = (session >= 0) & (seconds < last)
-    misaligned = (seconds - begin) % length != 0
-    return _Places(seconds, np.where(inside, session, -1), misaligned.astype(np.int8))
+    if facts.until is not None:
+        inside &= seconds + length <= facts.until.timestamp()
+    # Boundaries are the clock's, and the first bar starts at the opening (`market/resample`).
+    misaligned = (seconds % length != 0) & (seconds != begin)
+    return _Places(seconds, np.where(inside, session, -1), misaligned.astype(np.int8), length)
 
 
 def _add_columns(  # noqa: PLR0917 - the arrays of one batch
@@ -237,10 +248,10 @@ def _gaps(
     if daily:
         step = np.where(known, ahead, 1)
         return sequence.back(np.clip(step - 1, 0, None)), sequence.back(np.clip(step, 1, None))
-    bars = np.diff(key, prepend=key[:1]) // 60
+    bars = np.diff(key, prepend=key[:1]) // places.length
     within = known & (ahead == 0)
     step = np.where(within, bars, 1)
-    elapsed = np.where(known & (ahead > 0), 390, step)
+    elapsed = np.where(known & (ahead > 0), 390 * 60 // places.length, step)
     return sequence.back(np.clip(step - 1, 0, None)), sequence.back(np.clip(elapsed, 1, None))
 
 

@@ -144,6 +144,7 @@ def minute_facts(
             symbols, first.to_pydatetime(), last.to_pydatetime(), batch.source
         ),
         adjusted=adjusted,
+        until=batch.at,
     )
 
 

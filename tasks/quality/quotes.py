@@ -10,6 +10,7 @@ import numpy as np
 from models.domain.sessions import TradingSession
 from tasks.quality.rules import Kind, Rule, Severity, columns, filled, flag, some_rows
 from tasks.quality.sequence import MAD_TO_SIGMA
+from warehouse.market.minute_rows import LARGEST_PRICE
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 TRADE_COLUMNS = ("symbol", "ts", "price", "size")
 QUOTE_COLUMNS = ("symbol", "ts", "bid", "bid_size", "ask", "ask_size")
-LARGEST_PRICE = 10_000_000.0
 EXTENDED_OPEN, EXTENDED_SPAN = 5.5 * 3600, 16 * 3600  # 04:00 to 20:00 New York
 
 

@@ -75,8 +75,8 @@ async def backfill(
 ) -> BackfillReport:
     """Fetch what is missing of what is wanted, and the windows that earlier runs left open.
 
-    Raises InvalidInput when the broker refused a symbol (the others were fetched) or the dates are
-    the wrong way round, RetryLater when the gateway stays away.
+    Raises InvalidInput when the broker refused a symbol or a rule of quality a window (the others
+    were fetched) or the dates are the wrong way round, RetryLater when the gateway stays away.
     """
     size, symbols = bar_size(wanted.timeframe), wanted.symbols
     newest = last_completed_session(now())
@@ -110,8 +110,9 @@ async def backfill(
     if source.failed:
         told = "; ".join(f"{symbol}: {why}" for symbol, why in source.failed.items())
         raise InvalidInput(
-            f"{len(source.failed)} of {len(symbols)} symbols failed ({told}); the others were "
-            f"fetched: {report.summary}. Correct the symbols and run it again"
+            f"{len(source.failed)} symbols or windows failed ({told}); the others of "
+            f"{len(symbols)} symbols were fetched: {report.summary}. Correct the symbols, see "
+            "robo data quarantine list, and run it again"
         )
     return report
 

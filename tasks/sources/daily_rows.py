@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from models.domain.errors import InvalidInput
 from models.domain.sessions import session_dates, session_on
 from tasks.sources.protocol import PRICES
+from warehouse.market.minute_rows import LARGEST_PRICE, MOST_SHARES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,9 +52,13 @@ def sift_rows(frame: pd.DataFrame, key: str) -> SiftedRows:
     matrix = prices.to_numpy(dtype=float)
     sane = (np.isfinite(matrix) & (matrix > 0)).all(axis=1)
     refuse(~sane, "a price is not finite and above zero")
+    refuse((matrix > LARGEST_PRICE).any(axis=1), "a price is not below 1e7 USD")
     enclosed = (values["high"] >= prices.max(axis=1)) & (values["low"] <= prices.min(axis=1))
     refuse(~enclosed, "the high or the low does not enclose the other prices")
-    refuse((volume < 0) | (volume % 1 != 0), "the volume is below zero or not whole")
+    refuse(
+        (volume < 0) | (volume % 1 != 0) | (volume >= MOST_SHARES),
+        "the volume is below zero or not whole",
+    )
     if key == "session":
         closed = _closed_days(frame[key].dropna().unique())
         refuse(frame[key].isin(closed), "New York has no session on its date")

@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
 from models.domain.errors import InvalidInput, RetryLater
+from models.domain.sessions import at_exchange_time
 from tasks.broker.protocol import GatewayUnreachable
 from tasks.broker.refusals import RequestPutOff
+from tasks.ingest import last_completed_session
+from tasks.restatements import in_shares_of_then, splits_in_prices
 from tasks.sources.protocol import BarBatch
 from tasks.sources.windows import BarSize, HistoryPacer, requests_of
 from warehouse.market.history_windows import HistoryWindow, WindowState
@@ -23,6 +26,7 @@ from warehouse.market.history_windows import HistoryWindow, WindowState
 if TYPE_CHECKING:
     import pandas as pd
 
+    from models.domain.corporate_actions import CorporateAction
     from tasks.broker.history import HistoryConnection
     from warehouse.market import MarketWarehouse
     from warehouse.market.as_of import MergeResult
@@ -38,7 +42,8 @@ class IbkrHistorySource:
     """The open windows of some symbols; `tickers` maps an instrument to what the broker calls it.
 
     `patience` is how many wall seconds the gateway may be away before the run gives up; what is
-    open then stays open. `failed` tells, after the run, which symbols the broker refused, and why.
+    open then stays open. `failed` tells, after the run, which symbols the broker refused, or which
+    windows a rule of quality, and why.
     """
 
     name = "ibkr"
@@ -64,6 +69,7 @@ class IbkrHistorySource:
         self._tickers = tickers or {}
         self._patience = patience
         self._pacer = HistoryPacer()
+        self._splits: dict[str, list[CorporateAction]] = {}
         self._link: HistoryConnection | None = None
         self.failed: dict[str, str] = {}
         self.requests = 0
@@ -72,6 +78,10 @@ class IbkrHistorySource:
         """Give a batch a window, newest sessions first, the symbols in turn."""
         rows = await asyncio.to_thread(
             self._warehouse.history_windows.open, self._size.name, self._symbols
+        )
+        last = last_completed_session(self._now())
+        self._splits = await asyncio.to_thread(
+            splits_in_prices, self._warehouse, self._symbols, self.name, last
         )
         waiting = deque(row.window for row in rows)
         done = 0
@@ -89,12 +99,12 @@ class IbkrHistorySource:
                         again += self._again(window, answer)
                         continue
                     done += 1
-                    label = f"{window.symbol} {window.first} to {window.last}"
                     yield BarBatch(
                         self._size.timeframe,
                         answer,
-                        f"{label} ({done} of {len(rows)} windows)",
+                        f"{_label(window)} ({done} of {len(rows)} windows)",
                         landed=partial(self._settle, window, len(answer)),
+                        refused=partial(self._refuse, window),
                         adjusted=True,
                     )
                 waiting.extendleft(reversed(again))
@@ -107,6 +117,12 @@ class IbkrHistorySource:
         state = WindowState.DONE if bars else WindowState.EMPTY
         self._warehouse.history_windows.settle(window, state, bars, self._now())
 
+    def _refuse(self, window: HistoryWindow, error: InvalidInput) -> None:
+        """Leave a window open whose bars were not let in; the others go on."""
+        self.failed[_label(window)] = str(error)
+        settle = self._warehouse.history_windows.settle
+        settle(window, WindowState.OPEN, 0, self._now(), str(error)[:300])
+
     def _again(self, window: HistoryWindow, error: BaseException) -> list[HistoryWindow]:
         """Return the window if it is to be asked for again in this run; raise what ends the run."""
         if isinstance(error, RequestPutOff):
@@ -116,9 +132,8 @@ class IbkrHistorySource:
             self._link = None if self._link is None else self._abandon(self._link)
             return [window]
         if isinstance(error, InvalidInput):
-            self.failed[window.symbol] = str(error)
-            settle = self._warehouse.history_windows.settle
-            settle(window, WindowState.OPEN, 0, self._now(), str(error)[:300])
+            self._refuse(window, error)
+            self.failed[window.symbol] = self.failed.pop(_label(window))
             return []
         raise error
 
@@ -138,7 +153,22 @@ class IbkrHistorySource:
         frame = pd.concat(frames, ignore_index=True).drop_duplicates(["symbol", "ts"])
         days = frame["ts"].dt.tz_convert("America/New_York").dt.date
         inside = (days >= window.first) & (days <= window.last)
-        return frame[inside].assign(symbol=window.symbol).reset_index(drop=True)
+        frame = frame[inside].assign(symbol=window.symbol).reset_index(drop=True)
+        later = [
+            split for split in self._splits.get(window.symbol, ()) if split.ex_date > window.first
+        ]
+        if not later:
+            return frame
+        held = await asyncio.to_thread(self._held, window)
+        return in_shares_of_then(frame, held, {window.symbol: later})
+
+    def _held(self, window: HistoryWindow) -> pd.DataFrame:
+        """Return the stored bars of the window's sessions."""
+        if self._size.timeframe == "1m":
+            return self._warehouse.minutes.bars([window.symbol], "1m", window.first, window.last)
+        begin = at_exchange_time(window.first, 0)
+        end = at_exchange_time(window.last + timedelta(days=1), 0)
+        return self._warehouse.seconds.bars([window.symbol], begin, end)
 
     async def _linked(self, left: int) -> HistoryConnection:
         """Return the connection, made anew while the gateway comes back within the patience."""
@@ -162,3 +192,7 @@ class IbkrHistorySource:
         if self._link is not None:
             await self._link.close()
             self._link = None
+
+
+def _label(window: HistoryWindow) -> str:
+    return f"{window.symbol} {window.first} to {window.last}"

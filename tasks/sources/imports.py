@@ -17,8 +17,6 @@ from tasks.sources.landing import LandingReport, land
 from tasks.sources.tickers import TickerBook
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from tasks.sources.files import FilePlan
     from tasks.sources.lean import LeanFolder
     from tasks.sources.protocol import BarSource
@@ -94,10 +92,11 @@ def import_sample(
     from tasks.sources.sample import SampleSource
 
     book = _book(warehouse, register=True, universe=())
-    report = _import(warehouse, SampleSource(book), book, known_at, progress, quality=quality)
-    basis: dict[str, date] = warehouse.bars.last_sessions()
-    held = {symbol: basis[symbol] for symbol in report.landing.symbols if symbol in basis}
-    warehouse.actions.set_basis(held, SampleSource.name, known_at or datetime.now(UTC))
+    source, moment = SampleSource(book), known_at or datetime.now(UTC)
+    report = _import(warehouse, source, book, moment, progress, quality=quality)
+    if source.through is not None:
+        held = dict.fromkeys(sorted(report.landing.symbols), source.through)
+        warehouse.actions.set_basis(held, source.name, moment)
     return report
 
 

@@ -73,8 +73,8 @@ async def land(
 
     `known_at` (UTC) is when the bars were learnt; a source that runs on gives `now` instead, which
     is asked for every batch. What was merged stays when a later batch fails, and merging it again
-    changes nothing. Raises InvalidInput when most of a batch is no bars or a rule stops it, and
-    what a source raises.
+    changes nothing. Raises InvalidInput when most of a batch is no bars or a rule stops it, unless
+    the source goes on without it, and what a source raises.
     """
     gate = ImportGate(warehouse, source.name, run_id, quality)
     report = LandingReport(source.name, quality=gate.found)
@@ -85,7 +85,14 @@ async def land(
         async for batch in source.batches():
             moment = now() if now is not None else known_at
             place = _Place(warehouse, gate, source.name, moment, run_id)
-            merged = await asyncio.to_thread(_land_one, batch, place, report)
+            try:
+                merged = await asyncio.to_thread(_land_one, batch, place, report)
+            except InvalidInput as error:
+                if batch.refused is None:
+                    raise
+                await asyncio.to_thread(batch.refused, error)
+                progress(f"{batch.label}: refused, {error}")
+                continue
             if batch.landed is not None:
                 await asyncio.to_thread(batch.landed, merged)
             report.batches += 1

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     import pandas as pd
 
+    from models.domain.errors import InvalidInput
     from warehouse.market.as_of import MergeResult
 
 Timeframe = Literal["1d", "1m", "5s"]
@@ -22,7 +23,8 @@ class BarBatch:
 
     `frame` has symbol, session (1d) or ts (start of the bar, UTC), open … close (USD) and volume
     (shares), in any order. `rejected` are rows that are none, with `reasons` row by row; `left_out`
-    counts what is rightly not imported, by why. `landed` is called once the bars are merged.
+    counts what is rightly not imported, by why. `landed` is called once the bars are merged,
+    `refused` when a rule stops the batch: without it, that ends the run.
     `adjusted` says that the source makes up for splits itself.
     """
 
@@ -33,6 +35,7 @@ class BarBatch:
     reasons: tuple[str, ...] = ()
     left_out: Mapping[str, int] = field(default_factory=dict[str, int])
     landed: Callable[[MergeResult], None] | None = None
+    refused: Callable[[InvalidInput], None] | None = None
     adjusted: bool = False
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime
 import pandas as pd
 import pytest
 
+from models.domain.corporate_actions import ActionKind, CorporateAction
 from models.domain.errors import InvalidInput, RetryLater
 from tasks.ingest import IngestReport, PartlyIngested, ingest_daily, last_completed_session
 from tasks.settings import Settings, load_settings
@@ -122,6 +123,39 @@ async def test_a_split_is_recorded_and_raw_bars_stay(ingest, source, store) -> N
     assert adjusted == pytest.approx(source.frame.loc[split, "close"].to_numpy())
     again = await ingest(EVENING)
     assert (again.added, again.changed, again.splits) == (0, 0, ())
+
+
+async def test_an_announced_split_costs_no_session_before_its_ex_date(
+    ingest, source, store
+) -> None:
+    await ingest(MORNING)
+    announced = CorporateAction("AAPL", date(2020, 4, 1), ActionKind.SPLIT, 10.0)
+    store.actions.merge([announced], "file", MORNING)
+    report = await ingest(EVENING)
+    assert (report.added, report.changed, report.behind) == (2, 0, ())
+    kept = store.bars.daily(["AAPL"])["close"].to_numpy()
+    given = source.frame[source.frame["symbol"] == "AAPL"]["close"]
+    assert kept.tolist() == given.tolist(), "as they were traded"
+
+
+async def test_an_outage_over_a_recorded_split_loses_and_refuses_nothing(
+    ingest, source, store
+) -> None:
+    await ingest(datetime(2020, 3, 26, 21, 0, tzinfo=UTC))  # Thursday; then nothing until Tuesday
+    split = CorporateAction("AAPL", TUESDAY, ActionKind.SPLIT, 10.0)
+    store.actions.merge([split], "file", MORNING)
+    own = source.frame["symbol"] == "AAPL"
+    traded = source.frame[own].reset_index(drop=True)
+    source.frame.loc[own, ["open", "high", "low", "close"]] /= 10.0
+    source.frame.loc[own, "volume"] *= 10
+    report = await ingest(EVENING)
+    assert (report.quarantined, report.added, report.changed, report.splits) == (0, 6, 0, ())
+    kept = store.bars.daily(["AAPL"])
+    before = kept["session"] < TUESDAY
+    pd.testing.assert_frame_equal(kept[before], traded[before], check_dtype=False)
+    adjusted = store.bars.adjusted(["AAPL"], on=TUESDAY)["close"].to_numpy()
+    assert adjusted == pytest.approx(source.frame.loc[own, "close"].to_numpy())
+    assert (await ingest(EVENING)).changed == 0
 
 
 async def test_history_restated_by_no_ratio_is_fetched_whole(ingest, source, store) -> None:

@@ -71,6 +71,13 @@ def test_lean_conditions_stay_hexadecimal_and_bad_prices_stay_out(
     assert row.content["price"] == 98.0 and "neighbours" in row.reason
 
 
+def test_leans_minute_bars_are_not_taken_for_ticks(tmp_path: Path, target: TickTarget) -> None:
+    bar = f"{OPEN},140000,140100,139900,140050,5200"
+    path = _archive(tmp_path, "20131007_trade.zip", [bar])
+    with pytest.raises(InvalidInput, match=r"20131007_trade.zip in bac .*robo ingest lean"):
+        _run(target, path)
+
+
 def test_lobster_pairs_become_trades_quotes_and_depth(tmp_path: Path, target: TickTarget) -> None:
     name = "KO_2013-10-07_34200000_57600000_{}_2.csv"
     (tmp_path / name.format("message")).write_text(

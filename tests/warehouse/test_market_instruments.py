@@ -129,3 +129,12 @@ def test_a_withdrawal_keeps_the_order_in_which_things_were_learnt(store):
     store.actions.merge([split], "file", MAR)
     for moment in (FEB, MAR):
         assert store.actions.of(as_of=moment) == (split,), "once, whichever row it is"
+
+
+def test_a_new_instrument_takes_no_ticker_of_another(store):
+    store.instruments.merge([Instrument("META")], "file", JAN)
+    spans = [SymbolSpan("META", "FB", valid_to=RENAMED), SymbolSpan("META", "META", RENAMED)]
+    store.instruments.set_spans(spans, "file", JAN)
+    with pytest.raises(InvalidInput, match="ticker FB belongs to"):
+        store.instruments.merge([Instrument("FB", 42)], "ibkr", FEB)
+    assert [item.symbol for item in store.instruments.all()] == ["META"]

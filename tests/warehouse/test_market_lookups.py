@@ -1,6 +1,6 @@
 """The as-of join of moments to minutes, and the matrix of daily bars."""
 
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -56,6 +56,8 @@ def test_moments_of_another_kind_are_refused(warehouse: MarketWarehouse) -> None
     moments = pd.DataFrame({"symbol": "KO", "at": [pd.Timestamp("2024-01-03", tz="UTC")]})
     with pytest.raises(InvalidInput, match="choose one of open"):
         warehouse.minutes.last_complete(moments, "vwap")
+    with pytest.raises(InvalidInput, match="symbol is empty"):
+        warehouse.minutes.last_complete(moments.assign(symbol=[None]))
     with pytest.raises(InvalidInput, match="timezone"):
         warehouse.minutes.last_complete(moments.assign(at=moments["at"].dt.tz_localize(None)))
     with pytest.raises(InvalidInput, match="symbol and at"):
@@ -78,3 +80,17 @@ def test_a_matrix_has_a_row_a_session_and_a_column_a_symbol(tmp_path: Path) -> N
     assert warehouse.bars.matrix(symbols=["ZZZ"]).shape == (0, 0)
     with pytest.raises(InvalidInput, match="choose one of open"):
         warehouse.bars.matrix("vwap")
+
+
+def test_a_lookup_as_of_a_moment_sees_no_later_revision(tmp_path: Path) -> None:
+    store = MarketWarehouse(tmp_path / "warehouse.duckdb")
+    bar = {"symbol": "KO", "ts": pd.Timestamp("2024-01-03 15:00", tz="UTC"), "volume": 5}
+    frame = pd.DataFrame([bar | dict.fromkeys(("open", "high", "low", "close"), 10.0)])
+    later = NOW + timedelta(days=1)
+    store.minutes.merge(frame, "ibkr", NOW)
+    store.minutes.merge(frame.assign(high=11.0, close=11.0), "ibkr", later)
+    asked = pd.DataFrame({"symbol": ["KO"], "at": [bar["ts"] + pd.Timedelta("1min")]})
+    found = [store.minutes.last_complete(asked, as_of=at)["close"].item() for at in (NOW, later)]
+    assert found == [10.0, 11.0] and store.minutes.last_complete(asked)["close"].item() == 11.0
+    before = store.minutes.last_complete(asked, as_of=NOW - timedelta(seconds=1))
+    assert before["close"].isna().all()

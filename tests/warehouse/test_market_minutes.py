@@ -101,6 +101,7 @@ BAD = {
     "missing": ({"close": np.nan}, "a value is missing"),
     "negative": ({"low": -1.0}, "not finite and above zero"),
     "infinite": ({"high": np.inf}, "not finite and above zero"),
+    "huge": ({"open": 2e7, "high": 2e7}, "below 1e7 USD"),
     "crossed": ({"high": 1.0}, "does not enclose"),
     "volume": ({"volume": -1}, "volume"),
     "seconds": ({"ts": pd.Timestamp("2024-01-03 15:00:30", tz="UTC")}, "whole minute"),

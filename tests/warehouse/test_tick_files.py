@@ -44,6 +44,9 @@ def test_rows_are_found_by_symbol_and_new_york_date(files: TickFiles) -> None:
     assert files.read("quotes").empty and "bid" in files.read("quotes")
     coverage = files.coverage()
     assert list(zip(coverage["symbol"], coverage["rows"], strict=True)) == [("BRK/B", 3), ("KO", 3)]
+    assert len(files.read("trades", as_of=MORNING.replace(tzinfo=UTC))) == 3, (
+        "the others came later"
+    )
     with files.connect() as views:
         assert views.execute("SELECT COUNT(*) FROM trades").fetchone() == (6,)
     with pytest.raises(InvalidInput, match="give one of trades"):

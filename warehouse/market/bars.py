@@ -17,6 +17,7 @@ from warehouse.market.as_of import MergeResult, VersionedTable
 from warehouse.market.connection import MarketStore, utc_naive
 from warehouse.market.corporate_actions import read_actions, read_bases
 from warehouse.market.matrix import spread
+from warehouse.market.selection import known_then, of_days, wanted
 from warehouse.market.staging import ArrowTable, arrow, as_frame, fetch_table, read_frame
 
 if TYPE_CHECKING:
@@ -27,11 +28,7 @@ PRICES = ("open", "high", "low", "close")
 COLUMNS = ("symbol", "session", *PRICES, "volume")
 
 BARS = VersionedTable("bars_daily", ("symbol", "session"), (*PRICES, "volume"), ranked=True)
-_CHOSEN = (
-    "WHERE ($symbols IS NULL OR list_contains($symbols::VARCHAR[], symbol)) "
-    "AND ($first::DATE IS NULL OR session >= $first) "
-    "AND ($last::DATE IS NULL OR session <= $last) ORDER BY session, symbol"
-)
+_CHOSEN = f"WHERE {of_days('session')} ORDER BY session, symbol"
 _SHOWN = "symbol, session, open, high, low, close, volume"
 _DAILY = f"SELECT {_SHOWN} FROM bars_daily {_CHOSEN}"  # noqa: S608
 _COVERAGE = (
@@ -157,7 +154,7 @@ class DailyBars:
 
     def content_hash(self) -> str:
         """Return the SHA-256 of all bars; the order in which they were merged does not matter."""
-        everything = {"symbols": None, "first": None, "last": None}
+        everything = wanted(None, None, None)
         with self._store.read() as connection:
             found = fetch_table(connection, _DAILY, everything)
         return _digest(found)
@@ -171,15 +168,8 @@ def _read(
     as_of: datetime | None,
 ) -> ArrowTable:
     """Return the columns of the Bars frame and the source of each bar."""
-    wanted: dict[str, object] = {
-        "symbols": None if symbols is None else list(symbols),
-        "first": first,
-        "last": last,
-    }
-    if as_of is not None:
-        wanted["as_of"] = utc_naive(as_of)
     query = f"SELECT {_SHOWN}, source FROM ({BARS.known(as_of)}) {_CHOSEN}"  # noqa: S608
-    return fetch_table(connection, query, wanted)
+    return fetch_table(connection, query, wanted(symbols, first, last) | known_then(as_of))
 
 
 def _staged(frame: pd.DataFrame) -> ArrowTable:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from models.domain.corporate_actions import ActionKind, CorporateAction
 from warehouse.market.as_of import MergeResult, VersionedTable
 from warehouse.market.connection import MarketStore, utc_naive
+from warehouse.market.selection import OF_SYMBOLS, known_then
 from warehouse.market.staging import stage
 
 if TYPE_CHECKING:
@@ -91,10 +92,10 @@ def read_actions(
     query = (
         "SELECT symbol, ex_date, kind, value "  # noqa: S608 - names are ours
         f"FROM ({ACTIONS.known(as_of)}) "
-        "WHERE ($symbols IS NULL OR list_contains($symbols::VARCHAR[], symbol)) "
+        f"WHERE {OF_SYMBOLS} "
         "ORDER BY ex_date, symbol, kind"
     )
-    wanted = {"symbols": None if symbols is None else list(symbols)} | _moment(as_of)
+    wanted = {"symbols": None if symbols is None else list(symbols)} | known_then(as_of)
     rows = connection.execute(query, wanted).fetchall()
     return tuple(
         CorporateAction(symbol, ex_date, ActionKind(kind), float(value))
@@ -107,12 +108,8 @@ def read_bases(
 ) -> dict[tuple[str, str], date]:
     """Return by (symbol, source of bars) the date up to which splits are in the prices."""
     query = f"SELECT symbol, bar_source, splits_through FROM ({BASES.known(as_of)})"  # noqa: S608
-    rows = connection.execute(query, _moment(as_of) or None).fetchall()
+    rows = connection.execute(query, known_then(as_of) or None).fetchall()
     return {(str(symbol), str(source)): through for symbol, source, through in rows}
-
-
-def _moment(as_of: datetime | None) -> dict[str, object]:
-    return {} if as_of is None else {"as_of": utc_naive(as_of)}
 
 
 def _staged(actions: Sequence[CorporateAction]) -> object:

@@ -7,37 +7,47 @@ its symbol's text each time, which takes several times as long.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from models.domain.errors import InvalidInput
-from warehouse.market.connection import MarketStore
+from warehouse.market.as_of import VersionedTable
+from warehouse.market.connection import MarketStore, utc_naive
 from warehouse.market.staging import arrow, fetch_table
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+MINUTES = VersionedTable(
+    "bars_minute", ("symbol", "ts"), ("session", "open", "high", "low", "close", "volume")
+)
 FIGURES = ("open", "high", "low", "close", "volume")
 MINUTE = 60_000_000  # microseconds
 BITS = 32  # of a key: minutes since 1970 fill 25
 
 _BARS = """
 SELECT (wanted.number << 32) | (epoch_us(ts) // 60000000) AS key, {figure} AS figure
-FROM bars_minute JOIN wanted USING (symbol)
+FROM ({bars}) JOIN wanted USING (symbol)
 WHERE ts BETWEEN make_timestamp($first) AND make_timestamp($last)
 """
 
 
 def last_complete(
-    store: MarketStore, moments: pd.DataFrame, figure: str = "close", days: int = 7
+    store: MarketStore,
+    moments: pd.DataFrame,
+    figure: str = "close",
+    days: int = 7,
+    as_of: datetime | None = None,
 ) -> pd.DataFrame:
     """Return `moments` (symbol, at timezone-aware) with ts and one figure of the last bar before.
 
     A bar counts once its minute has ended, so nothing of the future is seen. ts is its start; both
     are empty where the symbol has no bar within `days` calendar days before. Rows stay in order.
-    Raises InvalidInput for another figure, missing columns or a moment without a timezone.
+    `as_of` (UTC; None: now) takes the bars as they were known then. Raises InvalidInput for another
+    figure, missing columns or symbols, or a moment without a timezone.
     """
     _require(moments, figure)
     pa = arrow()
@@ -52,10 +62,16 @@ def last_complete(
     if len(ends):
         names = coded.dictionary
         numbered = pa.table({"symbol": names, "number": pa.array(range(len(names)), pa.int64())})
-        bounds = {"first": int(ends.min()) - (days + 1) * 1440 * MINUTE, "last": int(ends.max())}
+        bounds: dict[str, object] = {
+            "first": int(ends.min()) - (days + 1) * 1440 * MINUTE,
+            "last": int(ends.max()),
+        }
+        if as_of is not None:
+            bounds["as_of"] = utc_naive(as_of)
+        query = _BARS.format(figure=figure, bars=MINUTES.known(as_of))
         with store.read() as connection:
             connection.register("wanted", numbered)
-            found = fetch_table(connection, _BARS.format(figure=figure), bounds)
+            found = fetch_table(connection, query, bounds)
         keys, values = _sorted(found)
     wanted |= np.maximum(ends // MINUTE - 1, 0)
     place = _before(keys, wanted)
@@ -78,6 +94,8 @@ def _require(moments: pd.DataFrame, figure: str) -> None:
         raise InvalidInput(f"bars have no {figure!r}; choose one of {', '.join(FIGURES)}")
     if not {"symbol", "at"} <= set(moments.columns):
         raise InvalidInput("the moments lack a column; give symbol and at")
+    if bool(moments["symbol"].isna().any()):
+        raise InvalidInput("the moments' symbol is empty in places; drop those rows")
     if getattr(moments["at"].dtype, "tz", None) is None or bool(moments["at"].isna().any()):
         raise InvalidInput("the moments' at is empty or has no timezone; give UTC moments")
 

@@ -20,7 +20,7 @@ Progress = Callable[[str], None]
 
 KEYS = {
     "bars_daily": ("symbol", "session"),
-    **dict.fromkeys(TABLES.values(), ("symbol", "ts")),
+    **dict.fromkeys(("bars_5s", *TABLES.values()), ("symbol", "ts")),
 }
 _BAD_BAR = (
     "NOT (low > 0 AND isfinite(high) AND high >= open AND high >= close AND high >= low "

@@ -21,9 +21,12 @@ PRICES = ("open", "high", "low", "close")
 COLUMNS = ("symbol", "ts", *PRICES, "volume")
 MINUTE = 60_000_000  # microseconds
 EPOCH = date(1970, 1, 1)
+LARGEST_PRICE = 10_000_000.0  # USD; beyond it a column is most likely not a price
+MOST_SHARES = 2.0**53  # that float64 counts one by one
 REASONS = (
     "a value is missing",
     "a price is not finite and above zero",
+    "a price is not below 1e7 USD",
     "the high or the low does not enclose the other prices",
     "the volume is below zero or not whole",
     "the start is not on a whole minute",
@@ -176,8 +179,9 @@ def _verdicts(
     tests = (
         absent,
         ~sane,
+        np.maximum(top, high) > LARGEST_PRICE,
         (high < top) | (low > bottom),
-        ~((volume >= 0) & (volume == np.floor(volume)) & (volume < 2.0**53)),
+        ~((volume >= 0) & (volume == np.floor(volume)) & (volume < MOST_SHARES)),
         moments % MINUTE != 0,
         ~is_session,
     )

@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from models.domain.errors import InvalidInput
 from warehouse.market.as_of import MergeResult, require_none_newer
 from warehouse.market.connection import MarketStore, utc_naive
-from warehouse.market.lookups import last_complete
+from warehouse.market.lookups import MINUTES, last_complete
 from warehouse.market.minute_rows import SiftedMinutes, sift_minutes
 from warehouse.market.ranking import outranks
 from warehouse.market.resample import TABLES, rebuild, resampled, timeframe_of
+from warehouse.market.selection import known_then, of_days, wanted
 from warehouse.market.staging import ArrowTable, as_frame, fetch_table, read_frame
 
 if TYPE_CHECKING:
@@ -67,17 +68,8 @@ INSERT INTO bars_minute
 SELECT symbol, ts, session, open, high, low, close, volume, $source, $known_at
 FROM delta WHERE NOT revises ORDER BY symbol, ts
 """
-_WANTED = (
-    "($symbols IS NULL OR list_contains($symbols::VARCHAR[], symbol)) "
-    "AND ($first::DATE IS NULL OR session >= $first) "
-    "AND ($last::DATE IS NULL OR session <= $last)"
-)
+_WANTED = of_days("session")
 _BAR = "symbol, ts, session, open, high, low, close, volume"
-_KNOWN_THEN = (
-    f"SELECT {_BAR} FROM bars_minute WHERE known_at <= $as_of AND {_WANTED} "  # noqa: S608
-    f"UNION ALL SELECT {_BAR} FROM bars_minute_history "
-    f"WHERE known_at <= $as_of AND replaced_at > $as_of AND {_WANTED}"
-)
 
 
 class MinuteBars:
@@ -122,26 +114,24 @@ class MinuteBars:
         bar a session that starts at its opening. With `as_of` (UTC): what was known then.
         Raises InvalidInput for another timeframe.
         """
-        wanted: dict[str, Any] = {
-            "symbols": None if symbols is None else list(symbols),
-            "first": first,
-            "last": last,
-        }
+        chosen = wanted(symbols, first, last) | known_then(as_of)
         size = timeframe_of(timeframe)
         if as_of is None:
             query = f"SELECT {_BAR} FROM {TABLES[size]} WHERE {_WANTED} ORDER BY symbol, ts"  # noqa: S608
-            return read_frame(self._store, query, wanted)
-        wanted["as_of"] = utc_naive(as_of)
+            return read_frame(self._store, query, chosen)
+        known = f"SELECT {_BAR} FROM ({MINUTES.known(as_of)}) WHERE {_WANTED}"  # noqa: S608
         if size == "1m":
-            return read_frame(self._store, f"{_KNOWN_THEN} ORDER BY symbol, ts", wanted)
+            return read_frame(self._store, f"{known} ORDER BY symbol, ts", chosen)
         with self._store.read() as connection:
-            connection.execute(f"CREATE TEMP TABLE known AS {_KNOWN_THEN}", wanted)
+            connection.execute(f"CREATE TEMP TABLE known AS {known}", chosen)
             found = fetch_table(connection, resampled(connection, "known", size, _BAR))
         return as_frame(found)
 
-    def last_complete(self, moments: pd.DataFrame, figure: str = "close") -> pd.DataFrame:
+    def last_complete(
+        self, moments: pd.DataFrame, figure: str = "close", as_of: datetime | None = None
+    ) -> pd.DataFrame:
         """Return the last bar that had ended before each moment; see `lookups.last_complete`."""
-        return last_complete(self._store, moments, figure)
+        return last_complete(self._store, moments, figure, as_of=as_of)
 
     def history(self) -> pd.DataFrame:
         """Return the replaced minutes with source, known_at and replaced_at (UTC)."""

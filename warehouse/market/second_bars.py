@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from models.domain.errors import InvalidInput
 from warehouse.market.as_of import MergeResult, VersionedTable
 from warehouse.market.connection import MarketStore, utc_naive
+from warehouse.market.selection import OF_SYMBOLS, known_then
 from warehouse.market.staging import fetch_frame, stage
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class SecondBars:
         query = (
             "SELECT symbol, ts, open, high, low, close, volume "  # noqa: S608 - names are ours
             f"FROM ({SECONDS.known(as_of)}) "
-            "WHERE ($symbols IS NULL OR list_contains($symbols::VARCHAR[], symbol)) "
+            f"WHERE {OF_SYMBOLS} "
             "AND ts >= $first AND ts < $last ORDER BY ts, symbol"
         )
         wanted: dict[str, object] = {
@@ -61,7 +62,5 @@ class SecondBars:
             "first": utc_naive(first),
             "last": utc_naive(last),
         }
-        if as_of is not None:
-            wanted["as_of"] = utc_naive(as_of)
         with self._store.read() as connection:
-            return fetch_frame(connection, query, wanted)
+            return fetch_frame(connection, query, wanted | known_then(as_of))

@@ -12,13 +12,15 @@ import os
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from models.domain.errors import InvalidInput
 from models.domain.sessions import EXCHANGE_TZ
+from warehouse.market.connection import utc_naive
+from warehouse.market.selection import of_days, wanted
 from warehouse.market.staging import ArrowTable, arrow, fetch_frame
 from warehouse.market.tick_journal import SUFFIX, TickJournal, left_behind, read_journal
 
@@ -121,26 +123,23 @@ class TickFiles:
         symbols: Sequence[str] | None = None,
         first: date | None = None,
         last: date | None = None,
+        as_of: datetime | None = None,
     ) -> pd.DataFrame:
         """Return the ticks of `symbols` (None: all) with New York dates in [first, last].
 
-        Sorted by symbol, ts and seq. Raises InvalidInput for an unknown kind.
+        With `as_of` (UTC) only those that had been received by then. Sorted by symbol, ts
+        and seq. Raises InvalidInput for an unknown kind.
         """
         _own(kind)
         query = (
             f"SELECT * EXCLUDE (date) FROM {kind} "  # noqa: S608 - one of KINDS
-            "WHERE ($symbols IS NULL OR list_contains($symbols::VARCHAR[], symbol)) "
-            "AND ($first::DATE IS NULL OR date >= $first) "
-            "AND ($last::DATE IS NULL OR date <= $last) ORDER BY symbol, ts, seq"
+            f"WHERE {of_days('date')} "
+            "AND ($as_of::TIMESTAMP IS NULL OR known_at <= $as_of) ORDER BY symbol, ts, seq"
         )
-        wanted = {
-            "symbols": None if symbols is None else list(symbols),
-            "first": first,
-            "last": last,
-        }
+        received = {"as_of": None if as_of is None else utc_naive(as_of)}
         with self.connect() as connection:
             connection.execute("SET TimeZone = 'UTC'")
-            return fetch_frame(connection, query, wanted)
+            return fetch_frame(connection, query, wanted(symbols, first, last) | received)
 
     def coverage(self) -> pd.DataFrame:
         """Return one row a kind, symbol and date: count of rows, first and last ts (UTC)."""
@@ -204,4 +203,9 @@ def _write_whole(folder: Path, name: str, rows: ArrowTable) -> Path:
     with unfinished.open("rb") as file:
         os.fsync(file.fileno())
     unfinished.replace(target)
+    place = os.open(folder, os.O_RDONLY)  # the name must last before the journal is removed
+    try:
+        os.fsync(place)
+    finally:
+        os.close(place)
     return target

@@ -10,6 +10,7 @@ from models.domain.errors import InvalidInput
 from models.domain.instruments import Membership
 from warehouse.market.as_of import VersionedTable
 from warehouse.market.connection import MarketStore, utc_naive
+from warehouse.market.selection import known_then
 from warehouse.market.staging import stage
 
 MEMBERS = VersionedTable("universe_members", ("universe", "symbol", "valid_from"), ("valid_to",))
@@ -48,9 +49,11 @@ class Universes:
         spans = self.memberships(universe, as_of)
         return tuple(item.symbol for item in spans if item.valid_from <= day < item.valid_to)
 
-    def ever(self, universe: str, first: date, last: date) -> tuple[str, ...]:
+    def ever(
+        self, universe: str, first: date, last: date, as_of: datetime | None = None
+    ) -> tuple[str, ...]:
         """Return who belonged to it on any day of [first, last], the delisted among them."""
-        spans = self.memberships(universe)
+        spans = self.memberships(universe, as_of)
         within = {s.symbol for s in spans if s.valid_from <= last and first < s.valid_to}
         return tuple(sorted(within))
 
@@ -60,9 +63,7 @@ class Universes:
             "SELECT universe, symbol, valid_from, valid_to "  # noqa: S608 - names are ours
             f"FROM ({MEMBERS.known(as_of)}) WHERE universe = $universe ORDER BY symbol, valid_from"
         )
-        wanted: dict[str, object] = {"universe": universe}
-        if as_of is not None:
-            wanted["as_of"] = utc_naive(as_of)
+        wanted = {"universe": universe} | known_then(as_of)
         with self._store.read() as connection:
             rows = connection.execute(query, wanted).fetchall()
         if not rows:

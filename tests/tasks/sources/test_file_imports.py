@@ -162,6 +162,8 @@ def test_mixed_time_zones_are_refused_or_quarantined(store, write):
         ({"Low": -5.0}, "a price is not finite and above zero"),
         ({"High": 1.0}, "the high or the low does not enclose the other prices"),
         ({"Vol": -1}, "the volume is below zero or not whole"),
+        ({"Vol": 1e19}, "the volume is below zero or not whole"),
+        ({"High": 2e7}, "a price is not below 1e7 USD"),
         ({"Date": "2024-01-06"}, "New York has no session on its date"),
         ({"Date": "soon"}, "the date or time cannot be read"),
         ({"Ticker": "?!"}, "'?!' is no symbol"),
@@ -237,6 +239,7 @@ def test_bars_of_five_minutes_are_not_taken_for_minutes(write):
 def test_the_sample_and_reference_tables(store, tmp_path):
     report = import_sample(store, lambda _text: None)
     assert (report.landing.added, len(report.new)) == (20 * 8313, 20)
+    assert set(store.actions.bases().values()) == {date(2022, 12, 28)}
     table = tmp_path / "u.csv"
     table.write_text("universe,symbol,valid_from,valid_to\nold,WM,,2008-09-25\nold,JPM,,\n")
     assert import_table(store, "universe", table) == 2

@@ -1,7 +1,7 @@
 """Every import passes Great Expectations: refused rows wait, days are scored, one run is told."""
 
 import asyncio
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
 import pandas as pd
@@ -112,3 +112,13 @@ def test_a_rule_that_stops_merges_nothing_and_the_data_docs_are_written(store, t
     assert store.bars.daily(["KO"])["close"].max() < 61
     results = {result.expectation: result for result in store.quality.of_run("second")}
     assert not results["spike(spike)"].passed
+
+
+def test_minutes_that_had_not_ended_when_they_were_learnt_are_kept_out(store):
+    noon = SESSION.open + timedelta(minutes=150)
+    source = Source(BarBatch("1m", minutes(), "part"))
+    report = asyncio.run(land(source, store, noon, lambda _t: None, run_id="run"))
+    assert report.added == 150
+    assert store.minutes.bars()["ts"].max() == noon - timedelta(minutes=1)
+    [reason] = report.rejected
+    assert "had not ended" in reason
