@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pandas as pd
 import pytest
 
+from models.domain.errors import InvalidInput
 from warehouse.market import MarketWarehouse
 from warehouse.market.bars import MergeResult
 
@@ -45,3 +46,24 @@ def test_a_lower_source_never_replaces_a_better_one(merges, table):
     assert merge("file", 6) == merge("sample", 7) == kept
     assert merge("file", 5) == unchanged, "it agrees"
     assert merge("ibkr", 8) == changed, "the broker revises its own"
+
+
+def test_a_better_source_stands_whenever_the_lower_one_was_learnt(tmp_path):
+    store = MarketWarehouse(tmp_path / "w.duckdb", deadline=2.0)
+    early, between, late = NOW, NOW + timedelta(days=1), NOW + timedelta(days=2)
+
+    def merge(source, close, moment):
+        row = {"symbol": "KO", "session": date(2024, 1, 3), "open": 1.0, "high": 2.0, "low": 0.5}
+        return store.bars.merge_daily(
+            pd.DataFrame([row | {"close": close, "volume": 1}]), source, moment
+        )
+
+    assert merge("sample", 1.25, late) == MergeResult(1, 0, 0)
+    assert merge("ibkr", 1.5, early) == MergeResult(0, 1, 0)
+    for moment in (early, between, late, None):
+        assert store.bars.daily(as_of=moment)["close"].tolist() == [1.5]
+    assert store.bars.history()["source"].tolist() == ["sample"], "nothing is forgotten"
+    assert merge("sample", 1.25, late) == MergeResult(0, 0, 0, kept=1)
+    with pytest.raises(InvalidInput, match="learnt later"):
+        merge("ibkr", 1.75, early - timedelta(days=1))
+    assert store.bars.last_sessions(without="ibkr") == {}
