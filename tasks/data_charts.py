@@ -58,7 +58,7 @@ def candle_chart(
     )
     figure.update_xaxes(rangeslider_visible=False)
     figure.update_yaxes(title_text="USD", row=1, col=1)
-    figure.update_yaxes(title_text="shares", row=2, col=1)
+    figure.update_yaxes(title_text="shares", rangemode="tozero", row=2, col=1)
     return figure
 
 
@@ -78,6 +78,9 @@ def coverage_chart(table: str, scores: pd.DataFrame) -> Any:
         index="symbol", columns="column", values="score", aggfunc="mean"
     )
     wide = wide.sort_index(ascending=False)
+    if by_month:  # every month between, so that a gap looks like one
+        months = pd.period_range(wide.columns[0], wide.columns[-1], freq="M").strftime("%Y-%m")
+        wide = wide.reindex(columns=months)
     unit = "month" if by_month else "session"
     heat = go.Heatmap(
         z=wide.to_numpy(), x=list(wide.columns), y=list(wide.index), zmin=0, zmax=100,
