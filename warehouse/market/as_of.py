@@ -218,5 +218,6 @@ def require_none_newer(found: tuple[Any, ...] | None, table: str, moment: dateti
         raise InvalidInput(
             f"{found[0]} rows of {table} differ from what was learnt later (of {found[2]} "
             f"at {found[1]} UTC, these at {moment} UTC); older knowledge replaces no newer: "
-            "state when these were known (--known-at), or begin with a new warehouse"
+            "state when these were known (--known-at of a file), or begin with a new warehouse (a "
+            "simulated gateway that was reset begins in 2022 again)"
         )
