@@ -48,21 +48,28 @@ def test_a_lower_source_never_replaces_a_better_one(merges, table):
     assert merge("ibkr", 8) == changed, "the broker revises its own"
 
 
-def test_a_better_source_stands_whenever_the_lower_one_was_learnt(tmp_path):
+@pytest.mark.parametrize("table", ["daily", "minute"])
+def test_a_better_source_stands_whenever_the_lower_one_was_learnt(tmp_path, table):
     store = MarketWarehouse(tmp_path / "w.duckdb", deadline=2.0)
     early, between, late = NOW, NOW + timedelta(days=1), NOW + timedelta(days=2)
+    daily = table == "daily"
+    ts = pd.Timestamp("2024-01-03 14:30", tz="UTC")
+    key = {"session": date(2024, 1, 3)} if daily else {"ts": ts}
 
     def merge(source, close, moment):
-        row = {"symbol": "KO", "session": date(2024, 1, 3), "open": 1.0, "high": 2.0, "low": 0.5}
-        return store.bars.merge_daily(
-            pd.DataFrame([row | {"close": close, "volume": 1}]), source, moment
-        )
+        row = {"symbol": "KO", **key, "open": 1.0, "high": 2.0, "low": 0.5, "close": close}
+        frame = pd.DataFrame([row | {"volume": 1}])
+        if daily:
+            return store.bars.merge_daily(frame, source, moment)
+        return store.minutes.merge(frame, source, moment)
 
     assert merge("sample", 1.25, late) == MergeResult(1, 0, 0)
     assert merge("ibkr", 1.5, early) == MergeResult(0, 1, 0)
     for moment in (early, between, late, None):
-        assert store.bars.daily(as_of=moment)["close"].tolist() == [1.5]
-    assert store.bars.history()["source"].tolist() == ["sample"], "nothing is forgotten"
+        found = store.bars.daily(as_of=moment) if daily else store.minutes.bars(as_of=moment)
+        assert found["close"].tolist() == [1.5]
+    old = store.bars.history() if daily else store.minutes.history()
+    assert old["source"].tolist() == ["sample"], "nothing is forgotten"
     assert merge("sample", 1.25, late) == MergeResult(0, 0, 0, kept=1)
     with pytest.raises(InvalidInput, match="learnt later"):
         merge("ibkr", 1.75, early - timedelta(days=1))
