@@ -60,7 +60,7 @@ async def _fetch(settings: Settings, parameters: BackfillParameters) -> Backfill
         last,
         parameters.refetch,
     )
-    where = address(settings, Role.HISTORY)
+    where = address(settings, Role.BACKFILL)
     return await backfill(
         lambda: HistoryConnection.open(where, settings.broker_timeout),
         open_warehouse(settings),

@@ -53,6 +53,9 @@ def show(  # noqa: PLR0917 - options
         datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Last session (New York).")
     ] = None,
     out: Out = None,
+    adjusted: Annotated[
+        bool, typer.Option("--adjusted", help="Daily bars in shares of the last one shown.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Draw candles, volume and gaps of a symbol into an HTML file that opens offline."""
@@ -61,7 +64,9 @@ def show(  # noqa: PLR0917 - options
 
         settings, warehouse = _open()
         first, last = (None if day is None else day.date() for day in (from_, to))
-        done = show_bars(settings, warehouse, symbol, timeframe, first, last, out)
+        done = show_bars(
+            settings, warehouse, symbol, timeframe, first, last, out, adjusted=adjusted
+        )
         gaps = f"{len(done.gaps):,} missing" + (f" (first {done.gaps[0]})" if done.gaps else "")
         answer(
             done,

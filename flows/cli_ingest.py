@@ -63,10 +63,14 @@ def file(
         str | None, typer.Option(help="long, per-symbol or wide; default: guessed and shown.")
     ] = None,
     map: Annotated[
-        list[str] | None, typer.Option(help="ROLE=COLUMN, as in close=adj_close; repeatable.")
+        list[str] | None,
+        typer.Option(help="ROLE=COLUMN, as in close=adj_close; repeatable. volume=: 0 shares."),
     ] = None,
     timezone: Annotated[
         str | None, typer.Option(help="Of times without an offset: America/New_York, UTC …")
+    ] = None,
+    time_format: Annotated[
+        str | None, typer.Option(help="Of the times: %d/%m/%Y %H:%M …; default: guessed and shown.")
     ] = None,
     timeframe: Annotated[str | None, typer.Option(help="1m or 1d; default: guessed.")] = None,
     symbol: Annotated[str | None, typer.Option(help="Whose bars one file has.")] = None,
@@ -89,6 +93,7 @@ def file(
             timezone,
             _one_of(timeframe, ("1m", "1d"), "--timeframe"),
             symbol,
+            time_format,
         )
         plan = plan_import(path, options)
         _tell(as_json, plan.lines)
@@ -280,8 +285,13 @@ def _progress(as_json: bool) -> Callable[[str], None]:
 
 
 def _utc(moment: datetime | None) -> datetime | None:
+    """Return a stated --known-at; one to come would hide the rows and refuse their corrections."""
     from datetime import UTC
 
+    from models.domain.errors import InvalidInput
+
+    if moment is not None and moment.replace(tzinfo=UTC) > datetime.now(UTC):
+        raise InvalidInput(f"--known-at {moment} is in the future; give when it was known, UTC")
     return moment.replace(tzinfo=UTC) if moment else None
 
 
@@ -299,7 +309,7 @@ def _pairs(given: list[str]) -> dict[str, str]:
     pairs: dict[str, str] = {}
     for text in given:
         role, mark, column = text.partition("=")
-        if not mark or not column:
+        if not mark or not (column or role == "volume"):
             raise InvalidInput(f"--map {text}: write ROLE=COLUMN, as in --map close=adj_close")
         pairs[role] = column
     return pairs

@@ -56,13 +56,13 @@ async def _keep(
     where = address(settings, Role.LIVE_BARS)
     try:
         began = clock.now()
-        until = began + timedelta(minutes=parameters.minutes) if parameters.minutes else None
+        wanted = timedelta(minutes=parameters.minutes) if parameters.minutes else None
         source = LiveBarSource(
             lambda: BarStream.open(where, settings.broker_timeout),
             clock,
             settings.universe,
             stop,
-            until=until,
+            wanted=wanted,
             progress=say,
         )
         run_id = f"live-{began:%Y%m%dT%H%M%S}"

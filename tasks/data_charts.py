@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +19,18 @@ DAY = "%Y-%m-%d"
 
 
 def candle_chart(
-    symbol: str, timeframe: str, bars: pd.DataFrame, gaps: Sequence[str], quarantined: int
+    title: str,
+    timeframe: str,
+    bars: pd.DataFrame,
+    gaps: Sequence[str],
+    *,
+    splits: Mapping[str, float],
+    quarantined: int,
 ) -> Any:
     """Return candles over volume with the gaps marked; bars have ts or session, USD and shares.
 
-    `gaps` are the labels of missing bars. Raises InvalidInput for more candles than a browser
-    shows.
+    `gaps` are the labels of missing bars, `splits` new shares for one by ex-date. Raises
+    InvalidInput for more candles than a browser shows.
     """
     import plotly.graph_objects as go
     from plotly.subplots import make_subplots
@@ -41,7 +47,7 @@ def candle_chart(
     )
     prices = {name: bars[name].to_list() for name in ("open", "high", "low", "close")}
     candles = go.Candlestick(
-        x=labels, **prices, increasing_line_color=UP, decreasing_line_color=DOWN, name=symbol
+        x=labels, **prices, increasing_line_color=UP, decreasing_line_color=DOWN, name=title
     )
     figure.add_trace(candles, row=1, col=1)
     volume = go.Bar(x=labels, y=bars["volume"].to_list(), marker_color="#7a8794", name="volume")
@@ -50,15 +56,18 @@ def candle_chart(
     for label in list(gaps)[:MOST_GAPS]:
         at = number[label]
         figure.add_vrect(x0=at - 0.5, x1=at + 0.5, fillcolor=GAP, line_width=0)
+    for day, ratio in splits.items():
+        at = next(number[label] for label in places if label[:10] >= day)
+        figure.add_vline(x=at - 0.5, line_dash="dot", annotation_text=f"split, {ratio:g} for 1")
     told = f"{len(bars):,} bars, {len(gaps):,} missing (red bands), {quarantined:,} quarantined"
     zone = "sessions of XNYS" if timeframe == "1d" else "New York time"
-    _dress(figure, f"{symbol} {timeframe}<br><sup>{told}; {zone}</sup>")
+    _dress(figure, f"{title}<br><sup>{told}; {zone}</sup>")
     figure.update_xaxes(
         type="category", categoryorder="array", categoryarray=places, nticks=12, showgrid=False
     )
     figure.update_xaxes(rangeslider_visible=False)
     figure.update_yaxes(title_text="USD", row=1, col=1)
-    figure.update_yaxes(title_text="shares", row=2, col=1)
+    figure.update_yaxes(title_text="shares", rangemode="tozero", row=2, col=1)
     return figure
 
 
@@ -78,6 +87,9 @@ def coverage_chart(table: str, scores: pd.DataFrame) -> Any:
         index="symbol", columns="column", values="score", aggfunc="mean"
     )
     wide = wide.sort_index(ascending=False)
+    if by_month:  # every month between, so that a gap looks like one
+        months = pd.period_range(wide.columns[0], wide.columns[-1], freq="M").strftime("%Y-%m")
+        wide = wide.reindex(columns=months)
     unit = "month" if by_month else "session"
     heat = go.Heatmap(
         z=wide.to_numpy(), x=list(wide.columns), y=list(wide.index), zmin=0, zmax=100,

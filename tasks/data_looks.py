@@ -94,20 +94,33 @@ def show_bars(  # noqa: PLR0917 - the command's options
     first: date | None,
     last: date | None,
     out: Path | None,
+    *,
+    adjusted: bool = False,
 ) -> Shown:
     """Write the chart of a symbol's bars, sessions in [first, last]; default: the newest stretch.
 
-    Raises InvalidInput for an unknown timeframe or symbol, and when there is nothing to show.
+    `adjusted` shows daily bars in shares of the last one shown. Raises InvalidInput for an unknown
+    timeframe or symbol, and when there is nothing to show.
     """
     if timeframe not in TIMEFRAMES:
         raise InvalidInput(
             f"there are no bars of {timeframe!r}; give --timeframe {', '.join(TIMEFRAMES)}"
         )
+    if adjusted and timeframe != "1d":
+        raise InvalidInput("--adjusted is for daily bars: leave it out, or give --timeframe 1d")
     bars = _bars(warehouse, symbol, timeframe, first, last)
+    begins, ends = _day(bars["session"].min()), _day(bars["session"].max())
+    splits = {
+        f"{action.ex_date}": action.value
+        for action in warehouse.actions.splits_between([symbol], begins, ends)
+    }
+    if adjusted:
+        bars = warehouse.bars.adjusted([symbol], begins, ends, on=ends)
     gaps = missing_bars(bars, timeframe)
     table = "bars_daily" if timeframe == "1d" else "bars_minute"
     refused = len(warehouse.quarantine.rows(table, symbol))
-    figure = candle_chart(symbol, timeframe, bars, gaps, refused)
+    title = f"{symbol} {timeframe}" + (f" adjusted for splits to {ends}" if adjusted else "")
+    figure = candle_chart(title, timeframe, bars, gaps, splits=splits, quarantined=refused)
     name = f"{symbol.replace('/', '-')}-{timeframe}.html"
     file = write_html(figure, out or settings.state_dir / "charts" / name)
     labels = labels_of(bars, timeframe)

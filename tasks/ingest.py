@@ -174,7 +174,7 @@ async def _fetch_all(
     progress: Progress,
 ) -> _Fetched:
     symbols = settings.universe
-    stored = warehouse.bars.last_sessions()
+    stored = warehouse.bars.last_sessions(without="sample")  # closes alone: no reason to ask less
     starts = _starts(stored, symbols)
     earliest = _years_before(last, settings.history_years)
     known = _stored_closes(warehouse, [start for start in starts.values() if start], last)

@@ -36,6 +36,7 @@ QUIET_FLOORS = {"simulated": 0.2, "paper": 10.0, "live": 10.0}
 PORTS = {"simulated": 4999, "paper": 4002, "live": 4001}
 DATA_CLIENTS = 6  # data connections use this many client ids, from ROBO_DATA_CLIENT_ID on
 ClockSource = Literal["wall", "gateway"]
+NO_SETTINGS = {"ROBO_TEST_DATA"}  # read by the tests; docs/data.md has it exported
 
 
 def _default_port(fields: dict[str, Any]) -> int:
@@ -248,7 +249,8 @@ def load_settings(**overrides: Any) -> Settings:
     """
     known = {f"{PREFIX}{name}".upper() for name in Settings.model_fields}
     refuse_unknown((f"{PREFIX}{name}".upper() for name in overrides), known, "the arguments")
-    refuse_unknown((n for n in os.environ if n.upper().startswith(PREFIX)), known, "environment")
+    given = {name for name in os.environ if name.upper().startswith(PREFIX)} - NO_SETTINGS
+    refuse_unknown(sorted(given), known, "environment")
     from_file = read_dotenv(_dotenv_path(), PREFIX, known)
     set_outside = {name.upper() for name, value in os.environ.items() if value}
     values: dict[str, Any] = {

@@ -75,7 +75,9 @@ def require_spans(spans: Iterable[SymbolSpan]) -> tuple[SymbolSpan, ...]:
         if before.symbol == after.symbol and after.valid_from < before.valid_to:
             raise InvalidInput(
                 f"the ticker {after.symbol} belongs to {before.instrument} until {before.valid_to} "
-                f"and to {after.instrument} from {after.valid_from}; let the first end by then"
+                f"and to {after.instrument} from {after.valid_from}; let the first end by "
+                f"then: a line {before.instrument},{before.symbol},"
+                f"{'' if before.valid_from == BEGINNING else before.valid_from},{after.valid_from}"
             )
     return found
 

@@ -22,6 +22,7 @@ class Role(Enum):
     HALT = "halt"
     TICKS = "ticks"
     LIVE_BARS = "live bars"
+    BACKFILL = "backfill"
 
 
 TURNS = 8
@@ -32,6 +33,7 @@ _BEHIND_DATA = {
     Role.HALT: 3,
     Role.TICKS: 4,
     Role.LIVE_BARS: 5,
+    Role.BACKFILL: STEP,  # one id: two backfills would break the broker's pacing together
 }
 
 
@@ -47,6 +49,9 @@ def address(settings: Settings, role: Role, turn: int = 0) -> ApiAddress:
     if role is Role.HALT:
         turn = (os.getpid() + turn) % TURNS
     client_id = settings.data_client_id + _BEHIND_DATA.get(role, 0) + STEP * turn
-    if turn and client_id == settings.client_id:  # never the one that may cancel and place
+    behind = client_id - settings.data_client_id
+    if (
+        behind >= STEP and client_id == settings.client_id
+    ):  # never the one that may cancel and place
         client_id += STEP * TURNS
     return ApiAddress(settings.host, settings.port, client_id)

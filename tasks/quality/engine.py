@@ -16,6 +16,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from tasks.quality.docs_folders import first_page, run_folder, tidy
 from tasks.quality.report import SHOWN_ROWS, QualityCheck, QualityReport, RefusedRow
 from tasks.quality.rules import Kind, Rule, Severity
 from tasks.settings import quiet_dependencies
@@ -42,11 +43,12 @@ class Judge:
     """One Great Expectations context for any number of batches.
 
     A context and its definitions cost more than the checks of a small batch. `docs` is the folder
-    of the Data Docs; they show the first batch and the first PAGES - 1 with a failed check.
+    of the Data Docs, where this run gets one of its own; they show the first batch and the first
+    PAGES - 1 with a failed check.
     """
 
     def __init__(self, docs: Path | None = None) -> None:
-        self._docs = docs
+        self._docs = run_folder(docs) if docs is not None else None
         self._context: Any = None
         self._definitions: dict[tuple[str, tuple[Rule, ...]], Any] = {}
         self._shown: set[Any] = set()
@@ -76,7 +78,9 @@ class Judge:
             return ""
         with _LOCK:
             self._enter()
-            return str(self._context.build_data_docs(site_names=[SITE]).get(SITE, ""))
+            index = str(self._context.build_data_docs(site_names=[SITE]).get(SITE, ""))
+            tidy(self._docs)
+            return first_page(self._docs, index)
 
     def _enter(self) -> None:
         """Make this context the current one: the engine has one a process."""

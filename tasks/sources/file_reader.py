@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from models.domain.errors import InvalidInput
+from tasks.sources.csv_head import csv_head
 
 SUFFIXES = (".csv", ".csv.gz", ".txt", ".tsv", ".parquet", ".pq")
 CSV_BLOCK = 16 << 20  # bytes of text a batch
@@ -79,19 +80,23 @@ def _parquet(path: Path) -> Any:
 
 def _csv(path: Path, columns: Sequence[str] | None, block: int = CSV_BLOCK) -> Iterator[ArrowTable]:
     csv, pa = import_module("pyarrow.csv"), import_module("pyarrow")
-    names = _csv_names(path)
-    delimiter = _delimiter(path)
+    head = csv_head(_first_lines(path))
     convert = csv.ConvertOptions(
-        column_types=dict.fromkeys(names, pa.string()),
+        column_types=dict.fromkeys(head.names, pa.string()),
         include_columns=list(columns) if columns is not None else None,
         strings_can_be_null=True,
         null_values=["", "NA", "NaN", "nan", "null", "NULL", "None"],
     )
+    read = csv.ReadOptions(block_size=block)
+    if head.lines > 1:
+        read = csv.ReadOptions(
+            block_size=block, skip_rows=head.lines, column_names=list(head.names)
+        )
     try:
         with csv.open_csv(
             path,
-            read_options=csv.ReadOptions(block_size=block),
-            parse_options=csv.ParseOptions(delimiter=delimiter),
+            read_options=read,
+            parse_options=csv.ParseOptions(delimiter=head.delimiter),
             convert_options=convert,
         ) as reader:
             for batch in reader:
@@ -103,23 +108,15 @@ def _csv(path: Path, columns: Sequence[str] | None, block: int = CSV_BLOCK) -> I
         ) from error
 
 
-def _csv_names(path: Path) -> list[str]:
-    return [name.strip().strip('"') for name in _first_line(path).split(_delimiter(path))]
-
-
-def _delimiter(path: Path) -> str:
-    line = _first_line(path)
-    return max((",", ";", "\t", "|"), key=line.count)
-
-
-def _first_line(path: Path) -> str:
+def _first_lines(path: Path) -> list[str]:
+    """Return the first three lines."""
     pa = import_module("pyarrow")
     try:
         with pa.input_stream(str(path), compression="detect") as stream:
-            start = stream.read(65_536)
+            start = stream.read(1 << 20)
     except (pa.ArrowException, OSError) as error:
         raise InvalidInput(f"{path} cannot be read ({error}); name another file") from error
-    line = start.decode("utf-8-sig", errors="replace").splitlines()
-    if not line or not line[0].strip():
+    lines = start.decode("utf-8-sig", errors="replace").splitlines()[:3]
+    if not lines or not lines[0].strip():
         raise InvalidInput(f"{path} is empty; name a file with a header line and rows")
-    return line[0]
+    return lines

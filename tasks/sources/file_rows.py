@@ -59,7 +59,8 @@ class BlockReader:
         else:
             frame = pd.DataFrame({"symbol": self._symbols(table), key: when})
             for name in FIELDS:
-                frame[name] = _numbers(table.column(self._columns.roles[name]))
+                there = name in self._columns.roles
+                frame[name] = _numbers(table.column(self._columns.roles[name])) if there else 0.0
             frame["why"], frame["text"] = why, texts
         frame = frame.rename(columns={"when": key})
         unreadable = frame["why"] != ""

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 OFFSET = r"(?:[zZ]|UTC|[+-]\d{2}:?\d{2})$"
+FIXED = {"EST": "America/New_York", "MST": "America/Denver", "HST": "Pacific/Honolulu"}
+ISO = "ISO8601"
 EPOCHS = {10: "s", 13: "ms", 16: "us", 19: "ns"}
 FORMATS = (
     *("%Y%m%d", "%Y%m%d %H:%M:%S", "%Y%m%d %H:%M", "%Y%m%d %H%M%S", "%Y%m%d %H%M"),
@@ -48,23 +50,17 @@ class TimeForm:
         return f"{self.form}, {zone}"
 
 
-def guess_times(sample: Sequence[str], zone: str | None) -> TimeForm:
-    """Recognise the form of the first times of a file; `zone` is the one that was stated.
+def guess_times(sample: Sequence[str], zone: str | None, form: str | None = None) -> TimeForm:
+    """Recognise the form of the first times of a file; `zone` and `form` are those stated.
 
-    Raises InvalidInput for times of no known form, for a mix of times with and without an offset,
-    and for an unknown zone.
+    Raises InvalidInput for times of no known form, or of one that leaves open whether the day or
+    the month goes first, for a mix of times with and without an offset, and for an unknown zone.
     """
-    if zone is not None:
-        try:
-            ZoneInfo(zone)
-        except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-            raise InvalidInput(
-                f"--timezone {zone} is unknown; give a name such as America/New_York or UTC"
-            ) from error
+    _check_zone(zone)
     texts = [text for text in sample if text]
     if not texts:
         raise InvalidInput("the file has no rows with a date or time; see --map and --layout")
-    if all(text.isdigit() for text in texts) and len(texts[0]) in EPOCHS:
+    if form is None and all(text.isdigit() for text in texts) and len(texts[0]) in EPOCHS:
         return TimeForm(EPOCHS[len(texts[0])], True, None)
     offsets = [bool(re.search(OFFSET, text)) and len(text) > 10 for text in texts]
     if any(offsets) and not all(offsets):
@@ -74,21 +70,62 @@ def guess_times(sample: Sequence[str], zone: str | None) -> TimeForm:
             f"{texts[row - 1]!r} in row {row}), so the time zone of some is not known: give all of "
             "them an offset, or none and --timezone"
         )
-    return TimeForm(_form(texts), offsets[0], zone)
+    return TimeForm(_stated(texts, form) if form else _form(texts), offsets[0], zone)
+
+
+def _check_zone(zone: str | None) -> None:
+    if zone is None:
+        return
+    if zone.upper() in FIXED:
+        raise InvalidInput(
+            f"--timezone {zone} has no daylight saving: its summers would be an hour off. Give "
+            f"{FIXED[zone.upper()]}, or Etc/GMT+5 and the like where clocks never change"
+        )
+    try:
+        ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise InvalidInput(
+            f"--timezone {zone} is unknown; give a name such as America/New_York or UTC"
+        ) from error
+
+
+def _stated(texts: Sequence[str], form: str) -> str:
+    """Return the stated form; InvalidInput when it does not read most of the texts."""
+    if not _reads(texts, form):
+        raise InvalidInput(
+            f"--time-format {form} does not read the file's times (the first is {texts[0]!r}); "
+            f"give {ISO} or Python's codes, as in %d/%m/%Y %H:%M"
+        )
+    return form
+
+
+def _reads(texts: Sequence[str], form: str) -> bool:
+    """Tell whether a form reads more than nine texts of ten."""
+    import pandas as pd
+
+    try:
+        read = pd.to_datetime(pd.Series(texts), format=form, errors="coerce", utc=True)
+    except ValueError:  # a code that there is not
+        return False
+    return bool(read.notna().mean() > 0.9)
 
 
 def _form(texts: Sequence[str]) -> str:
-    import pandas as pd
-
     digits = [text for text in texts if text.isdigit()]
-    forms = ("ISO8601", *FORMATS) if all(len(text) == 8 for text in digits) else ("ISO8601",)
+    forms = (ISO, *FORMATS) if all(len(text) == 8 for text in digits) else (ISO,)
     for form in forms:
-        read = pd.to_datetime(pd.Series(texts), format=form, errors="coerce", utc=True)
-        if read.notna().mean() > 0.9 and not (form == "ISO8601" and texts[0].isdigit()):
-            return form
+        if not _reads(texts, form) or (form == ISO and texts[0].isdigit()):
+            continue
+        other = form.replace("%m/%d", "%d/%m")
+        if other != form and _reads(texts, other):
+            raise InvalidInput(
+                f"the first dates of the file do not tell whether the day or the month goes first "
+                f"({texts[0]!r}); state it: --time-format {form!r} or {other!r}"
+            )
+        return form
     raise InvalidInput(
         f"the times are of no known form (the first is {texts[0]!r}); write them as "
-        "2024-01-02 09:30:00, and name their column with --map time=COLUMN"
+        "2024-01-02 09:30:00, state --time-format, or name their column with --map time=COLUMN"
     )
 
 

@@ -32,6 +32,7 @@ class FileOptions:
     zone: str | None = None
     timeframe: Timeframe | None = None
     symbol: str | None = None
+    time_format: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ def plan_import(path: Path, options: FileOptions) -> FilePlan:
         raise InvalidInput(f"--symbol names one symbol, and {path} has {len(files)} files")
     sample = first_rows(first, columns.needed)
     texts = texts_of(sample, columns)
-    times = guess_times(texts.tolist(), options.zone)
+    times = guess_times(texts.tolist(), options.zone, options.time_format)
     symbols = sample.column(columns.roles["symbol"]).to_pylist() if columns.layout == "long" else []
     timeframe: Timeframe = options.timeframe or _timeframe(texts, symbols, times)
     if timeframe != "1d" and not times.aware and times.zone is None:

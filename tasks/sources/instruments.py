@@ -70,21 +70,21 @@ async def fetch_from_broker(settings: Settings, progress: Callable[[str], None])
     """Ask for the settings' universe on the connection for history; return how many changed."""
     from tasks.broker.clock import market_now
     from tasks.broker.history import HistoryConnection
-    from tasks.broker.roles import Role, address
+    from tasks.broker.roles import Role
+    from tasks.client_ids import leased_address
     from tasks.stores import open_warehouse
 
     now = market_now(settings.clock, settings.host, settings.control_port)
-    where = address(settings, Role.HISTORY)
-    connection = await HistoryConnection.open(where, settings.broker_timeout)
-    try:
-        warehouse = open_warehouse(settings)
-        return await fetch_instruments(
-            connection,
-            warehouse,
-            settings.universe,
-            now,
-            progress,
-            policy=settings.quality_path,
-        )
-    finally:
-        await connection.close()
+    with leased_address(settings, Role.HISTORY) as where:
+        connection = await HistoryConnection.open(where, settings.broker_timeout)
+        try:
+            return await fetch_instruments(
+                connection,
+                open_warehouse(settings),
+                settings.universe,
+                now,
+                progress,
+                policy=settings.quality_path,
+            )
+        finally:
+            await connection.close()

@@ -11,6 +11,7 @@ from models.domain.errors import InvalidInput
 from tasks.quality.imports import NO_FILES, ImportGate, QualityFiles, RunQuality
 from tasks.sources.daily_rows import sift_rows
 from tasks.sources.protocol import TABLES
+from tasks.sources.told_reasons import UNKNOWN_ADVICE, mostly_unknown, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,15 +48,14 @@ class LandingReport:
         """One line for people."""
         text = (
             f"{self.added} bars added, {self.changed} changed, {self.unchanged} unchanged from "
-            f"{self.source} ({len(self.symbols)} symbols, {self.batches} batches, "
-            f"{self.seconds:.1f} s)"
+            f"{self.source} ({_count(len(self.symbols), 'symbol')}, "
+            f"{_count(self.batches, 'batch', 'es')}, {self.seconds:.1f} s)"
         )
         if self.rejected:
-            told = "; ".join(f"{count} because {why}" for why, count in self.rejected.most_common())
-            text += f"; quarantined: {told}"
+            text += f"; quarantined: {told(self.rejected)}"
         if self.left_out:
-            told = "; ".join(f"{count} {why}" for why, count in self.left_out.most_common())
-            text += f"; left out: {told}"
+            left = "; ".join(f"{count} {why}" for why, count in self.left_out.most_common())
+            text += f"; left out: {left}"
         return f"{text}; {self.quality.summary}" if self.quality.rows else text
 
 
@@ -194,8 +194,14 @@ def _require_bars(batch: BarBatch, rows: int, reasons: tuple[str, ...]) -> None:
     total = rows + len(batch.reasons)
     if total < ENOUGH_TO_JUDGE or len(bad) <= MOST_REJECTED * total:
         return
-    told = "; ".join(f"{count} because {why}" for why, count in Counter(bad).most_common(5))
+    advice = "See that the columns, the layout and the time zone are what they are taken for"
+    if mostly_unknown(bad):
+        advice = UNKNOWN_ADVICE
     raise InvalidInput(
-        f"{batch.label}: {len(bad)} of {total} rows are no bars: {told}; nothing of this part was "
-        "merged. See that the columns, the layout and the time zone are what they are taken for"
+        f"{batch.label}: {len(bad)} of {total} rows are no bars: {told(Counter(bad))}; nothing of "
+        f"this part was merged. {advice}"
     )
+
+
+def _count(number: int, what: str, plural: str = "s") -> str:
+    return f"{number} {what}{'' if number == 1 else plural}"

@@ -27,7 +27,10 @@ NAMES: Mapping[str, tuple[str, ...]] = {
     "close": ("close", "c", "closeprice", "last", "price", "px_last", "settle"),
     "volume": ("volume", "v", "vol", "shares", "totalvolume", "qty", "px_volume"),
 }
+EXTRAS = ("adj close", "adj_close", "adjclose", "dividends", "stock splits", "capital gains")
+NONE = ""  # the column that a role is mapped to where the file has none
 _PLAIN = re.compile(r"[^a-z]")
+_EXTRA = re.compile(rf"(?:^|[_./ -])(?:{'|'.join(EXTRAS)})(?:$|[_./ -])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,9 @@ def guess_columns(
 ) -> Columns:
     """Return what each column is taken for.
 
-    `overrides` maps a role (symbol, date, time, open, high, low, close, volume) to a column's name.
-    Raises InvalidInput that lists what is missing and what there is.
+    `overrides` maps a role (symbol, date, time, open, high, low, close, volume) to a column's name;
+    volume also to `NONE`, 0 shares. Raises InvalidInput that lists what is missing, and what there
+    is.
     """
     roles = {role: _guess(role, header) for role in ROLES}
     _check_overrides(overrides or {}, header)
@@ -69,7 +73,10 @@ def guess_columns(
             found["time"] = first
     if chosen == "wide":
         return _wide(found, header)
-    missing = [name for name in FIELDS if name not in found]
+    no_volume = (overrides or {}).get("volume") == NONE
+    missing = [
+        name for name in FIELDS if name not in found and not (no_volume and name == "volume")
+    ]
     if "date" not in found and "time" not in found:
         missing.insert(0, "date or time")
     if chosen == "long" and "symbol" not in found:
@@ -78,6 +85,7 @@ def guess_columns(
         raise InvalidInput(
             f"{path.name} has no column for {', '.join(missing)}; it has {', '.join(header)}. Name "
             f"them, as in --map {missing[-1].split()[0]}=COLUMN, or give another --layout"
+            + ("; --map volume= takes 0 shares for a volume" if "volume" in missing else "")
         )
     if chosen == "per-symbol":
         found.pop("symbol", None)
@@ -90,6 +98,8 @@ def describe_columns(columns: Columns) -> list[str]:
     """Return lines that show what is taken for what."""
     lines = [f"layout    {columns.layout}"]
     lines += [f"{role:<9} column {name!r}" for role, name in columns.roles.items()]
+    if not columns.wide and "volume" not in columns.roles:
+        lines.append("volume    none: 0 shares")
     if columns.wide:
         symbols = sorted({symbol for symbol, _ in columns.wide.values()})
         fields = sorted({field for _, field in columns.wide.values()}, key=FIELDS.index)
@@ -124,7 +134,7 @@ def _check_overrides(overrides: Mapping[str, str], header: Sequence[str]) -> Non
     for role, name in overrides.items():
         if role not in ROLES:
             raise InvalidInput(f"--map {role}=…: there is no {role}; map one of {', '.join(ROLES)}")
-        if name not in header:
+        if name not in header and not (role == "volume" and name == NONE):
             raise InvalidInput(
                 f"--map {role}={name}: there is no such column; there are {', '.join(header)}"
             )
@@ -135,10 +145,9 @@ def _wide(found: Mapping[str, str], header: Sequence[str]) -> Columns:
     when = {role: found[role] for role in ("date", "time") if role in found}
     if "time" in when and "date" in when and when["time"] == when["date"]:
         when.pop("date")
-    wide: dict[str, tuple[str, str]] = {}
-    for name in header:
-        if name not in when.values():
-            wide[name] = _symbol_and_field(name)
+    names = [name for name in header if name not in when.values()]
+    unused = tuple(name for name in names if _EXTRA.search(name.lower()))
+    wide = {name: _symbol_and_field(name) for name in names if name not in unused}
     if not wide:
         raise InvalidInput("a wide file needs a column for each symbol; give another --layout")
     by_symbol: dict[str, set[str]] = {}
@@ -150,7 +159,7 @@ def _wide(found: Mapping[str, str], header: Sequence[str]) -> Columns:
             f"the wide file has no close of {', '.join(without[:5])}; give columns named SYMBOL or "
             "SYMBOL_close, SYMBOL_open, …, or another --layout"
         )
-    return Columns("wide", when, wide, ())
+    return Columns("wide", when, wide, unused)
 
 
 def _symbol_and_field(name: str) -> tuple[str, str]:

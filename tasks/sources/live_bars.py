@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from models.domain.errors import RetryLater, SkipToday
@@ -31,9 +31,10 @@ Connect = Callable[[], Awaitable["BarStream"]]
 class LiveBarSource:
     """The five-second and one-minute bars of some symbols until the session closes.
 
-    `until` (UTC) ends it earlier; `stop` ends it after the next landing. `patience` is how many
-    wall seconds the gateway may be away. The minutes of an outage come with the new subscription,
-    the five-second bars of up to two hours from the broker's history.
+    `wanted` ends it earlier, counted from the opening where that is still to come; `stop` ends it
+    after the next landing. `patience` is how many wall seconds the gateway may be away. The minutes
+    of an outage come with the new subscription, the five-second bars of up to two
+    hours from the broker's history.
     """
 
     name = "ibkr"
@@ -45,7 +46,7 @@ class LiveBarSource:
         symbols: Sequence[str],
         stop: Event,
         *,
-        until: datetime | None = None,
+        wanted: timedelta | None = None,
         progress: Callable[[str], None] = lambda _text: None,
         patience: float = 600.0,
     ) -> None:
@@ -53,7 +54,7 @@ class LiveBarSource:
         self._clock = clock
         self._symbols = symbols
         self._stop = stop
-        self._until = until
+        self._wanted = wanted
         self._progress = progress
         self._patience = patience
         self._link: BarStream | None = None
@@ -62,8 +63,12 @@ class LiveBarSource:
     async def batches(self) -> AsyncIterator[BarBatch]:
         """Give the finished bars of each minute; raise SkipToday when no session is left today."""
         opens, closes = self._session()
-        end = min(closes + AFTER_CLOSE, self._until or datetime.max.replace(tzinfo=UTC))
         began = taken = max(self._clock.now(), opens)
+        end = closes + AFTER_CLOSE
+        if self._wanted is not None:
+            end = min(end, began + self._wanted)
+        if self._clock.now() < opens:
+            self._progress(f"the session opens at {opens:%Y-%m-%d %H:%M} UTC; waiting")
         gap: list[pd.DataFrame] = []
         try:
             while True:

@@ -13,6 +13,8 @@ from tasks.symbols import checked_symbols
 if TYPE_CHECKING:
     import pandas as pd
 
+UNKNOWN = "unknown symbol"
+
 
 class TickerBook:
     """Every ticker's owners by interval; `register` says whether an unknown one is a new name."""
@@ -58,7 +60,7 @@ class TickerBook:
             except ValueError as error:
                 return str(error)
             if not self._register:
-                return f"unknown symbol {name}: it is no instrument of the warehouse"
+                return f"{UNKNOWN} {name}: it is no instrument of the warehouse"
             self._owners[name] = [SymbolSpan(name, name)]
             self.new.append(name)
         return self._owners[name]

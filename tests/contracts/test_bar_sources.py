@@ -133,9 +133,7 @@ async def test_live_bars_are_landed_and_survive_a_lost_connection(gateway, store
             links.append(await BarStream.open(gateway.address(54), 5.0))
             return links[-1]
 
-        source = LiveBarSource(
-            connect, clock, SYMBOLS, Event(), until=began + timedelta(minutes=12)
-        )
+        source = LiveBarSource(connect, clock, SYMBOLS, Event(), wanted=timedelta(minutes=12))
         landed = []
 
         def progress(text):

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from flows.cli import app
+from models.domain.corporate_actions import ActionKind, CorporateAction
 from models.domain.sessions import session_dates
 from warehouse.market import MarketWarehouse
 
@@ -67,12 +68,26 @@ def test_a_chart_shows_candles_and_gaps_without_a_network(
     assert "1 missing (first 2024-01-16)" in run("show", "KO", "--out", str(out))
 
 
+def test_a_chart_marks_splits_and_shows_adjusted_bars(
+    warehouse: MarketWarehouse, tmp_path: Path
+) -> None:
+    split = CorporateAction("KO", date(2024, 1, 24), ActionKind.SPLIT, 4.0)
+    warehouse.actions.merge([split], "file", NOW)
+    raw, adjusted = tmp_path / "raw.html", tmp_path / "adjusted.html"
+    run("show", "KO", "--out", str(raw))
+    run("show", "KO", "--adjusted", "--out", str(adjusted))
+    assert "split, 4 for 1" in raw.read_text() and "15.125" not in raw.read_text()
+    assert "adjusted for splits to 2024-01-31" in adjusted.read_text()
+    assert "15.125" in adjusted.read_text(), "60.50 USD in shares of the last day"
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
         (("show", "NOPE"), "no daily bars of NOPE"),
         (("show", "KO", "--timeframe", "2d"), "give --timeframe 1m, 5m"),
         (("show", "KO", "--timeframe", "5m"), "no minute bars of KO"),
+        (("show", "KO", "--timeframe", "5m", "--adjusted"), "--adjusted is for daily bars"),
         (("show", "KO", "--from", "2024-02-01", "--to", "2024-01-02"), "exchange them"),
         (("show", "KO", "--to", "2023-01-10"), "it has some from 2024-01-02"),
         (("coverage", "--table", "bars_minute"), "no day of bars_minute"),

@@ -136,10 +136,10 @@ def test_a_file_that_is_no_table_is_refused(tmp_path):
         open_source(read_choice(f"bars:{empty}"), 7)
 
 
-REAL = Path(os.environ.get("ROBO_SHARED_DATA", "nowhere")) / "us_equity_1min.parquet"
+REAL = Path(os.environ.get("ROBO_TEST_DATA", "nowhere")) / "us_equity_1min.parquet"
 
 
-@pytest.mark.skipif(not REAL.is_file(), reason="set ROBO_SHARED_DATA to the folder of real data")
+@pytest.mark.skipif(not REAL.is_file(), reason="set ROBO_TEST_DATA to the folder of real data")
 def test_real_minute_bars_replay_exactly():
     market = Market(7, source=Replay(7, REAL))
     frame = pd.read_parquet(REAL)

@@ -20,6 +20,7 @@ from tasks.quality import (
     warm_up,
 )
 from tasks.quality.batches import validate_actions, validate_instruments, validate_ticks
+from tasks.quality.docs_folders import KEPT_RUNS, tidy
 from tasks.quality.policy import suites
 
 FIRST, LAST = date(2020, 1, 2), date(2020, 12, 31)
@@ -261,7 +262,19 @@ def test_the_data_docs_are_written(tmp_path: Path, bars: pd.DataFrame) -> None:
     facts = BarFacts(sessions_between(FIRST, LAST))
     report = validate_bars("bars_daily", bars, facts, docs=tmp_path / "docs")
     assert report.docs.startswith(f"file://{tmp_path}/docs/")
-    assert (tmp_path / "docs" / "index.html").is_file()
+    again = validate_bars("bars_daily", bars, facts, docs=tmp_path / "docs")
+    assert report.docs != again.docs, "each run has pages of its own"
+    for page in (report.docs, again.docs):
+        assert "bars_daily" in Path(page.removeprefix("file://")).read_text()
+
+
+def test_the_data_docs_of_the_newest_runs_are_kept(tmp_path: Path) -> None:
+    base = tmp_path / "docs"
+    folders = [base / f"20240102T0930{second:02}000000Z" for second in range(KEPT_RUNS + 2)]
+    for folder in (*folders, base / "mine"):
+        folder.mkdir(parents=True)
+    tidy(folders[-1])
+    assert sorted(base.iterdir()) == [*folders[2:], base / "mine"]
 
 
 def test_whole_history_validates_in_about_a_second(make_bars: Maker) -> None:

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from models.domain.errors import InvalidInput
-from warehouse.market.ranking import BROKER, outranks, rank_of
+from warehouse.market.ranking import BROKER, outranked, outranks, rank_of
 from warehouse.market.staging import ArrowTable
 
 if TYPE_CHECKING:
@@ -45,7 +45,9 @@ class MergeResult:
 class VersionedTable:
     """A table with a history: its name, its key columns and its value columns.
 
-    In a `ranked` table a source does not replace what a better one brought.
+    A better source replaces what a lower one brought whenever that was learnt: where it was later,
+    the lower one's row was never what was known, and its time in the history is empty. In a
+    `ranked` table a lower source does not replace what a better one brought.
     """
 
     name: str
@@ -78,14 +80,14 @@ class VersionedTable:
     ) -> MergeResult:
         """Merge the staged rows (this table's columns), learnt at `moment` (naive UTC).
 
-        Raises InvalidInput when a stored row that differs was learnt later than that.
+        Raises InvalidInput when a stored row of no lower source differs and was learnt later.
         """
         if staged.num_rows == 0:
             return MergeResult(0, 0, 0)
         connection.register("staged", staged)
         try:
             replaced = self._replaced_by(source)
-            self._require_in_order(connection, replaced, moment)
+            self._require_in_order(connection, source, moment)
             before, kept = self._count(connection), self._kept(connection, source)
             changed = self._archive(
                 connection, f"JOIN staged {self._using} WHERE {replaced}", moment
@@ -169,14 +171,18 @@ class VersionedTable:
         )
 
     def _require_in_order(
-        self, connection: DuckDBPyConnection, replaced: str, moment: datetime
+        self, connection: DuckDBPyConnection, source: str, moment: datetime
     ) -> None:
         """Refuse to replace newer knowledge, and to learn again what was withdrawn later."""
+        late = (
+            f"{self._replaced_by(source)} AND kept.known_at > $known_at "
+            f"AND NOT ({outranked('kept.source', source)})"
+        )
         found = connection.execute(
             f"SELECT COUNT(*), MAX(since), ANY_VALUE({self.keys[0]}) FROM ("  # noqa: S608
             f"SELECT kept.known_at AS since, kept.{self.keys[0]} "
             f"FROM {self.name} AS kept JOIN staged {self._using} "
-            f"WHERE {replaced} AND kept.known_at > $known_at UNION ALL "
+            f"WHERE {late} UNION ALL "
             f"SELECT gone.replaced_at, gone.{self.keys[0]} "
             f"FROM {self.name}_history AS gone JOIN staged {self._using} "
             f"ANTI JOIN {self.name} AS kept {self._using} WHERE gone.replaced_at > $known_at)",
@@ -194,7 +200,8 @@ class VersionedTable:
         shown = ", ".join(f"kept.{name}" for name in (*self.columns, "source", "known_at"))
         names = ", ".join((*self.columns, "source", "known_at", "replaced_at"))
         row = connection.execute(
-            f"INSERT INTO {self.name}_history ({names}) SELECT {shown}, $moment "  # noqa: S608
+            f"INSERT INTO {self.name}_history ({names}) SELECT {shown}, "  # noqa: S608
+            "greatest($moment, kept.known_at) "
             f"FROM {self.name} AS kept {chosen}",
             {"moment": moment} | (wanted or {}),
         ).fetchone()
@@ -211,5 +218,6 @@ def require_none_newer(found: tuple[Any, ...] | None, table: str, moment: dateti
         raise InvalidInput(
             f"{found[0]} rows of {table} differ from what was learnt later (of {found[2]} "
             f"at {found[1]} UTC, these at {moment} UTC); older knowledge replaces no newer: "
-            "state when these were known (--known-at), or begin with a new warehouse"
+            "state when these were known (--known-at of a file), or begin with a new warehouse (a "
+            "simulated gateway that was reset begins in 2022 again)"
         )

@@ -136,11 +136,15 @@ class DailyBars:
         """Return one row a symbol: symbol, first and last session, count of bars."""
         return read_frame(self._store, _COVERAGE)
 
-    def last_sessions(self) -> dict[str, date]:
-        """Return the last stored session of every symbol."""
-        query = "SELECT symbol, MAX(session) FROM bars_daily GROUP BY symbol ORDER BY symbol"
+    def last_sessions(self, *, without: str = "") -> dict[str, date]:
+        """Return the last stored session of every symbol, bars of the source `without` left out."""
+        query = (
+            "SELECT symbol, MAX(session) FROM bars_daily WHERE source <> ? "
+            "GROUP BY symbol ORDER BY symbol"
+        )
         with self._store.read() as connection:
-            return {str(symbol): last for symbol, last in connection.execute(query).fetchall()}
+            rows = connection.execute(query, [without]).fetchall()
+        return {str(symbol): last for symbol, last in rows}
 
     def last_closes(self, before: date) -> dict[str, tuple[date, float]]:
         """Return, by symbol, the last session before a date and its close in USD."""

@@ -18,7 +18,7 @@ from warehouse.market.as_of import MergeResult, require_none_newer
 from warehouse.market.connection import MarketStore, utc_naive
 from warehouse.market.lookups import MINUTES, last_complete
 from warehouse.market.minute_rows import SiftedMinutes, sift_minutes
-from warehouse.market.ranking import outranks
+from warehouse.market.ranking import outranked, outranks
 from warehouse.market.resample import TABLES, rebuild, resampled, timeframe_of
 from warehouse.market.selection import known_then, of_days, wanted
 from warehouse.market.staging import ArrowTable, as_frame, fetch_table, read_frame
@@ -32,6 +32,7 @@ PART = 125_000  # rows a transaction: what a reader waits for
 _DELTA = """
 CREATE OR REPLACE TEMP TABLE delta AS
 SELECT staged.*, kept.symbol IS NOT NULL AS revises, coalesce({outranks}, false) AS stays,
+    coalesce({outranked}, false) AS yields,
     kept.known_at AS since
 FROM staged LEFT JOIN (
     SELECT symbol, ts, open, high, low, close, volume, source, known_at FROM bars_minute
@@ -49,12 +50,13 @@ INSERT INTO bars_minute
 SELECT symbol, ts, session, open, high, low, close, volume, $source, $known_at FROM staged
 """
 _NEWER = """
-SELECT count(*), max(since), any_value(symbol) FROM delta WHERE revises AND since > $known_at
+SELECT count(*), max(since), any_value(symbol) FROM delta WHERE revises AND NOT yields
+    AND since > $known_at
 """
 _KEEP_HISTORY = """
 INSERT INTO bars_minute_history
 SELECT kept.symbol, kept.ts, kept.session, kept.open, kept.high, kept.low, kept.close, kept.volume,
-    kept.source, kept.known_at, $known_at
+    kept.source, kept.known_at, greatest($known_at, kept.known_at)
 FROM bars_minute AS kept JOIN delta ON kept.symbol = delta.symbol AND kept.ts = delta.ts
 WHERE delta.revises
 """
@@ -192,7 +194,8 @@ def _merge_part(
         connection.execute(_ADD_ALL, {"source": source, "known_at": moment})
         rebuild(connection, "SELECT DISTINCT symbol, session FROM staged")
         return MergeResult(staged.num_rows, 0, 0)
-    connection.execute(_DELTA.format(outranks=outranks("kept.source", source)), inside)
+    above, below = (rule("kept.source", source) for rule in (outranks, outranked))
+    connection.execute(_DELTA.format(outranks=above, outranked=below), inside)
     counted = connection.execute(
         "SELECT count(*) FILTER (NOT revises), count(*) FILTER (revises AND NOT stays), "
         "count(*) FILTER (stays) FROM delta"

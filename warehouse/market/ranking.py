@@ -24,5 +24,14 @@ def outranks(column: str, source: str) -> str:
     return f"{column} IN ({_quoted(above)})" if above else "false"
 
 
+def outranked(column: str, source: str) -> str:
+    """Return the SQL condition that the source in `column` stands below `source`."""
+    same = sorted(name for name, rank in RANKS.items() if rank == rank_of(source))
+    if rank_of(source) == BROKER:
+        return f"{column} NOT IN ({_quoted(same)})"
+    below = sorted(name for name, rank in RANKS.items() if rank < rank_of(source))
+    return f"{column} IN ({_quoted(below)})" if below else "false"
+
+
 def _quoted(names: list[str]) -> str:
     return ", ".join(f"'{name}'" for name in names)

@@ -200,7 +200,7 @@ def test_a_year_of_zeros_stops_and_a_part_of_zeros_is_quarantined(store, write):
 
 def test_unknown_symbols_need_a_word_and_changed_ones_are_followed(store, write, tmp_path):
     both = write(pd.concat([daily("FB"), daily("META", start=90.0)]))
-    with pytest.raises(InvalidInput, match="unknown symbol FB: it is no instrument"):
+    with pytest.raises(InvalidInput, match=r"no instruments.*: FB, META.*--new-symbols"):
         bring(store, both, register=False)
     names = tmp_path / "tickers.csv"
     names.write_text(

@@ -101,7 +101,7 @@ def test_a_rule_that_stops_merges_nothing_and_the_data_docs_are_written(store, t
     files = QualityFiles(policy, tmp_path / "docs")
     frame = daily()
     assert bring(store, BarBatch("1d", frame, "fine"), quality=files).quality.docs
-    assert (tmp_path / "docs" / "index.html").is_file()
+    assert list((tmp_path / "docs").glob("*/index.html"))
     frame.loc[20, ["open", "high", "low", "close"]] *= 2.0
     with pytest.raises(InvalidInput, match="checks stop the batch"):
         bring(store, BarBatch("1d", frame, "spike"), quality=files, run="second")
