@@ -47,7 +47,7 @@ def measure() -> Iterator[Figure]:
     direct = in_turns(ours, lambda: _polars(frame, False), 3).medians
     chained = in_turns(ours, lambda: _polars(frame, True), 3).medians
     small: pd.DataFrame = table.select(["symbol", "ts", *PANDAS]).to_pandas()
-    del table, frame
+    del table
     one = seconds(lambda: _pandas(small))
     connection.close()
     limit = "the limit of the issue"
