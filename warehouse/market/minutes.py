@@ -111,9 +111,6 @@ class MinuteBars:
         built again in the same transaction. A large batch is merged in several transactions, each
         as large as takes about 0.5 s, so that readers get their turn; if it ends in between,
         merging it again completes it. Raises InvalidInput for rows that are no bars (`sift_minutes`
-        built again in the same transaction. A large batch is merged in several transactions, each
-        as large as takes about 0.5 s, so that readers get their turn; if it ends in between,
-        merging it again completes it. Raises InvalidInput for rows that are no bars (`sift_minutes`
         separates them) and for newer knowledge of one, RetryLater when the file stays locked.
         """
         return self.merge_sifted(_only_bars(sift_minutes(frame)), source, known_at)
