@@ -265,7 +265,20 @@ def _import(work: Callable[[Any, Any], Any], as_json: bool) -> None:
     more |= {"warned": quality.warned, "validation_seconds": quality.seconds}
     more |= {"seconds": landing.seconds, "data_docs": quality.docs}
     docs = f"\nData Docs: {quality.docs}" if quality.docs else ""
+    _publish(settings, report)
     answer(facts | more, as_json, f"{report.summary}{docs}")
+
+
+def _publish(settings: Any, report: Any) -> None:
+    """Put the counts among the artifacts of the Prefect server, if one runs: there is no run."""
+    from tasks.prefect_api import running_api
+
+    with running_api(settings) as url:
+        if url:
+            from flows.artifacts import publish_landing
+
+            key = f"import-{report.landing.source}"
+            publish_landing(report.landing, key=key, description=report.summary)
 
 
 def _quality(settings: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from datetime import UTC, datetime
 from threading import Event, current_thread, main_thread
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ from flows.parameters import RecordParameters
 
 if TYPE_CHECKING:
     from tasks.recording import RecordReport
+    from tasks.settings import Settings
+    from tasks.tick_quality import TickQuality
 
 
 @flow(name="record", flow_run_name=run_name, on_failure=[alert], on_crashed=[alert])
@@ -44,11 +47,29 @@ def _record(parameters: RecordParameters) -> Outcome:
             minutes=parameters.minutes,
         )
     )
-    _publish(report)
-    return Outcome(report.summary, report)
+    quality = _judge(settings, report)
+    summary = f"{report.summary}; {quality.summary}"
+    _publish(report, quality, summary)
+    return Outcome(summary, report)
 
 
-def _publish(report: RecordReport) -> None:
+def _judge(settings: Settings, report: RecordReport) -> TickQuality:
+    """Judge what was recorded, now that it can keep nobody waiting."""
+    from tasks.stores import open_warehouse
+    from tasks.tick_quality import judge_recorded
+
+    now = datetime.now(UTC)
+    return judge_recorded(
+        open_warehouse(settings),
+        report.written,
+        f"record-{now:%Y%m%dT%H%M%S}",
+        now,
+        policy=settings.quality_path,
+    )
+
+
+def _publish(report: RecordReport, quality: TickQuality, summary: str) -> None:
     rows = [{"kind": kind, "rows": count} for kind, count in report.rows.items()]
     rows += [{"kind": f"refused: {name}", "rows": why} for name, why in report.refused.items()]
-    publish_table(rows, key="record-ticks", description=report.summary)
+    rows += [{"kind": f"against {name}", "rows": n} for name, n in quality.found.items()]
+    publish_table(rows, key="record-ticks", description=summary)

@@ -125,6 +125,22 @@ def prefect_api(settings: Settings) -> Iterator[str]:
         yield api_url(port)
 
 
+@contextmanager
+def running_api(settings: Settings) -> Iterator[str]:
+    """Give the URL of the Prefect API that runs already, or nothing: none is started for this.
+
+    Must be entered before Prefect is imported.
+    """
+    named = os.environ.get(API_URL)
+    if named:
+        yield named if answers_at(named) else ""
+    elif is_ours(settings, settings.prefect_port):
+        with _environment({API_URL: api_url(settings.prefect_port)}, settings):
+            yield api_url(settings.prefect_port)
+    else:
+        yield ""
+
+
 def _start_own(settings: Settings) -> tuple[int, Service]:
     """Start a server that only records, and return once it answers; stop it when it does not."""
     port = free_port()

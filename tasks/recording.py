@@ -18,6 +18,8 @@ from tasks.broker.protocol import GatewayUnreachable
 from warehouse.market.ticks import KINDS, TickFiles, schema_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tasks.settings import Settings
     from warehouse.market.tick_journal import TickJournal
 
@@ -36,10 +38,13 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class RecordReport:
-    """What was recorded, in rows by kind; `recovered` rows were left by a recorder that died."""
+    """What was recorded, in rows by kind; `recovered` rows were left by a recorder that died.
+
+    `written` are the Parquet files that were made, of recovered rows too.
+    """
 
     rows: dict[str, int]
-    files: int
+    written: tuple[Path, ...]
     recovered: int
     interruptions: int
     refused: dict[str, str]
@@ -49,7 +54,7 @@ class RecordReport:
     def summary(self) -> str:
         """One line for people."""
         counts = ", ".join(f"{count:,} {kind}" for kind, count in self.rows.items())
-        text = f"recorded {counts} in {self.files} Parquet files; {self.ended}"
+        text = f"recorded {counts} in {len(self.written)} Parquet files; {self.ended}"
         if self.recovered:
             text += f"; {self.recovered:,} rows recovered from an earlier recorder"
         if self.interruptions:
@@ -65,7 +70,7 @@ class Recorder:
 
     def __init__(self, files: TickFiles, source: str) -> None:
         self.counts = dict.fromkeys(KINDS, 0)
-        self.files_written = 0
+        self.written: list[Path] = []
         self.market_time = datetime.now(UTC)
         self._files = files
         self._source = source
@@ -113,7 +118,7 @@ class Recorder:
     def _rotate(self, kind: str) -> None:
         journal = self._journals.pop(kind)
         journal.close()
-        self.files_written += len(self._files.rotate(journal.path).files)
+        self.written += self._files.rotate(journal.path).files
 
     async def close(self) -> None:
         """Write the last rows and turn every journal into Parquet."""
@@ -166,7 +171,7 @@ async def record_ticks(
         await recorder.close()
     return RecordReport(
         rows=dict(recorder.counts),
-        files=recorder.files_written,
+        written=(*recovered.files, *recorder.written),
         recovered=recovered.rows,
         interruptions=run.interruptions,
         refused=run.refused,

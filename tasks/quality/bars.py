@@ -233,6 +233,7 @@ def _add_columns(  # noqa: PLR0917 - the arrays of one batch
     whole["split_like"] = found.split_like if facts.adjusted else np.int8(0)
     whole["since_split"] = np.int8(0) if facts.adjusted else found.since_split
     whole["since_shift"] = found.since_shift
+    whole["undecided"] = found.undecided
     whole["disagreement"] = _disagreement(whole, facts, daily)
     whole["sessions_behind"] = _behind(sequence, places, facts)
 

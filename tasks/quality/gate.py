@@ -26,7 +26,9 @@ class Admission:
     """What the gate let in: the rows to merge, the verdict, and how many rows are quarantined.
 
     `quarantined` are the rows kept out, `new` those of them that were not in quarantine before,
-    `settled` the rows of earlier quarantines that were let in now.
+    `settled` the rows of earlier quarantines that were let in now. `left_out` are the places in
+    the given frame of rows that are not to be merged: the quarantined ones, and those `held`
+    back until a later bar shows whether they are right.
     """
 
     rows: pd.DataFrame
@@ -34,6 +36,8 @@ class Admission:
     quarantined: int
     new: int
     settled: int
+    left_out: tuple[int, ...] = ()
+    held: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,19 +134,23 @@ def minute_facts(
     """Return what one-minute bars (ts with a timezone) are judged against."""
     import pandas as pd
 
-    stamps = pd.to_datetime(frame["ts"], utc=True) if "ts" in frame else pd.Series(dtype=object)
-    names = frame["symbol"].dropna().unique() if "symbol" in frame else ()
-    symbols = [str(name) for name in names]
-    first, last = (stamps.min(), stamps.max()) if len(stamps) else (None, None)
-    if first is None or last is None or pd.isna(first):
+    if not {"symbol", "ts"} <= set(frame.columns):
         return BarFacts((), adjusted=adjusted)
-    begin, end = exchange_date(first), min(exchange_date(last), exchange_date(batch.at))
+    stamps = pd.to_datetime(frame["ts"], utc=True)
+    starts = stamps.groupby(frame["symbol"], observed=True).min().dropna()
+    firsts = {str(name): first.to_pydatetime() for name, first in starts.items()}
+    if not firsts:
+        return BarFacts((), adjusted=adjusted)
+    symbols = list(firsts)
+    first, last = min(firsts.values()), stamps.max()
+    before = warehouse.context.before_minutes(firsts)
+    earliest = before["ts"].min().to_pydatetime() if len(before) else first
+    begin, end = exchange_date(earliest), min(exchange_date(last), exchange_date(batch.at))
     return BarFacts(
         sessions_between(begin, end) if begin <= end else (),
+        before=before,
         splits=split_frame(warehouse, symbols),
-        other=warehouse.context.other_minutes(
-            symbols, first.to_pydatetime(), last.to_pydatetime(), batch.source
-        ),
+        other=warehouse.context.other_minutes(symbols, first, last.to_pydatetime(), batch.source),
         adjusted=adjusted,
         until=batch.at,
     )

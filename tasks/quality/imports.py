@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from models.domain.errors import InvalidInput
 from models.domain.sessions import exchange_date, sessions_between
@@ -107,7 +109,26 @@ class ImportGate:
         self._rules = suites(files.policy)
         self._waiting: dict[str, dict[str, QuarantinedRow]] = {}
         self._checks: dict[tuple[str, Rule], tuple[int, int]] = {}
+        self._held: pd.DataFrame | None = None
         self.found = RunQuality()
+
+    def take_held(self) -> pd.DataFrame | None:
+        """Return the minutes that were held back, once."""
+        held, self._held = self._held, None
+        return held
+
+    def with_held(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return the minutes that were held back and those of `frame`, which tells them anew."""
+        import pandas as pd
+
+        held = self.take_held()
+        if held is None:
+            return frame
+        told = [
+            bool(((frame["symbol"] == symbol) & (frame["ts"] == ts)).any())
+            for symbol, ts in zip(held["symbol"], held["ts"], strict=True)
+        ]
+        return pd.concat([held[~np.array(told)], frame[list(held.columns)]], ignore_index=True)
 
     def require_sifted(self, table: str, reasons: Iterable[str]) -> None:
         """Raise InvalidInput when the operator's rules stop a batch for what the sift rejected."""
@@ -121,11 +142,15 @@ class ImportGate:
                     f"{', '.join(stops)} stop; nothing of it was merged, correct its source"
                 )
 
-    def admit(self, table: str, frame: pd.DataFrame, at: datetime, *, adjusted: bool) -> Admission:
+    def admit(
+        self, table: str, frame: pd.DataFrame, at: datetime, *, adjusted: bool, hold: bool = False
+    ) -> Admission:
         """Judge sifted bars of bars_daily or bars_minute, learnt at `at` (UTC).
 
-        `adjusted` says that the source makes up for splits itself. Raises InvalidInput when a rule
-        stops the batch (nothing of it is merged), RetryLater when the warehouse stays locked.
+        `adjusted` says that the source makes up for splits itself. With `hold`, a symbol's newest
+        bar that may be a spike is kept out until the next batch: `with_held` gives it back. Raises
+        InvalidInput when a rule stops the batch (nothing of it is merged), RetryLater when the
+        warehouse stays locked.
         """
         batch = Batch(self._source, self._run_id, at)
         daily = table == "bars_daily"
@@ -133,7 +158,17 @@ class ImportGate:
             self._warehouse, frame, batch, adjusted=adjusted
         )
         rules = tuple(rule for rule in self._rules[table] if rule.name not in SIFTED)
-        report = self._judge.judge(table, derive_bars(table, frame, facts), rules)
+        derived = derive_bars(table, frame, facts)
+        judged = np.ones(len(frame), dtype=np.bool_)
+        if hold and derived["undecided"].any():
+            judged = derived["undecided"].to_numpy() == 0
+            self._held = frame[~judged].astype({"symbol": object})
+            frame, derived = (rows[judged].reset_index(drop=True) for rows in (frame, derived))
+        held = tuple(int(place) for place in np.flatnonzero(~judged))
+        if held and frame.empty:
+            nothing = QualityReport(table, (), 0, (), (), 0.0)
+            return Admission(frame, nothing, 0, 0, 0, left_out=held, held=len(held))
+        report = self._judge.judge(table, derived, rules)
         self._note(report, rules)
         report.require(f"the batch for {table}", frame)
         if table not in self._waiting:
@@ -144,7 +179,10 @@ class ImportGate:
         self.found.refused.update(row.reason for row in admitted.report.refused)
         self.found.warned += len(admitted.report.warned)
         self.found.settled += admitted.settled
-        return admitted
+        refused = np.flatnonzero(judged)[[row.position for row in admitted.report.refused]]
+        return replace(
+            admitted, left_out=(*(int(place) for place in refused), *held), held=len(held)
+        )
 
     def finish(self, at: datetime) -> RunQuality:
         """Keep the outcome of every check and write the Data Docs; return what was found."""

@@ -38,7 +38,8 @@ class Scale:
 @dataclass(frozen=True, slots=True)
 class Findings:
     """By row: the move in robust sigmas, 1 for spikes and what looks like a split, and 1 from an
-    unexplained split or change of level on.
+    unexplained split or change of level on. `undecided` is 1 for a symbol's last row when only the
+    bar after it can tell whether it is a spike.
     """
 
     jump: NDArray[np.float64]
@@ -46,6 +47,7 @@ class Findings:
     split_like: NDArray[np.int8]
     since_split: NDArray[np.int8]
     since_shift: NDArray[np.int8]
+    undecided: NDArray[np.int8]
 
 
 def look_at_returns(
@@ -76,14 +78,12 @@ def look_at_returns(
     sigma = sigma * np.sqrt(np.clip(elapsed[at], 1, scale.longest))
     sizes = np.abs(moves)
     after = np.append(np.where(follows[1:], moves[1:], 0.0), 0.0)[: len(moves)]
-    spikes = (
-        (sizes > scale.spike)
-        & (sizes > SPLIT_SIGMAS * sigma)
-        & (np.abs(moves + after) < SPIKE_RETURNS * sizes)
-    )
+    large = (sizes > scale.spike) & (sizes > SPLIT_SIGMAS * sigma)
+    spikes = large & (np.abs(moves + after) < SPIKE_RETURNS * sizes)
     explained = (split != 0.0) & (sizes < scale.shift)
     way_back = np.append(False, spikes[:-1])[: len(spikes)]  # the bar after a spike is right
     unexplained = follows & ~spikes & ~way_back & ~explained
+    last = np.append(codes[1:] != codes[:-1], True)[: len(codes)]
     calm = (logs[:, 1] - logs[:, 2]) < CALM_RANGE * sizes
     splits = unexplained & (sizes > SPLIT_SIGMAS * sigma) & calm & _near_ratio(overnight)
     shifts = unexplained & (sizes > scale.shift)
@@ -93,6 +93,7 @@ def look_at_returns(
         split_like=_placed(splits.astype(np.int8), at, rows),
         since_split=_placed(_from_then_on(splits, codes), at, rows),
         since_shift=_placed(_from_then_on(shifts, codes), at, rows),
+        undecided=_placed((large & last & unexplained).astype(np.int8), at, rows),
     )
 
 

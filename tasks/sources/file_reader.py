@@ -11,7 +11,8 @@ from models.domain.errors import InvalidInput
 from tasks.sources.csv_head import csv_head
 
 SUFFIXES = (".csv", ".csv.gz", ".txt", ".tsv", ".parquet", ".pq")
-CSV_BLOCK = 16 << 20  # bytes of text a batch
+CSV_BLOCK = 4 << 20  # bytes of text read at once; the reader runs up to 32 of them ahead
+CSV_BLOCKS = 4  # given together: what is judged and merged at once
 PARQUET_ROWS = 262_144
 
 ArrowTable = Any  # pyarrow carries no types
@@ -99,8 +100,14 @@ def _csv(path: Path, columns: Sequence[str] | None, block: int = CSV_BLOCK) -> I
             parse_options=csv.ParseOptions(delimiter=head.delimiter),
             convert_options=convert,
         ) as reader:
+            together: list[Any] = []
             for batch in reader:
-                yield pa.Table.from_batches([batch])
+                together.append(batch)
+                if len(together) == CSV_BLOCKS:
+                    yield pa.Table.from_batches(together)
+                    together = []
+            if together:
+                yield pa.Table.from_batches(together)
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise InvalidInput(
             f"{path} cannot be read as a table ({error}); correct that row, or export it again as "

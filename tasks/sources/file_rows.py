@@ -21,8 +21,6 @@ EMPTY_CELLS = "cells of a wide file without a price"
 
 def texts_of(table: Any, columns: Columns) -> pd.Series:
     """Return the text of each row's date and time."""
-    import pandas as pd
-
     pa, compute = import_module("pyarrow"), import_module("pyarrow.compute")
     parts = [
         compute.cast(table.column(columns.roles[role]), pa.string()).fill_null("")
@@ -30,7 +28,7 @@ def texts_of(table: Any, columns: Columns) -> pd.Series:
         if role in columns.roles
     ]
     joined = parts[0] if len(parts) == 1 else compute.binary_join_element_wise(*parts, " ")
-    return pd.Series(joined.to_numpy(), dtype=object).astype(str).str.strip()
+    return compute.utf8_trim_whitespace(joined).to_pandas()
 
 
 class BlockReader:

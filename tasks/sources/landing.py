@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from models.domain.errors import InvalidInput
 from tasks.quality.imports import NO_FILES, ImportGate, QualityFiles, RunQuality
 from tasks.sources.daily_rows import sift_rows
-from tasks.sources.protocol import TABLES
+from tasks.sources.protocol import TABLES, BarBatch
 from tasks.sources.told_reasons import UNKNOWN_ADVICE, mostly_unknown, told
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from tasks.sources.protocol import BarBatch, BarSource
+    from tasks.sources.protocol import BarSource
     from warehouse.market import MarketWarehouse
     from warehouse.market.as_of import MergeResult
 
@@ -40,6 +40,7 @@ class LandingReport:
     rejected: Counter[str] = field(default_factory=Counter[str])
     left_out: Counter[str] = field(default_factory=Counter[str])
     symbols: set[str] = field(default_factory=set[str])
+    adjusted: bool = False
     seconds: float = 0.0
     quality: RunQuality = field(default_factory=RunQuality)
 
@@ -99,6 +100,10 @@ async def land(
             report.seconds = loop.time() - started
             done = merged.added + merged.changed + merged.unchanged
             progress(f"{batch.label}: {done} bars, {merged.added} new, {merged.changed} changed")
+        if (held := gate.take_held()) is not None:  # no later bar will tell more about them
+            last = BarBatch("1m", held, "bars held back", adjusted=report.adjusted)
+            place = _Place(warehouse, gate, source.name, moment, run_id)
+            await asyncio.to_thread(_land_one, last, place, report, hold=False)
     finally:
         await asyncio.to_thread(gate.finish, moment)
     return report
@@ -120,9 +125,17 @@ class _Place:
         )
 
 
-def _land_one(batch: BarBatch, place: _Place, report: LandingReport) -> MergeResult:
+def _land_one(
+    batch: BarBatch, place: _Place, report: LandingReport, *, hold: bool = True
+) -> MergeResult:
+    """Bring one batch in; `hold` says that a later one may tell more about its newest bars.
+
+    A batch that is marked as done once it has landed keeps nothing back: it would be lost if the
+    run ended before the next.
+    """
     table = TABLES[batch.timeframe]
-    merged, rejected, reasons, judged = _merged(batch, place)
+    report.adjusted |= batch.adjusted
+    merged, rejected, reasons, judged = _merged(batch, place, hold and batch.landed is None)
     if reasons:
         place.refuse(table, rejected, reasons)
     if batch.rejected is not None and batch.reasons:
@@ -140,7 +153,7 @@ def _land_one(batch: BarBatch, place: _Place, report: LandingReport) -> MergeRes
 
 
 def _merged(
-    batch: BarBatch, place: _Place
+    batch: BarBatch, place: _Place, hold: bool
 ) -> tuple[MergeResult, pd.DataFrame, tuple[str, ...], tuple[str, ...]]:
     """Sift, judge and merge a batch.
 
@@ -153,7 +166,7 @@ def _merged(
         _require_bars(batch, 0, ())
         return MergeResult(0, 0, 0), batch.frame, (), ()
     if batch.timeframe == "1m":
-        return _merged_minutes(batch, place)
+        return _merged_minutes(batch, place, hold)
     sifted = sift_rows(batch.frame, "session" if batch.timeframe == "1d" else "ts")
     _require_bars(batch, len(batch.frame), sifted.reasons)
     if batch.timeframe == "5s":  # the sift is enough: nothing is decided on them
@@ -170,19 +183,24 @@ def _merged(
 
 
 def _merged_minutes(
-    batch: BarBatch, place: _Place
+    batch: BarBatch, place: _Place, hold: bool
 ) -> tuple[MergeResult, pd.DataFrame, tuple[str, ...], tuple[str, ...]]:
     from warehouse.market.minute_rows import minute_frame, sift_minutes, without_rows
 
-    sifted = sift_minutes(batch.frame)
-    _require_bars(batch, len(batch.frame), sifted.reasons)
+    frame = place.gate.with_held(batch.frame)
+    sifted = sift_minutes(frame)
+    _require_bars(batch, len(frame), sifted.reasons)
     place.gate.require_sifted("bars_minute", sifted.reasons)
     kept, judged = sifted.rows, ()
     if kept.num_rows:
         admitted = place.gate.admit(
-            "bars_minute", minute_frame(kept), place.known_at, adjusted=batch.adjusted
+            "bars_minute",
+            minute_frame(kept),
+            place.known_at,
+            adjusted=batch.adjusted,
+            hold=hold,
         )
-        kept = without_rows(kept, [row.position for row in admitted.report.refused])
+        kept = without_rows(kept, admitted.left_out)
         judged = tuple(row.reason for row in admitted.report.refused)
     merged = place.warehouse.minutes.merge_sifted(kept, place.source, place.known_at)
     return merged, sifted.rejected, sifted.reasons, judged

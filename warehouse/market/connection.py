@@ -32,6 +32,7 @@ _HOLDER = re.compile(r"lock is held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 _BUSY = ("could not set lock", "conflicting lock", "different configuration than existing")
 TURN_PAUSE = 0.002  # seconds
 OFFLINE = {"autoinstall_known_extensions": False, "autoload_known_extensions": False}
+WRITE_MEMORY = "512MB"  # of DuckDB while it writes; what needs more goes through a file beside it
 _OPENINGS: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
 
@@ -53,6 +54,7 @@ class MarketStore:
         with self._alone_in_process(), _translated(self.path):
             connection = self._open(read_only=False)
             try:
+                connection.execute(f"SET memory_limit = '{WRITE_MEMORY}'")
                 migrate(connection, str(self.path))
                 connection.begin()
                 try:

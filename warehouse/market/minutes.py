@@ -7,8 +7,9 @@ high, low, close (float64 USD) and volume (int64 shares), sorted by symbol, then
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,15 +20,17 @@ from warehouse.market.connection import MarketStore, utc_naive
 from warehouse.market.lookups import MINUTES, last_complete
 from warehouse.market.minute_rows import SiftedMinutes, sift_minutes
 from warehouse.market.ranking import outranked, outranks
-from warehouse.market.resample import TABLES, rebuild, resampled, timeframe_of
+from warehouse.market.resample import TABLES, build_new, rebuild, resampled, timeframe_of
 from warehouse.market.selection import known_then, of_days, wanted
 from warehouse.market.staging import ArrowTable, as_frame, fetch_table, read_frame
 
 if TYPE_CHECKING:
     import pandas as pd
     from duckdb import DuckDBPyConnection
+    from numpy.typing import NDArray
 
-PART = 125_000  # rows a transaction: what a reader waits for
+PART, LEAST_PART, MOST_PART = 125_000, 100_000, 250_000  # rows a transaction: first, and bounds
+HELD = 0.5  # seconds that a transaction should hold the file: what a reader waits for
 
 _DELTA = """
 CREATE OR REPLACE TEMP TABLE delta AS
@@ -35,15 +38,28 @@ SELECT staged.*, kept.symbol IS NOT NULL AS revises, coalesce({outranks}, false)
     coalesce({outranked}, false) AS yields,
     kept.known_at AS since
 FROM staged LEFT JOIN (
-    SELECT symbol, ts, open, high, low, close, volume, source, known_at FROM bars_minute
-    WHERE symbol BETWEEN $from_symbol AND $to_symbol AND ts BETWEEN $first AND $last
+    SELECT symbol, ts, open, high, low, close, volume, source, known_at
+    FROM bars_minute
+    SEMI JOIN spans ON bars_minute.symbol = spans.symbol
+        AND session BETWEEN spans.first_session AND spans.last_session
+    WHERE symbol BETWEEN $from_symbol AND $to_symbol AND session BETWEEN $first AND $last
 ) AS kept ON kept.symbol = staged.symbol AND kept.ts = staged.ts
 WHERE kept.symbol IS NULL OR (kept.open, kept.high, kept.low, kept.close, kept.volume)
     IS DISTINCT FROM (staged.open, staged.high, staged.low, staged.close, staged.volume)
 """
+_SPANS = """
+CREATE OR REPLACE TEMP TABLE spans AS
+SELECT symbol, min(session) AS first_session, max(session) AS last_session
+FROM staged GROUP BY symbol
+"""
+_BOUNDS = """
+SELECT min(symbol) AS from_symbol, max(symbol) AS to_symbol, min(first_session) AS first,
+    max(last_session) AS last FROM spans
+"""
 _ANY_KEPT = """
-SELECT 1 FROM bars_minute
-WHERE symbol BETWEEN $from_symbol AND $to_symbol AND ts BETWEEN $first AND $last LIMIT 1
+SELECT 1 FROM {table} SEMI JOIN spans ON {table}.symbol = spans.symbol
+    AND session BETWEEN spans.first_session AND spans.last_session
+WHERE symbol BETWEEN $from_symbol AND $to_symbol AND session BETWEEN $first AND $last LIMIT 1
 """
 _ADD_ALL = """
 INSERT INTO bars_minute
@@ -86,10 +102,10 @@ class MinuteBars:
         A bar with other values replaces the stored one, which goes to bars_minute_history, unless
         that is a better source's (`ranking`).
         `known_at` is when the bars were learnt (UTC). The larger bars of the touched sessions are
-        built again in the same transaction. A batch of more than 125,000 rows is merged in
-        several transactions, so that readers get their turn; if it ends in between, merging it
-        again completes it. Raises InvalidInput for rows that are no bars (`sift_minutes` separates
-        them) and for newer knowledge of one, RetryLater when the file stays locked.
+        built again in the same transaction. A large batch is merged in several transactions, each
+        as large as takes about 0.5 s, so that readers get their turn; if it ends in between,
+        merging it again completes it. Raises InvalidInput for rows that are no bars (`sift_minutes`
+        separates them) and for newer knowledge of one, RetryLater when the file stays locked.
         """
         return self.merge_sifted(_only_bars(sift_minutes(frame)), source, known_at)
 
@@ -97,9 +113,15 @@ class MinuteBars:
         """Merge the `rows` of a SiftedMinutes as `merge` does, whatever else was rejected."""
         moment = utc_naive(known_at)
         done = MergeResult(0, 0, 0)
-        for part in _parts(rows):
+        cuts, begin, size = _cuts(rows), 0, PART
+        while begin < rows.num_rows:
+            end = int(cuts[np.searchsorted(cuts, min(begin + size, rows.num_rows))])
             with self._store.write() as connection:
-                done += _merge_part(connection, part, source, moment)
+                started = monotonic()
+                done += _merge_part(connection, rows.slice(begin, end - begin), source, moment)
+            held = monotonic() - started
+            size = int(min(max(size * HELD / held, size / 2, LEAST_PART), size * 2, MOST_PART))
+            begin = end
         return done
 
     def bars(
@@ -161,22 +183,15 @@ def _only_bars(sifted: SiftedMinutes) -> ArrowTable:
     )
 
 
-def _parts(rows: ArrowTable) -> Iterator[ArrowTable]:
-    """Cut sorted rows into parts of about PART rows, whole sessions of a symbol together."""
+def _cuts(rows: ArrowTable) -> NDArray[np.int64]:
+    """Return where sorted rows may be cut: whole sessions of a symbol stay together."""
     count: int = rows.num_rows
     if count <= PART:
-        if count:
-            yield rows
-        return
+        return np.array([count])
     session = rows.column("session").cast("int32").to_numpy()
     codes = rows.column("symbol").combine_chunks().dictionary_encode().indices.to_numpy()
     cuts = np.flatnonzero((np.diff(session) != 0) | (np.diff(codes) != 0)) + 1
-    begin = 0
-    while begin < count:
-        place = int(np.searchsorted(cuts, begin + PART))
-        end = int(cuts[place]) if place < len(cuts) else count
-        yield rows.slice(begin, end - begin)
-        begin = end
+    return np.append(cuts, count)
 
 
 def _merge_part(
@@ -184,15 +199,15 @@ def _merge_part(
 ) -> MergeResult:
     """Merge one part in the open transaction."""
     connection.register("staged", staged)
-    bounds = connection.execute(
-        "SELECT min(symbol) AS from_symbol, max(symbol) AS to_symbol, min(ts) AS first, "
-        "max(ts) AS last FROM staged"
-    ).fetchone()
-    names = ("from_symbol", "to_symbol", "first", "last")
-    inside = dict(zip(names, bounds or (), strict=True))
-    if connection.execute(_ANY_KEPT, inside).fetchone() is None:
+    connection.execute(_SPANS)
+    bounds = connection.execute(_BOUNDS).fetchone()
+    inside = dict(zip(("from_symbol", "to_symbol", "first", "last"), bounds or (), strict=True))
+    if not any(
+        connection.execute(_ANY_KEPT.format(table=table), inside).fetchone()
+        for table in ("bars_minute", "bars_session")  # of dropped minutes larger bars may be left
+    ):
         connection.execute(_ADD_ALL, {"source": source, "known_at": moment})
-        rebuild(connection, "SELECT DISTINCT symbol, session FROM staged")
+        build_new(connection, "staged")
         return MergeResult(staged.num_rows, 0, 0)
     above, below = (rule("kept.source", source) for rule in (outranks, outranked))
     connection.execute(_DELTA.format(outranks=above, outranked=below), inside)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from warehouse.market.connection import MarketStore, utc_naive
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 BARS_BEFORE = 60
+DAYS_BEFORE = 7  # calendar days in which the minutes before a batch are looked for
 
 _BEFORE = (
     "SELECT symbol, session, open, high, low, close, volume FROM bars_daily "
@@ -26,12 +27,22 @@ _OTHER = (
 )
 _OTHER_MINUTES = (
     "SELECT symbol, ts, close FROM bars_minute WHERE ts BETWEEN $first AND $last "
+    "AND symbol BETWEEN $from_symbol AND $to_symbol "
     "AND list_contains($symbols::VARCHAR[], symbol) AND source <> $source"
+)
+
+_BEFORE_MINUTES = (
+    "SELECT symbol, ts, open, high, low, close, volume FROM bars_minute "
+    "JOIN wanted USING (symbol) WHERE ts BETWEEN $earliest AND $latest "
+    "AND symbol BETWEEN $from_symbol AND $to_symbol "
+    "AND ts < first AND ts >= first - to_days($days) "
+    "QUALIFY ROW_NUMBER() OVER (PARTITION BY symbol ORDER BY ts DESC) <= $most "
+    "ORDER BY symbol, ts"
 )
 
 
 class QualityContext:
-    """Stored daily bars as a background for judging new ones."""
+    """Stored bars as a background for judging new ones."""
 
     def __init__(self, store: MarketStore) -> None:
         self._store = store
@@ -39,6 +50,23 @@ class QualityContext:
     def before(self, firsts: Mapping[str, date], most: int = BARS_BEFORE) -> pd.DataFrame:
         """Return the last `most` bars of each symbol before its date, in Bars columns."""
         return self._ask(_BEFORE, firsts, {"most": most})
+
+    def before_minutes(
+        self, firsts: Mapping[str, datetime], most: int = BARS_BEFORE
+    ) -> pd.DataFrame:
+        """Return the last `most` minutes of each symbol before its moment (UTC), ts in UTC.
+
+        Those more than DAYS_BEFORE days older are not looked for: the file is held while they are.
+        """
+        bounds = {
+            "earliest": utc_naive(min(firsts.values()) - timedelta(DAYS_BEFORE)),
+            "latest": utc_naive(max(firsts.values())),
+            "days": DAYS_BEFORE,
+        } | _ends(firsts)
+        wanted = {"symbol": ("text", list(firsts)), "first": ("moment", list(firsts.values()))}
+        with self._store.read() as connection:
+            connection.register("wanted", stage(wanted))
+            return fetch_frame(connection, _BEFORE_MINUTES, {"most": most} | bounds)
 
     def other_sources(self, firsts: Mapping[str, date], source: str) -> pd.DataFrame:
         """Return symbol, session and close (USD) from each date on that `source` did not bring."""
@@ -49,7 +77,7 @@ class QualityContext:
     ) -> pd.DataFrame:
         """Return symbol, ts (UTC) and close of minutes in [first, last] of other sources."""
         wanted = {"symbols": list(symbols), "source": source}
-        moments = {"first": utc_naive(first), "last": utc_naive(last)}
+        moments = {"first": utc_naive(first), "last": utc_naive(last)} | _ends(symbols)
         return read_frame(self._store, _OTHER_MINUTES, wanted | moments)
 
     def _ask(
@@ -59,3 +87,8 @@ class QualityContext:
         with self._store.read() as connection:
             connection.register("wanted", wanted)
             return fetch_frame(connection, query, dict(values))
+
+
+def _ends(symbols: Collection[str]) -> dict[str, object]:
+    """Return the first and the last symbol: with these, the parts of other symbols are not read."""
+    return {"from_symbol": min(symbols), "to_symbol": max(symbols)}

@@ -28,7 +28,7 @@ TABLES = {
     "1d": "bars_session",
 }
 BUILT = ("5m", "15m", "1h", "1d")
-_SECONDS = {"5m": 300, "15m": 900, "1h": 3600}
+_SECONDS = {"5m": 300, "15m": 900, "1h": 3600, "1d": 86_400}
 _FIGURES = (
     "arg_min(open, ts) AS open, max(high) AS high, min(low) AS low, arg_max(close, ts) AS close, "
     "sum(volume)::BIGINT AS volume"
@@ -58,10 +58,7 @@ def rebuild(connection: DuckDBPyConnection, touched: str) -> None:
         "WHERE symbol BETWEEN ? AND ? AND session BETWEEN ? AND ?",
         bounds,
     )
-    source = "fresh"
-    for size in BUILT:
-        build(connection, source, size)
-        source = f"built_{size}"
+    _build_all(connection, "fresh")
     _refuse_dropped(connection, bounds)
     for size in BUILT:
         table = TABLES[size]
@@ -71,8 +68,26 @@ def rebuild(connection: DuckDBPyConnection, touched: str) -> None:
             f"AND {table}.session BETWEEN ? AND ?",
             bounds,
         )
+    _insert_built(connection)
+
+
+def build_new(connection: DuckDBPyConnection, minutes: str) -> None:
+    """Build every larger bar of the table `minutes`, none of whose sessions is stored yet."""
+    _build_all(connection, minutes)
+    _insert_built(connection)
+
+
+def _build_all(connection: DuckDBPyConnection, minutes: str) -> None:
+    source = minutes
+    for size in BUILT:
+        build(connection, source, size)
+        source = f"built_{size}"
+
+
+def _insert_built(connection: DuckDBPyConnection) -> None:
+    for size in BUILT:
         connection.execute(
-            f"INSERT INTO {table} SELECT * FROM built_{size} ORDER BY symbol, ts"  # noqa: S608
+            f"INSERT INTO {TABLES[size]} SELECT * FROM built_{size} ORDER BY symbol, ts"  # noqa: S608
         )
 
 
@@ -102,22 +117,28 @@ def resampled(connection: DuckDBPyConnection, minutes: str, size: str, columns: 
 
 
 def build(connection: DuckDBPyConnection, source: str, size: str) -> None:
-    """Make the temporary table built_<size> from the table `source`, one size below it."""
+    """Make the temporary table built_<size> from the table `source`, one size below it.
+
+    Regular hours lie within one date of UTC, so that the session follows from the bar's place in
+    time; the groups are of symbol and place alone, which is what most of the time goes into.
+    """
+    width = _SECONDS[size] * 1_000_000
+    counted, hours = "sum(minutes)", ""
     if size == BUILT[0]:
         stage_hours(connection, source)
-        counted, inside = "count(*)", "WHERE small.ts >= opens AND small.ts < closes "
-    else:
-        counted, inside = "sum(minutes)", ""
-    start, key = "opens", "symbol, session, opens"
-    if size != "1d":
-        width = _SECONDS[size] * 1_000_000
-        start = f"greatest(make_timestamp(bucket * {width}), opens)"
-        key += f", epoch_us(small.ts) // {width} AS bucket"
+        counted = "count(*)"
+        hours = "JOIN hours USING (session) WHERE small.ts >= opens AND small.ts < closes "
+    start, opening = f"make_timestamp(bucket * {width})", ""
+    if size in ("1h", "1d"):  # their first bar starts at the opening, not on a whole one
+        start, opening = f"greatest({start}, opens)", "JOIN hours USING (session)"
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE built_{size} AS "  # noqa: S608 - names are ours
         f"SELECT symbol, {start} AS ts, session, open, high, low, close, volume, minutes FROM ("
-        f"SELECT {key}, {_FIGURES}, {counted}::INTEGER AS minutes FROM {source} AS small "
-        f"JOIN hours USING (session) {inside}GROUP BY ALL)"
+        f"SELECT symbol, bucket, make_timestamp(bucket * {width})::DATE AS session, "
+        "open, high, low, close, volume, minutes FROM ("
+        f"SELECT symbol, epoch_us(small.ts) // {width} AS bucket, {_FIGURES}, "
+        f"{counted}::INTEGER AS minutes FROM {source} AS small {hours}GROUP BY symbol, bucket"
+        f")) {opening}"
     )
 
 

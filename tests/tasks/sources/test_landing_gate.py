@@ -122,3 +122,46 @@ def test_minutes_that_had_not_ended_when_they_were_learnt_are_kept_out(store):
     assert store.minutes.bars()["ts"].max() == noon - timedelta(minutes=1)
     [reason] = report.rejected
     assert "had not ended" in reason
+
+
+def test_a_spike_at_the_end_of_a_batch_waits_for_the_bar_after_it(store):
+    frame = minutes()
+    frame.loc[199, ["open", "high", "low", "close"]] *= 1.2
+    first = BarBatch("1m", frame[:200], "a")
+    report = bring(store, first, BarBatch("1m", frame[200:], "b"))
+    assert (report.added, store.quarantine.rows()[0].moment) == (389, frame["ts"][199])
+    settled = bring(store, BarBatch("1m", minutes(), "right"), run="second")
+    assert settled.added == 1 and store.minutes.bars(["KO"])["close"].max() < 61
+
+
+def test_a_move_that_lasts_is_held_for_one_batch_and_the_last_one_is_merged_at_the_end(store):
+    frame = minutes()
+    frame.loc[199:, ["open", "high", "low", "close"]] *= 1.2
+    report = bring(store, BarBatch("1m", frame[:200], "a"), BarBatch("1m", frame[200:], "b"))
+    assert (report.added, store.quarantine.count()) == (390, 0)
+    alone = bring(store, BarBatch("1m", frame[:200].assign(symbol="PEP"), "ends here"), run="two")
+    assert (alone.added, alone.batches) == (200, 1)
+    assert len(store.minutes.bars(["PEP"])) == 200
+
+
+def test_nothing_is_held_of_a_batch_that_is_marked_as_done(store):
+    frame = minutes(0, 200)
+    frame.loc[199, ["open", "high", "low", "close"]] *= 1.2
+    done = []
+    bring(store, BarBatch("1m", frame, "window", landed=done.append))
+    assert done[0].added == 200
+
+
+def test_the_stored_minutes_before_a_batch_count_for_its_first_bar(store):
+    bring(store, BarBatch("1m", minutes(0, 200), "before"))
+    later = minutes(230, 390)
+    later.loc[0, ["open", "high", "low", "close"]] *= 1.2
+    report = bring(store, BarBatch("1m", later, "after a hole"), run="second")
+    assert (report.added, report.quality.remarks["gap"]) == (159, 1)
+    assert store.quarantine.rows()[0].expectation == "spike"
+    halved = minutes(0, 390)
+    halved["ts"] += pd.Timedelta(days=1)
+    halved[["open", "high", "low", "close"]] *= 0.5
+    split = bring(store, BarBatch("1m", halved, "a split that nobody told"), run="third")
+    assert (split.added, store.quarantine.count()) == (0, 391)
+    assert set(split.rejected) == {"from a move by a simple ratio on, without a split on record"}
