@@ -98,7 +98,7 @@ def _look(settings: Settings, ledger: OrderLedger, held: str) -> Outcome:
     from tasks.account_snapshot import read_account
     from tasks.reconciliation_look import look_beside
 
-    say(f"only looking: {held}")
+    say(f"only looking: {held.partition(';')[0]}")
     seen = look_beside(ledger, lambda: read_account(settings))
     if not seen.agrees:
         lines = [seen.summary]

@@ -62,20 +62,18 @@ def look_beside(
     What is under way differs for a moment. So a difference counts only if every look shows it,
     whatever its figures; those of the last one are told.
     """
-    standing: set[tuple[str, str]] | None = None
-    for number in range(1, MOST_LOOKS + 1):
-        evidence = read()
-        told = differences_beside(ledger, evidence)
-        names = {(one.kind.value, one.subject) for one in told}
-        standing = names if standing is None else standing & names
-        found = tuple(one for one in told if (one.kind.value, one.subject) in standing)
-        if not found or number == MOST_LOOKS:
-            break
+    evidence, looks = read(), 1
+    found = differences_beside(ledger, evidence)
+    while found and looks < MOST_LOOKS:
         time.sleep(apart)
+        standing = {(one.kind, one.subject) for one in found}
+        evidence, looks = read(), looks + 1
+        told = differences_beside(ledger, evidence)
+        found = tuple(one for one in told if (one.kind, one.subject) in standing)
     return AccountLook(
         account=evidence.account,
         at=evidence.at,
-        looks=number,
+        looks=looks,
         positions=len(evidence.positions),
         executions=len(evidence.fills),
         cash=evidence.cash,
