@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tasks.settings import Settings
 
 CONFIRMATION = "FLATTEN"
+DEFAULT_REASON = "robo halt"
 
 Reason = Annotated[str, typer.Option(help="Why; it is kept in the ledger.")]
 Symbol = Annotated[str, typer.Option(help="One symbol; without it, everything.")]
@@ -29,7 +30,7 @@ def register(app: typer.Typer) -> None:
 
 
 def halt(
-    reason: Reason = "robo halt",
+    reason: Reason = DEFAULT_REASON,
     symbol: Symbol = "",
     *,
     flatten: Annotated[
@@ -50,7 +51,7 @@ def halt(
         settings = load_settings()
         if symbol:
             symbol = require_known_symbol(settings, symbol, "--symbol")
-        who = getpass.getuser()
+        who, reason = getpass.getuser(), reason.strip() or DEFAULT_REASON
         done = halt_trading(settings, HaltOrder(reason, who, symbol=symbol))
         is_whole = not done.trouble and not done.still_working
         if not flatten:
@@ -79,10 +80,13 @@ def resume(
         from tasks.resuming import resume_trading
         from tasks.settings import load_settings
         from tasks.stores import open_ledger
+        from tasks.symbols import require_known_symbol
 
         settings = load_settings()
+        if symbol:
+            symbol = require_known_symbol(settings, symbol, "--symbol")
         with open_ledger(settings) as ledger:
-            done = resume_trading(settings, ledger, reason, getpass.getuser(), symbol.upper())
+            done = resume_trading(settings, ledger, reason, getpass.getuser(), symbol)
         answer(done, as_json, done.text)
 
 
@@ -101,15 +105,23 @@ def watch(
 
 
 def halted_text(done: HaltOutcome) -> str:
-    """Say in one line what a halt did, with its times in seconds."""
-    text = f"{done.cancelled} working orders cancelled, {done.still_working} left"
+    """Say what a halt did, with its times in seconds; what could not be done stands first.
+
+    With trouble, no orders are no count: what was not read is not zero.
+    """
+    counted = f"{done.cancelled} working orders cancelled, {done.still_working} left"
+    lift = f"`robo resume --symbol {done.symbol}`" if done.symbol else "`robo resume`"
+    blocked = done.blocked_after is not None
+    after = f"after {done.blocked_after:.2f} s" if blocked else ""
     if done.trouble:
-        return f"halt incomplete: {done.trouble}; {text}"
-    blocked, cancelled = done.blocked_after or 0.0, done.cancelled_after or 0.0
+        was_counted = done.cancelled or done.still_working
+        stands = f"new orders ARE blocked ({after}) until {lift}" if blocked else ""
+        rest = (stands, counted if was_counted else "")
+        return "; ".join([f"halt incomplete: {done.trouble}", *(text for text in rest if text)])
     what = f"halted {done.symbol}" if done.symbol else "halted"
     return (
-        f"{what}: {done.reason}. New orders are blocked (after {blocked:.2f} s) until `robo "
-        f"resume`; {text} (cancels sent after {cancelled:.2f} s)"
+        f"{what}: {done.reason}. New orders are blocked ({after}) until {lift}; {counted} "
+        f"(cancels sent after {done.cancelled_after or 0.0:.2f} s)"
     )
 
 

@@ -19,8 +19,12 @@ from models.domain.errors import AskPerson, LeaseHeld, SkipToday
 from models.domain.sessions import exchange_date, session_on
 
 if TYPE_CHECKING:
+    from datetime import date
+
+    from models.execution.differences import Difference
     from tasks.broker.protocol import Evidence
     from tasks.reconciliation import Reconciliation
+    from tasks.settings import Settings
     from warehouse.ledger import OrderLedger
 
 
@@ -33,7 +37,6 @@ def reconcile(parameters: ReconcileParameters = ReconcileParameters()) -> State[
 def _reconcile(parameters: ReconcileParameters) -> Outcome:
     from tasks.account_snapshot import read_account
     from tasks.broker.clock import market_now
-    from tasks.execution_report import day_report, record_costs
     from tasks.gateway_process import close_trading_day
     from tasks.session_lease import SessionLease
     from tasks.settings import load_settings
@@ -47,7 +50,12 @@ def _reconcile(parameters: ReconcileParameters) -> Outcome:
         raise SkipToday(f"market closed: {exchange_date(now)} is no session")
     with open_ledger(settings) as ledger:
         # A session at work would look like a difference; a check that did not run is no success.
-        lease = SessionLease.take(ledger, settings, busy=LeaseHeld)
+        try:
+            lease = SessionLease.take(ledger, settings, busy=LeaseHeld)
+        except LeaseHeld as held:
+            if parameters.moment != "now" or parameters.accept:
+                raise
+            return _look(settings, ledger, str(held))
         try:
             if parameters.moment == "close" and settings.clock == "gateway":
                 say("letting the simulated market run to the close")
@@ -58,21 +66,46 @@ def _reconcile(parameters: ReconcileParameters) -> Outcome:
                 say(text)
             found = _compare(ledger, evidence, parameters)
             if today is not None and evidence.at >= today.close:
-                ledger.accounts.record_snapshot(
-                    evidence.account,
-                    evidence.at,
-                    evidence.cash,
-                    evidence.net_liquidation,
-                    f"{today.date} after",
-                )
-                costs = day_report(ledger, evidence.account, today.date)
-                record_costs(open_warehouse(settings), costs, evidence.at)
+                _record_close(settings, ledger, evidence, today.date)
         finally:
             lease.release()
     _publish(found)
     if not found.agrees:
         raise AskPerson(_text(found), _rows(found))
     return Outcome(found.summary, found)
+
+
+def _record_close(
+    settings: Settings, ledger: OrderLedger, evidence: Evidence, session: date
+) -> None:
+    """Keep the account's worth after a session, and what its orders cost."""
+    from tasks.execution_report import day_report, record_costs
+    from tasks.stores import open_warehouse
+
+    ledger.accounts.record_snapshot(
+        evidence.account,
+        evidence.at,
+        evidence.cash,
+        evidence.net_liquidation,
+        f"{session} after",
+    )
+    costs = day_report(ledger, evidence.account, session)
+    record_costs(open_warehouse(settings), costs, evidence.at)
+
+
+def _look(settings: Settings, ledger: OrderLedger, held: str) -> Outcome:
+    """Look beside the session at work; what differs at every look asks for a person."""
+    from tasks.account_snapshot import read_account
+    from tasks.reconciliation_look import look_beside
+
+    say(f"only looking: {held.partition(';')[0]}")
+    seen = look_beside(ledger, lambda: read_account(settings))
+    if not seen.agrees:
+        lines = [seen.summary]
+        lines += [f"  {one.text}\n      {one.proposal}" for one in seen.found]
+        lines.append("to settle any: run robo reconcile again once the session has ended")
+        raise AskPerson("\n".join(lines), [_row("", one) for one in seen.found])
+    return Outcome(seen.summary, seen)
 
 
 def _compare(
@@ -113,17 +146,18 @@ def _text(found: Reconciliation) -> str:
 
 
 def _rows(found: Reconciliation) -> list[dict[str, str]]:
-    return [
-        {
-            "id": each.id,
-            "kind": each.difference.kind.value,
-            "what": each.difference.subject,
-            "ledger": f"{each.difference.ledger} {each.difference.unit}".strip(),
-            "broker": f"{each.difference.broker} {each.difference.unit}".strip(),
-            "proposed": each.difference.proposal,
-        }
-        for each in found.found
-    ]
+    return [_row(each.id, each.difference) for each in found.found]
+
+
+def _row(name: str, difference: Difference) -> dict[str, str]:
+    return {
+        "id": name,
+        "kind": difference.kind.value,
+        "what": difference.subject,
+        "ledger": f"{difference.ledger} {difference.unit}".strip(),
+        "broker": f"{difference.broker} {difference.unit}".strip(),
+        "proposed": difference.proposal,
+    }
 
 
 def _publish(found: Reconciliation) -> None:

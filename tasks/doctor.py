@@ -136,13 +136,20 @@ def _ledger(settings: Settings) -> Finding:
 
     with open_ledger(settings) as ledger:
         problems = ledger.check()
-        halt = ledger.halts.current()
+        halts = ledger.halts.in_force()
+        disabled = ledger.disablements.current()
         place = ledger.place
     if problems:
         return Finding("ledger", Health.BROKEN, "; ".join(problems), "run robo reconcile")
-    if halt is not None:
-        seen = f"trading is halted by {halt.by}: {halt.reason}"
-        return Finding("ledger", Health.HALTED, seen, "robo resume --reason ... lifts the halt")
+    if halts:
+        seen = "trading is halted: " + "; ".join(halt.text for halt in halts)
+        names = sorted({halt.symbol for halt in halts})
+        ways = [f"robo resume{f' --symbol {name}' if name else ''} --reason ..." for name in names]
+        return Finding("ledger", Health.HALTED, seen, f"{', '.join(ways)} lifts it")
+    if disabled:
+        seen = "disabled: " + "; ".join(f"{d.kind} {d.name} ({d.reason})" for d in disabled)
+        mend = "robo limits enable NAME --reason ... once you know why"
+        return Finding("ledger", Health.HALTED, seen, mend)
     return Finding("ledger", Health.OK, place)
 
 

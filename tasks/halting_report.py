@@ -14,8 +14,10 @@ if TYPE_CHECKING:
 
 def report_halt(settings: Settings, done: HaltOutcome) -> None:
     """Raise an alert with the orders cancelled, those left, and what could not be done."""
-    text = f"{done.reason}: {done.cancelled} orders cancelled, {done.still_working} still working"
-    if done.trouble:
-        text = f"{text}; halt incomplete: {done.trouble}"
+    counted = f"{done.cancelled} orders cancelled, {done.still_working} still working"
+    text = f"{done.reason}: {counted}"
+    if done.trouble:  # what was not read is not zero
+        counted = f"; {counted}" if done.cancelled or done.still_working else ""
+        text = f"{done.reason}: halt incomplete: {done.trouble}{counted}"
     alert = Alert(datetime.now(UTC), "error", "trading halted: SIGNAL", text)
     raise_alert(settings.state_dir / "alerts.jsonl", alert)

@@ -28,7 +28,7 @@ class ActiveLimits:
 
 
 def load_limits(path: Path) -> RiskLimits:
-    """Return the limits that `path` sets; whatever it leaves out keeps its default.
+    """Return the limits that `path` sets; whatever a file with any limit leaves out is its default.
 
     Raises InvalidInput that names the file and, for a wrong entry, the key and its allowed range.
     A missing file is an error too: no one trades on limits that nobody wrote down.
@@ -47,6 +47,11 @@ def load_limits(path: Path) -> RiskLimits:
         raise InvalidInput(f"{path} is not UTF-8 text (byte {error.start}); restore it") from None
     except tomllib.TOMLDecodeError as error:
         raise InvalidInput(f"{path} is not valid TOML: {error}; mend that line") from None
+    if not table:  # cut off, or emptied: a restricted list or a tight limit may have stood here
+        raise InvalidInput(
+            f"{path} sets no limit at all; restore it from the repository, or write down those "
+            "that you mean (`robo limits show --version N` prints those that were in force)"
+        )
     try:
         return RiskLimits.from_mapping(table)
     except InvalidInput as error:

@@ -165,6 +165,27 @@ def differences_of(ledger: OrderLedger, evidence: Evidence, symbol: str) -> tupl
     )
 
 
+def differences_beside(ledger: OrderLedger, evidence: Evidence) -> tuple[Difference, ...]:
+    """Return what a read and the ledger tell differently, without recording any of it.
+
+    For a look beside a session at work: cash only when every commission of the day is known.
+    """
+    account = evidence.account
+    ours, cash = ledger.executions.positions(account), ledger.executions.cash(account)
+    mismatches = position_differences(ours, evidence.positions, evidence.cash - cash.amount)
+    money = (
+        cash_differences(cash.amount, evidence.cash, positions=ours, mismatched=bool(mismatches))
+        if is_cash_settled(evidence) and not cash.unknown_commissions
+        else ()
+    )
+    return (
+        *mismatches,
+        *money,
+        *_order_differences(ledger, evidence, ()),
+        *ledger_contradictions(ledger.check()),
+    )
+
+
 def look_before_planning(ledger: OrderLedger, evidence: Evidence) -> tuple[Found, ...]:
     """Adopt a read and compare it, so that a plan leaves out what differs."""
     adopt(ledger, evidence)

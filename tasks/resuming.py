@@ -42,7 +42,7 @@ class ResumeOutcome:
     @property
     def text(self) -> str:
         """Say in lines what may go on and what may not."""
-        lines = [f"resumed: {self.reconciliation}" if self.resumed else NOTHING_HELD]
+        lines = [f"resumed: {self.reconciliation}" if self.resumed else self._why_not]
         lines += [f"lifted the halt of {halt}" for halt in self.lifted]
         if self.woken:
             lines.append(f"woke {len(self.woken)} parent orders: {', '.join(self.woken)}")
@@ -50,6 +50,10 @@ class ResumeOutcome:
             lines.append(f"may go on with what others began: {self.let_in}")
         lines += [f"STILL HALTED: {halt}" for halt in self.still_halted]
         return "\n".join(lines)
+
+    @property
+    def _why_not(self) -> str:
+        return "nothing was lifted" if self.still_halted else NOTHING_HELD
 
 
 def resume_trading(
@@ -154,7 +158,7 @@ async def _settle(
         settled.desk.pump(settled.clock.now())
         found = reconcile(ledger, evidence)
     if not found.agrees:
-        raise HaltTrading(f"{found.summary}; settle them, then resume")
+        raise HaltTrading(f"{found.summary}; `robo reconcile` says what settles each, then resume")
     return found.summary
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -9,11 +10,14 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from tasks.alerts import Alert, recent_alerts
+from tasks.ledger_mode import SESSION_LEASE
 from tasks.masking import mask_account
+from tasks.session_lease import is_holder_running
 
 if TYPE_CHECKING:
     from tasks.settings import Settings
     from warehouse.ledger import OrderLedger
+    from warehouse.ledger.leases import Lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +66,7 @@ def read_status(settings: Settings, ledger: OrderLedger) -> Status:
             f"{one.kind} {one.name}, by {one.by} at {one.at:%Y-%m-%d %H:%M} UTC: {one.reason}"
             for one in disabled
         ),
-        session_at_work=", ".join(f"{lease.name} (pid {lease.pid})" for lease in held),
+        session_at_work=", ".join(session_text(lease) for lease in held if _is_session(lease)),
         last_session=session,
         parents=dict(Counter(record.state.value for record in parents)),
         positions=ledger.executions.positions(account) if account else {},
@@ -71,3 +75,15 @@ def read_status(settings: Settings, ledger: OrderLedger) -> Status:
         as_of=newest.at if newest else None,
         alerts=tuple(recent_alerts(settings.state_dir / "alerts.jsonl")),
     )
+
+
+def session_text(lease: Lease) -> str:
+    """Name a session's lease with its process; one of this machine that is gone is called lost."""
+    text = f"{lease.name} (pid {lease.pid})"
+    if lease.host != socket.gethostname() or is_holder_running(lease):
+        return text
+    return f"{text} is LOST: its process is gone; `robo execute` goes on"
+
+
+def _is_session(lease: Lease) -> bool:
+    return lease.name.startswith(SESSION_LEASE)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import heapq
 from typing import Any
 
-from gateway.engine import intake, manual
+from gateway.engine import day_trades, intake, manual
 from gateway.engine.account import Account
 from gateway.engine.auctions import OPEN_CUTOFF, run_auction
 from gateway.engine.checks import Terms, terms_of
@@ -26,7 +26,8 @@ from gateway.engine.sizing import sized
 from gateway.engine.turns import expire, release, set_alarms
 from gateway.market.book import Book
 from gateway.market.market import Market
-from gateway.timeline import SECOND, Span, current_span, span_after
+from gateway.timeline import SECOND, Span, current_span, new_york, span_after, to_micros
+from models.domain.sessions import at_exchange_time
 
 FIRST_PERM_ID = 1_500_000_000
 
@@ -34,6 +35,7 @@ FIRST_PERM_ID = 1_500_000_000
 class Exchange:
     """Market time, orders, account and market of one gateway.
 
+    `executions` are the day's, `past` those of the sessions before it that day trades count in;
     `exposure` is the signed shares that working orders may still trade, by instrument column;
     `halted` are the columns whose trading is halted; `manual` counts the orders entered by hand;
     `most_active` is how many orders may be active on one side of one contract (0: any number).
@@ -45,6 +47,7 @@ class Exchange:
         self.now = now
         self.orders: dict[int, Order] = {}
         self.executions: dict[str, Execution] = {}
+        self.past: dict[str, Execution] = {}
         self.next_ids: dict[int, int] = {}
         self.manual = 0
         self.most_active = 0
@@ -84,11 +87,15 @@ class Exchange:
         for order in journal.orders(since):
             self._remember(order)
             self._matching.restore(order)
-        for execution in journal.executions(since):
+        for execution in journal.executions(self._oldest_counted()):
+            if execution.at < since and execution.reported:
+                self.past[execution.exec_id] = execution
+                continue
             self.executions[execution.exec_id] = execution
             if not execution.reported:
                 heapq.heappush(self._commissions, (execution.due, execution.exec_id))
         drop_superseded(self.executions)
+        drop_superseded(self.past)
 
     def commit(self) -> list[Event]:
         """Write what happened to the journal and return its events for delivery."""
@@ -190,7 +197,19 @@ class Exchange:
             self._by_client.pop((order.client_id, order.order_id), None)
         old = [e for e in self.executions.values() if e.at < since and e.reported]
         for execution in old:
-            del self.executions[execution.exec_id]
+            self.past[execution.exec_id] = self.executions.pop(execution.exec_id)
+        counted = self._oldest_counted()
+        self.past = {name: one for name, one in self.past.items() if one.at >= counted}
+
+    def _oldest_counted(self) -> int:
+        first = day_trades.window(new_york(self.now).date())[0]
+        return to_micros(at_exchange_time(first, 0))
+
+    def day_trades_remaining(self, equity: int) -> int:
+        """Return the day trades that the account has left at `equity` (cents), -1 for no limit."""
+        executions = [*self.past.values(), *self.executions.values()]
+        held = {column: one.shares for column, one in self.account.positions.items()}
+        return day_trades.remaining(executions, held, equity, new_york(self.now).date())
 
     # -- orders --------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from gateway.codec.messages import Out, cents, message
 from gateway.engine.account import INITIAL_MARGIN, MAINTENANCE_MARGIN, Account, Position
+from gateway.engine.day_trades import DAY_TRADER_EQUITY
 from gateway.engine.refusal import Refused
 from gateway.market.universe import INSTRUMENTS
 from gateway.options import ACCOUNT
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 Values = dict[str, Any]
 Row = tuple[str, str, str]
 UPDATES = "updates"  # who is told: account updates, or a request by its number
-DAY_TRADER_EQUITY = 2_500_000  # cents; four times the available funds may be bought above it
 LEDGER_TAGS = frozenset(
     (
         "CashBalance",
@@ -54,7 +54,7 @@ def account_rows(hub: Hub) -> list[Row]:
         ("RealCurrency", "USD", "USD"),
         ("ExchangeRate", "1.00", "USD"),
         ("Cushion", f"{cushion:.6f}", ""),
-        ("DayTradesRemaining", "-1", ""),
+        ("DayTradesRemaining", str(hub.exchange.day_trades_remaining(equity)), ""),
         ("HighestSeverity", "0", ""),
         ("LookAheadNextChange", "0", ""),
         ("Leverage", f"{gross / equity:.2f}" if equity > 0 else "0", ""),

@@ -113,10 +113,15 @@ class Difference:
     @property
     def text(self) -> str:
         """One line for people."""
-        return (
-            f"{self.kind} {self.subject}: ledger {self.ledger} {self.unit}, "
-            f"broker {self.broker} {self.unit}".replace("  ", " ").strip()
-        )
+        ledger, broker = (_figure(value, self.unit) for value in (self.ledger, self.broker))
+        return f"{self.kind} {self.subject}: ledger {ledger}, broker {broker}"
+
+
+def _figure(value: str, unit: str) -> str:
+    """Return a number with its unit, USD to the cent; words speak for themselves."""
+    if not value.lstrip("+-").replace(".", "", 1).isdigit():
+        return value
+    return f"{Decimal(value):,.2f} USD" if unit == "USD" else f"{value} {unit}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -155,7 +155,7 @@ def test_a_resume_lifts_nothing_that_came_while_it_looked(
     assert "STILL HALTED: KO" in done.text
     again = resume_trading(settings, ledger, "once more", "person one")
     assert not again.resumed
-    assert again.text.startswith("nothing was halted or paused\nSTILL HALTED: KO")
+    assert again.text.startswith("nothing was lifted\nSTILL HALTED: KO")
 
 
 def test_an_order_that_nobody_committed_keeps_the_halt_of_its_symbol(

@@ -93,8 +93,27 @@ def test_a_halt_is_told_with_its_way_out(home):
     with open_ledger(settings) as ledger:
         ledger.halts.halt("enough", "tester", NOW)
     found = findings()["ledger"]
-    assert "halted by tester: enough" in found.seen
-    assert "robo resume" in found.mend
+    assert "halted: everything, by tester" in found.seen
+    assert found.seen.endswith("enough")
+    assert "robo resume --reason" in found.mend
+
+
+def test_a_halted_and_a_disabled_symbol_are_told_with_what_lifts_each(home):
+    from tasks.settings import load_settings
+
+    settings = load_settings()
+    with open_ledger(settings) as ledger:
+        ledger.disablements.disable(
+            "symbol", "PEP", reason="odd fills", by="tester", at=NOW, session=NOW.date()
+        )
+        found = findings()["ledger"]
+        assert (found.health, found.seen) == (Health.HALTED, "disabled: symbol PEP (odd fills)")
+        assert "robo limits enable" in found.mend
+        ledger.halts.halt("news", "tester", NOW, symbol="KO")
+    found = findings()["ledger"]
+    assert found.health is Health.HALTED
+    assert "KO, by tester" in found.seen
+    assert found.mend.startswith("robo resume --symbol KO --reason")
 
 
 def test_a_corrupt_ledger_is_broken(home):

@@ -51,6 +51,8 @@ def test_file_overrides_what_it_names(tmp_path: Path) -> None:
         ("max_rejects = 0", "max_rejects is 0; give a whole number from 1 to 100"),
         ("max_day_trades = 2.5", "max_day_trades is 2.5; give a whole number"),
         ("margin_account = 'yes'", "margin_account is 'yes'; give true or false"),
+        ("", "sets no limit at all; restore it"),
+        ("# all of it commented out", "sets no limit at all; restore it"),
         ("max_order_quantity = ", "not valid TOML"),
         ("max_order_quantity = 1\nmax_order_quantity = 2", "not valid TOML"),
     ],

@@ -1,5 +1,9 @@
 """The state of everything in one look, with no gateway up."""
 
+import os
+import socket
+import subprocess
+import sys
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
@@ -57,6 +61,17 @@ def test_everything_that_is_known_is_shown(settings, ledger):
     assert found.cash == Decimal(849)
     assert (found.net_liquidation, found.as_of) == (Decimal(1200), later)
     assert [a.subject for a in found.alerts] == ["s"]
+
+
+def test_a_session_whose_process_is_gone_is_called_lost(settings, ledger):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    for pid in (gone.pid, os.getpid()):
+        taken = {"pid": pid, "host": socket.gethostname(), "ttl": 60, "now": datetime.now(UTC)}
+        held = ledger.leases.acquire("trading-simulated", "x", **taken)
+        found = read_status(settings, ledger).session_at_work
+        assert ("LOST" in found) is (pid != os.getpid())
+        ledger.leases.release(held)
 
 
 def parent(symbol: str) -> ParentOrder:

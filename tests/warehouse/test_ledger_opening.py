@@ -6,11 +6,12 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
 from models.domain.errors import InvalidInput, RetryLater
-from warehouse.ledger import OrderLedger
+from warehouse.ledger import OrderLedger, connection
 from warehouse.ledger.connection import MIGRATIONS, LedgerStore
 from warehouse.versions import load_migrations
 
@@ -99,6 +100,29 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     assert path.read_bytes().startswith(b"this is no database")
 
 
+@pytest.mark.parametrize("size", [0, 300])
+def test_a_file_that_was_cut_is_no_new_ledger(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """SQLite would start anew in it: halts and orders would be forgotten without a word."""
+    monkeypatch.setattr(connection, "MAKING", 0.1)
+    path = tmp_path / "ledger.sqlite"
+    path.write_bytes(b"S" * size)
+    with pytest.raises(InvalidInput, match=rf"cut to {size} bytes.*robo ledger restore"):
+        OrderLedger(url(path))
+    assert path.stat().st_size == size
+
+
+def test_a_file_that_another_process_is_making_is_waited_for(tmp_path: Path) -> None:
+    path, made = tmp_path / "ledger.sqlite", tmp_path / "made.sqlite"
+    with OrderLedger(url(made)) as ledger:
+        ledger.halts.halt("theirs", "tester", NOW)
+    path.touch()
+    Timer(0.2, made.replace, [path]).start()
+    with OrderLedger(url(path)) as ledger:
+        assert [halt.reason for halt in ledger.halts.in_force()] == ["theirs"]
+
+
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     OrderLedger(url(path)).close()
@@ -143,6 +167,7 @@ def test_a_locked_file_is_waited_for_then_named(tmp_path: Path) -> None:
 def test_a_file_locked_before_first_use_is_waited_for(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     outside = sqlite3.connect(path, isolation_level=None)
+    outside.execute("PRAGMA user_version = 1")  # the first page
     outside.execute("BEGIN EXCLUSIVE")
     with pytest.raises(RetryLater):
         OrderLedger(url(path), deadline=0.2)

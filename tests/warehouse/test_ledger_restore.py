@@ -13,6 +13,7 @@ from sqlalchemy import create_engine, text
 from models.domain.errors import HaltTrading, InvalidInput, RetryLater
 from models.domain.orders import ChildOrder
 from warehouse.ledger import OrderLedger
+from warehouse.ledger import restore as restoring
 from warehouse.ledger.restore import Restored, RestoreOrder, restore_backup
 
 NOW = datetime(2024, 1, 2, 22, 0, tzinfo=UTC)
@@ -134,6 +135,29 @@ def test_an_unusable_backup_changes_nothing(
     assert content(ledger_url) == before
     with OrderLedger(ledger_url) as ledger:
         assert ledger.halts.current() is None
+
+
+def test_a_full_disk_leaves_the_present_ledger(
+    backup: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite's own limit of pages gives the same error as a disk without room."""
+    url = f"sqlite:///{tmp_path / 'other.sqlite'}"
+    with OrderLedger(url) as ledger:
+        ledger.halts.halt("stands", "tester", NOW)
+
+    def into_a_small_place(
+        source: sqlite3.Connection, target: sqlite3.Connection, _: object
+    ) -> None:
+        target.execute("PRAGMA max_page_count = 1")
+        for line in source.iterdump():
+            target.execute(line)
+
+    monkeypatch.setattr(restoring, "copy_database", into_a_small_place)
+    with pytest.raises(InvalidInput, match=r"full.*free space.*still in its place"):
+        restore(url, backup, force=True)
+    assert not list(tmp_path.glob(".other*"))
+    with OrderLedger(url) as ledger:
+        assert [halt.reason for halt in ledger.halts.in_force()] == ["stands"]
 
 
 def test_a_damaged_ledger_is_put_aside_with_all_that_is_left_of_it(

@@ -34,6 +34,7 @@ from warehouse.versions import ROOT, load_migrations, pending_migrations
 
 MIGRATIONS = ROOT / "ledger"
 SMALLEST = 512  # bytes of the smallest page of SQLite
+MAKING = 2.0  # seconds that another process may take from making the file to its first page
 WRITER_LOCK = 7_205_759_403  # any constant that all versions share
 _WRITES = "ledger_writes"
 _T = TypeVar("_T")
@@ -247,15 +248,25 @@ def _prepare_file(path: Path) -> None:
             f"the folder of the order ledger {path} cannot be made or entered ({error.strerror}); "
             "make the file and its folder writable, or set ROBO_HOME to a folder that is"
         ) from error
+    _require_content(path)
+
+
+def _require_content(path: Path) -> None:
+    """Refuse a file that SQLite would take for an empty one, to start a new ledger in it.
+
+    One without a byte is given some time: another process may just be making it.
+    """
+    waited_until = time.monotonic() + MAKING
     try:
-        size = path.stat().st_size
+        while (size := path.stat().st_size) == 0 and time.monotonic() < waited_until:
+            time.sleep(0.05)
     except OSError:
         return  # the first use makes it, or the opening tells what is wrong
-    # SQLite would take a file this short for an empty one, and start a new ledger in it.
-    if 0 < size < SMALLEST:
+    if size < SMALLEST:
         raise InvalidInput(
             f"{path} is not a usable SQLite file (it was cut to {size} bytes); send no order, and "
-            "restore a backup: robo ledger restore BACKUP --force"
+            "restore a backup: robo ledger restore BACKUP --force (delete the file if this ledger "
+            "was never used)"
         )
 
 

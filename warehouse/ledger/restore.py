@@ -86,10 +86,11 @@ def restore_backup(url: str, order: RestoreOrder, progress: Progress) -> Restore
             aside = _swap(staged, target, order)
         finally:
             _remove(staged)
-    except OSError as error:
+    except (OSError, sqlite3.Error) as error:
+        cause = error.strerror if isinstance(error, OSError) else str(error)
         raise InvalidInput(
-            f"the ledger {target} cannot be written ({error.strerror}); "
-            "make its folder writable and free space, then run this again"
+            f"the ledger {target} cannot be written ({cause}); make its folder writable and free "
+            "space, then run this again: the present ledger is still in its place"
         ) from error
     return _report(str(target), target, order, aside)
 
