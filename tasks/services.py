@@ -143,7 +143,10 @@ class Stack:
             "--artifacts-destination",
             str(settings.mlflow_artifacts),
         )
-        return Service.start("MLflow UI", command, settings.mlflow_dir / "server.log", {})
+        # Its job consumers, eight processes of 10 s of processor time each, serve nothing of ours.
+        without_jobs = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+        log = settings.mlflow_dir / "server.log"
+        return Service.start("MLflow UI", command, log, without_jobs)
 
     def _start_worker(self) -> Service:
         command = module_command(

@@ -1,7 +1,8 @@
-"""The order of the tests, the long journeys first, and gateways that start in no time."""
+"""The order of the tests, the long journeys first, and processes that start in no time."""
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import select
@@ -13,6 +14,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -34,17 +37,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 class Forked:
-    """A gateway of the nursery, with what is used of `subprocess.Popen`."""
+    """A process of a nursery, with what is used of `subprocess.Popen`."""
 
-    def __init__(self, nursery: Path, arguments: list[str]) -> None:
-        outputs = [os.pipe() for _ in range(2)]
+    def __init__(
+        self, nursery: Path, arguments: list[str], *, merged: bool = False, **fields: object
+    ) -> None:
+        outputs = [os.pipe()] * 2 if merged else [os.pipe() for _ in range(2)]
         self._link = socket.socket(socket.AF_UNIX)
         self._link.connect(str(nursery))
-        said = json.dumps(arguments).encode()
+        said = json.dumps({"arguments": arguments} | fields).encode()
         socket.send_fds(self._link, [said], [write for _, write in outputs])
-        for _, write in outputs:
+        for write in {write for _, write in outputs}:
             os.close(write)
-        self.stdout, self.stderr = (os.fdopen(read, "r") for read, _ in outputs)
+        self.stdout = os.fdopen(outputs[0][0], "r")
+        self.stderr = self.stdout if merged else os.fdopen(outputs[1][0], "r")
         self._answers = self._link.makefile("r")
         self.pid = int(self._answers.readline())
         self.returncode: int | None = None
@@ -52,7 +58,7 @@ class Forked:
     def wait(self, timeout: float | None = None) -> int:
         if self.returncode is None:
             if not select.select([self._link], [], [], timeout)[0]:
-                raise subprocess.TimeoutExpired("gateway", timeout or 0.0)
+                raise subprocess.TimeoutExpired("forked", timeout or 0.0)
             self.returncode = int(self._answers.readline())
             self._answers.close()
             self._link.close()
@@ -76,15 +82,90 @@ class Forked:
         self.stderr.close()
 
 
+NURSERY = Path(__file__).parent / "nursery.py"
+OURS = ("ROBO_", "PREFECT_", "MLFLOW_", "GX_")
+
+
 @pytest.fixture(scope="session")
 def nursery() -> Iterator[Callable[[list[str]], Forked]]:
     """Start gateways (`gateway` and these arguments), forked from one that has imported all."""
     folder = Path(tempfile.mkdtemp(prefix="robo-"))  # the name of a socket must be short
-    path, script = folder / "nursery", Path(__file__).parent / "nursery.py"
-    with subprocess.Popen([sys.executable, str(script), str(path)]) as process:
+    path = folder / "nursery"
+    with subprocess.Popen([sys.executable, str(NURSERY), str(path), "gateway"]) as process:
         while not path.exists():
             assert process.poll() is None, "the nursery of gateways did not start"
             time.sleep(0.02)
         yield lambda arguments: Forked(path, arguments)
         process.kill()
     shutil.rmtree(folder)
+
+
+@dataclass(frozen=True)
+class Household:
+    """What the journeys of all test processes share: a nursery of verbs and a Prefect server."""
+
+    folder: Path
+
+    @property
+    def prefect_url(self) -> str:
+        return (self.folder / "prefect-url").read_text()
+
+    def fork(self, arguments: list[str], environment: dict[str, str], folder: Path) -> Forked:
+        """Start what one writes after `python`, in this environment alone and this folder."""
+        fields = {"environment": environment, "folder": str(folder)}
+        return Forked(self.folder / "nursery", arguments, merged=True, **fields)
+
+
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that all test processes of one run have in common."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def household(shared_folder: Path) -> Iterator[Household]:
+    """Join the household of this test run, or found it; it ends with the last that uses it."""
+    users, place = shared_folder / "household-users", shared_folder / "household"
+    with _locked(users, fcntl.LOCK_SH):
+        with _locked(shared_folder / "household-start"):
+            folder = Path(place.read_text()) if place.exists() else None
+            if folder is None or not folder.exists():
+                folder = _found_household(users)
+                place.write_text(str(folder))
+        yield Household(folder)
+
+
+def _found_household(users: Path) -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="robo-"))  # the name of a socket must be short
+    path = folder / "nursery"
+    process = subprocess.Popen(
+        [sys.executable, "-u", str(NURSERY), str(path), "robo", str(users)],
+        env={k: v for k, v in os.environ.items() if not k.startswith(OURS)},
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,
+        preexec_fn=_take_ctrl_c,
+    )
+    while not path.exists():
+        assert process.poll() is None, "the nursery of verbs did not start"
+        time.sleep(0.05)
+    return folder
+
+
+def _take_ctrl_c() -> None:
+    """A shell that runs the tests in the background has its children ignore Ctrl-C; undo it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@pytest.fixture(scope="session")
+def locked() -> Callable[[Path], AbstractContextManager[None]]:
+    """Hold a lock of a file, against other test processes, within a `with`."""
+    return _locked
+
+
+@contextmanager
+def _locked(path: Path, how: int = fcntl.LOCK_EX) -> Iterator[None]:
+    with path.open("a") as file:
+        fcntl.flock(file, how)
+        yield

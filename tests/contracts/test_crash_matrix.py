@@ -2,9 +2,8 @@
 
 import asyncio
 import json
+import os
 import random
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -31,7 +30,7 @@ POINTS = [
 ]
 
 
-def crash(settings, owner, name, when, occurrence):
+def crash(fork, settings, owner, name, when, occurrence):
     fields = ("home", "port", "control_port", "slices", "min_child_usd", "quiet_period")
     plan = {
         "settings": {
@@ -42,27 +41,21 @@ def crash(settings, owner, name, when, occurrence):
         "when": when,
         "occurrence": occurrence,
     }
-    return subprocess.run(
-        [sys.executable, str(SCRIPT), json.dumps(plan)],
-        cwd=settings.home,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    process = fork([str(SCRIPT), json.dumps(plan)], dict(os.environ), settings.home)
+    return process.wait(60), process.stdout.read()
 
 
 @pytest.mark.parametrize(("owner", "name", "when"), POINTS)
 def test_a_process_that_dies_doubles_no_share_and_loses_none(
-    gateway, settings, ledger, make_span, make_parent, execute, owner, name, when
+    gateway, settings, ledger, make_span, make_parent, execute, household, owner, name, when
 ):
     span = make_span(gateway, 6)
     parents = [make_parent(span, symbol, Side.BUY, QUANTITY) for symbol in ("KO", "PFE")]
     ledger.parents.add(parents)
     draw = random.Random(f"{SEED} {owner} {name} {when}")
     occurrence = 1 if owner == "accounts" else draw.randint(1, 5)
-    ended = crash(settings, owner, name, when, occurrence)
-    assert ended.returncode == DIED, ended.stderr
+    code, text = crash(household.fork, settings, owner, name, when, occurrence)
+    assert code == DIED, text
     execute(settings, ledger)
     evidence = asyncio.run(read(gateway))
     for parent in parents:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import socket
-import time
 
 import pytest
 
@@ -39,9 +38,8 @@ async def test_time_stops_exactly_where_it_was_asked_to(start_gateway, open_cont
 async def test_closed_hours_pass_at_once(start_gateway, open_control, tmp_path):
     gateway = start_gateway(tmp_path / "state", "--speed", "1")
     control = await open_control(gateway)
-    started = time.monotonic()
+    # 90 minutes of market time at 1x, if they did not: the test's own deadline ends that
     assert (await control.advance("14:30:00"))["now"] == "2022-12-29T14:30:00.000000+00:00"
-    assert time.monotonic() - started < 3  # 90 minutes of market time at 1x
 
 
 async def test_time_waits_for_the_slowest_holder(start_gateway, open_control, tmp_path):

@@ -169,7 +169,7 @@ async def test_a_used_client_id_is_326(shared_gateway):
         second, told = IB(), []
         second.errorEvent += lambda request, code, text, contract: told.append(code)
         with pytest.raises((TimeoutError, ConnectionError)):
-            await second.connectAsync("127.0.0.1", shared_gateway.port, clientId=5, timeout=1)
+            await second.connectAsync("127.0.0.1", shared_gateway.port, clientId=5, timeout=3)
         assert 326 in told
 
 

@@ -102,9 +102,9 @@ class Wire:
         self.heard.clear()
         asked = "\0".join([*map(text_of, fields), ""]).encode()
         self.link.sendall(framed(asked) + framed(b"49\x001\0"))
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while not self.heard["49"] and time.monotonic() < until:
-            self.listen(10)
+            self.listen(60)
         return self.heard
 
     def wait(self, wanted, seconds=10):

@@ -1,7 +1,6 @@
 """A trader's machine in a temporary folder, where `robo` and the gateway are real processes."""
 
 import asyncio
-import fcntl
 import json
 import os
 import shutil
@@ -18,6 +17,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ib_async import IB
@@ -29,6 +29,7 @@ FIRST_DAY = date(2022, 12, 29)  # the first session after the shipped history
 PLAN = {"AAPL": (150, "126"), "JPM": (140, "133"), "KO": (300, "63"), "XOM": (180, "108")}
 PORTS = ("ROBO_PORT", "ROBO_CONTROL_PORT", "ROBO_PREFECT_PORT", "ROBO_MLFLOW_PORT")
 OURS = ("ROBO_", "PREFECT_", "MLFLOW_", "GX_")
+Fork = Callable[[list[str], dict[str, str], Path], Any]
 
 
 def free_ports(count: int) -> list[int]:
@@ -48,23 +49,30 @@ def _take_ctrl_c() -> None:
 
 
 class Process:
-    """A command in a process group of its own; its lines are kept as they come."""
+    """A process with a group of its own; its lines, errors too, are kept as they come."""
 
-    def __init__(self, command: list[str], environment: dict[str, str], folder: Path) -> None:
+    def __init__(self, popen: Any) -> None:
         self.lines: list[str] = []
-        self._popen = subprocess.Popen(
-            command,
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-            preexec_fn=_take_ctrl_c,
-        )
+        self._popen = popen
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+
+    @classmethod
+    def start(cls, command: list[str], environment: dict[str, str], folder: Path) -> "Process":
+        """Run a command."""
+        return cls(
+            subprocess.Popen(
+                command,
+                cwd=folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+                preexec_fn=_take_ctrl_c,
+            )
+        )
 
     def _read(self) -> None:
         self.lines.extend(iter(self._popen.stdout.readline, ""))
@@ -112,8 +120,9 @@ class Process:
 class Home:
     """One folder of state, four free ports, and every process that a test starts with them."""
 
-    def __init__(self, folder: Path, settings: dict[str, str]) -> None:
+    def __init__(self, folder: Path, settings: dict[str, str], fork: Fork | None = None) -> None:
         self.folder = folder
+        self.fork = fork  # None: every verb is an interpreter of its own
         folder.mkdir(parents=True, exist_ok=True)
         ports = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
         self.ports = {name: int(port) for name, port in ports.items()}
@@ -134,12 +143,20 @@ class Home:
     def start(self, *arguments: str, **settings: str) -> Process:
         """Start `robo ...` and return at once."""
         environment = self.environment | {k: v for k, v in settings.items() if v}
-        return self.launch([sys.executable, "-u", "-m", "flows.cli", *arguments], environment)
+        return self.launch(["-m", "flows.cli", *arguments], environment)
 
-    def launch(self, command: list[str], environment: dict[str, str]) -> Process:
-        """Start any command, which ends with this home."""
-        self._started.append(Process(command, environment, self.folder))
-        return self._started[-1]
+    def launch(
+        self, program: list[str], environment: dict[str, str], folder: Path | None = None
+    ) -> Process:
+        """Start what one writes after `python`; it ends with this home."""
+        folder = folder or self.folder
+        if self.fork is None:
+            command = [sys.executable, "-u", *program]
+            process = Process.start(command, environment, folder)
+        else:
+            process = Process(self.fork(program, environment, folder))
+        self._started.append(process)
+        return process
 
     def robo(self, *arguments: str, code: int = 0, timeout: float = 150, **settings: str) -> str:
         """Run `robo ...` to its end, require the exit code, and return all that it wrote."""
@@ -259,18 +276,21 @@ def _start_prefect(folder: Path, port: int = 0) -> tuple[Process, str]:
     environment |= {"PREFECT_SERVER_ANALYTICS_ENABLED": "false"}
     options = ["--host", "127.0.0.1", "--port", str(port), "--no-scheduler", "--no-late-runs"]
     command = [sys.executable, "-m", "prefect", "server", "start", *options]
-    return Process(command, environment, folder), f"http://127.0.0.1:{port}/api"
+    server = Process.start(command, environment, folder)
+    return server, f"http://127.0.0.1:{port}/api"
 
 
 @pytest.fixture
-def prefect_of(tmp_path: Path) -> Iterator[Callable[..., tuple[Process, str]]]:
+def prefect_of(tmp_path: Path, household: Any) -> Iterator[Callable[..., tuple[Process, str]]]:
     """Start a Prefect server of a test's own, which it may kill, and start again where it was."""
     started: list[Process] = []
     places: dict[Process, tuple[Path, int]] = {}
 
     def start(again: Process | None = None) -> tuple[Process, str]:
         folder, port = places.get(again, (tmp_path / f"prefect-{len(started)}", 0))
-        folder.mkdir(exist_ok=True)
+        if again is None:
+            folder.mkdir()
+            shutil.copy(household.folder / "fresh.db", folder / "prefect.db")
         server, url = _start_prefect(folder, port)
         started.append(server)
         places[server] = folder, int(url.rpartition(":")[2].partition("/")[0])
@@ -283,10 +303,9 @@ def prefect_of(tmp_path: Path) -> Iterator[Callable[..., tuple[Process, str]]]:
 
 
 @pytest.fixture(scope="session")
-def prefect_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """One Prefect server for all verbs of this test process: each then takes some 5 s, not 15."""
-    with _prefect_server(tmp_path_factory.mktemp("prefect")) as url:
-        yield url
+def prefect_url(household: Any) -> str:
+    """One Prefect server for all verbs."""
+    return household.prefect_url
 
 
 @pytest.fixture
@@ -304,23 +323,22 @@ def new_home(tmp_path: Path) -> Iterator[Callable[..., Home]]:
 
 
 @pytest.fixture
-def home(new_home: Callable[..., Home], prefect_url: str) -> Home:
-    """A fresh home whose verbs are recorded by the shared Prefect server."""
-    return new_home(PREFECT_API_URL=prefect_url)
+def home(new_home: Callable[..., Home], prefect_url: str, household: Any) -> Home:
+    """A fresh home; its verbs are forked, and recorded by the shared Prefect server."""
+    home = new_home(PREFECT_API_URL=prefect_url)
+    home.fork = household.fork
+    return home
 
 
 @pytest.fixture
-def traded_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Home]:
+def traded_home(shared_folder: Path, locked: Callable[..., Any]) -> Iterator[Home]:
     """A home as its first `robo demo --json` left it (the answer is in `answer.json`).
 
     The day is traded once for all test processes. Each test gets that state in the same folder,
     because MLflow keeps absolute paths; so one test at a time has it.
     """
-    shared = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:
-        shared = shared.parent
-    folder, kept = shared / "demo-home", shared / "demo-state"
-    with _locked(shared / "demo.lock"):
+    folder, kept = shared_folder / "demo-home", shared_folder / "demo-state"
+    with locked(shared_folder / "demo.lock"):
         if not kept.exists():
             _trade_first_day(folder)
             shutil.copytree(folder, kept)
@@ -355,13 +373,6 @@ def its_prefect(traded_home: Home) -> Iterator[str]:
 def ask() -> Callable[..., object]:
     """Ask a Prefect API: a GET, or a POST when there is a body."""
     return _ask
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def answers(url: str) -> bool:

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-pytestmark = [pytest.mark.journey, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(400)]
 
 HOLD = (
     "import duckdb, sys, time; held = duckdb.connect(sys.argv[1]); "

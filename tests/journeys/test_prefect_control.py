@@ -5,8 +5,6 @@ One server, one worker and one gateway for all of it, in one market day: they ar
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -34,12 +32,9 @@ class Control:
         }
 
     def prefect(self, *words):
-        done = subprocess.run(
-            [sys.executable, "-m", "prefect", "--no-prompt", *words],
-            cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=90, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        program = ["-m", "prefect", "--no-prompt", *words]
+        process = self.home.launch(program, self.environment, ROOT)
+        assert process.wait(90) == 0, process.text
 
     def runs(self, *states):
         body = {"flow_runs": {"state": {"type": {"any_": list(states)}}}} if states else {}
@@ -69,17 +64,18 @@ def session_pid(home):
 
 
 def test_a_run_is_cancelled_killed_and_deserted_and_no_share_is_bought_twice(
-    new_home, prefect_of, ask, tmp_path
+    new_home, prefect_of, household, ask, tmp_path
 ):
     server, url = prefect_of()
     home = new_home(PREFECT_CLIENT_MAX_RETRIES="1", PREFECT_API_KEY=CANARY)
+    home.fork = household.fork  # the worker's own children are interpreters of their own
     home.plan()
     gateway = home.start_gateway(SPEED)
     control = Control(home, url, ask)
     control.prefect("work-pool", "create", "robo", "--type", "process")
     control.prefect("deploy", "--name", "execute-intraday")
     worker = home.launch(
-        [sys.executable, "-m", "prefect", "worker", "start", "--pool", "robo", "--type", "process"],
+        ["-m", "prefect", "worker", "start", "--pool", "robo", "--type", "process"],
         control.environment,
     )
     total = sum(n for (n,) in home.ledger("SELECT quantity FROM parents"))

@@ -2,7 +2,7 @@
 
 import pytest
 
-pytestmark = [pytest.mark.journey, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(400)]
 
 FILLS = """
 SELECT e.symbol, e.side, e.quantity, e.price, c.amount, e.at
@@ -10,8 +10,9 @@ FROM executions e JOIN commissions c USING (exec_id) ORDER BY e.at, e.symbol, e.
 """
 
 
-def traded_day(new_home, prefect_url, speed):
-    home = new_home(f"at-{speed}", PREFECT_API_URL=prefect_url)
+def traded_day(new_home, household, speed):
+    home = new_home(f"at-{speed}", PREFECT_API_URL=household.prefect_url)
+    home.fork = household.fork
     home.plan()
     home.start_gateway(speed)
     home.robo("execute")
@@ -21,7 +22,7 @@ def traded_day(new_home, prefect_url, speed):
     return fills
 
 
-def test_same_seed_same_fills_at_any_speed(new_home, prefect_url):
-    fast = traded_day(new_home, prefect_url, 3600)
-    slow = traded_day(new_home, prefect_url, 1800)
+def test_same_seed_same_fills_at_any_speed(new_home, household):
+    fast = traded_day(new_home, household, 3600)
+    slow = traded_day(new_home, household, 1800)
     assert fast == slow

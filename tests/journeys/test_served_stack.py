@@ -2,8 +2,6 @@
 
 import base64
 import signal
-import subprocess
-import sys
 import urllib.error
 
 import pytest
@@ -55,22 +53,15 @@ class Api:
 
 def run_deployment(home, api, name, *parameters):
     """Run a deployment as an operator does, wait for its end, and return its final state."""
-    done = subprocess.run(
-        [sys.executable, "-m", "prefect", "deployment", "run", name, "--watch", *parameters],
-        cwd=home.folder,
-        env=home.environment
-        | {
-            "PREFECT_HOME": str(home.folder / "var/prefect"),
-            "PREFECT_API_URL": api.url,
-            "PREFECT_API_AUTH_STRING": api.credential,
-            "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "true",
-        },
-        capture_output=True,
-        text=True,
-        timeout=150,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
+    environment = home.environment | {
+        "PREFECT_HOME": str(home.folder / "var/prefect"),
+        "PREFECT_API_URL": api.url,
+        "PREFECT_API_AUTH_STRING": api.credential,
+        "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "true",
+    }
+    program = ["-m", "prefect", "deployment", "run", name, "--watch", *parameters]
+    watching = home.launch(program, environment)
+    assert watching.wait(150) == 0, watching.text
     return api.last_run(name.partition("/")[2])
 
 
@@ -109,7 +100,7 @@ def require_deployments(api):
         assert listed[name]["work_pool_name"] == "robo"
 
 
-def test_serve_runs_the_deployments_and_stops_as_one(traded_home, new_home, ask):
+def test_serve_runs_the_deployments_and_stops_as_one(traded_home, new_home, household, ask):
     home = traded_home
     stack = home.start("serve")
     stack.wait_for("everything runs", 200)
@@ -126,6 +117,7 @@ def test_serve_runs_the_deployments_and_stops_as_one(traded_home, new_home, ask)
     assert "ROBO_PREFECT_PORT" in text
 
     assert "20 bars added" in home.robo("ingest")  # yesterday's, recorded by the served API
+    home.fork = household.fork
     planned = run_deployment(home, api, "rebalance/rebalance-daily")
     assert (planned["type"], planned["name"]) == ("COMPLETED", "Completed")
     assert "2022-12-30" in planned["message"]

@@ -1,13 +1,15 @@
 """Models are loaded without running code, and only if every byte is the one promoted."""
 
+from __future__ import annotations
+
 import os
 import pickle
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import lightgbm
 import numpy as np
 import pytest
 
@@ -16,6 +18,9 @@ from tasks.champion import EXPECTED_FILES, load_champion, manifest_version, prom
 from tasks.settings import Settings, load_settings
 from tasks.tracking import CandidateRecord, ModelVersion, Tracker, open_tracker
 from warehouse.ledger import OrderLedger
+
+if TYPE_CHECKING:
+    import lightgbm
 
 NOW = datetime(2023, 1, 3, 12, 0, tzinfo=UTC)
 
@@ -26,6 +31,8 @@ def booster() -> lightgbm.Booster:
 
 
 def _fit(seed: int) -> lightgbm.Booster:
+    import lightgbm  # takes seconds
+
     inputs = np.random.default_rng(seed).normal(size=(500, 3))
     data = lightgbm.Dataset(inputs, inputs[:, 0], feature_name=["a", "b", "c"])
     return lightgbm.train({"verbosity": -1, "num_threads": 1}, data, num_boost_round=5)

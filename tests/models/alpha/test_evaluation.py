@@ -4,7 +4,6 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.stats import spearmanr
 
 from models.alpha.evaluation import evaluate, session_ics
 from models.alpha.inference import newey_west_t
@@ -27,6 +26,8 @@ def _wide(seed: int) -> pd.DataFrame:
 
 
 def test_agrees_with_scipy_holes_and_ties_included() -> None:
+    from scipy.stats import spearmanr  # takes seconds
+
     forecast, outcome = _wide(1).round(2), _wide(2)
     forecast = forecast.mask(np.random.default_rng(3).random(forecast.shape) < 0.2)
     ics = session_ics(forecast, outcome)

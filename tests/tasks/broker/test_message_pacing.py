@@ -41,13 +41,13 @@ class Socket:
 async def test_a_cancel_overtakes_everything_that_waits():
     client: PacedClient = EvidenceIB().client
     client.conn = Socket()
-    client.RequestsInterval = 0.05
+    client.RequestsInterval = 0.5
     for _ in range(60):
         client.sendMsg("49\x001\x00")
     assert len(client.conn.sent) == A_SECOND
     client.sendMsg("4\x001\x0077\x00")
     assert client.used == 61
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0.7)
     assert client.conn.sent[A_SECOND] == b"4", "the first after the pause"
     assert len(client.conn.sent) == 61
 
@@ -55,7 +55,7 @@ async def test_a_cancel_overtakes_everything_that_waits():
 async def crowded_client():
     client: PacedClient = EvidenceIB().client
     client.conn = Socket()
-    client.RequestsInterval = 0.05
+    client.RequestsInterval = 0.5
     for _ in range(A_SECOND):
         client.sendMsg("49\x001\x00")
     for order_id in (77, 78):
@@ -66,12 +66,12 @@ async def crowded_client():
 async def test_a_cancel_does_not_overtake_its_own_order():
     client = await crowded_client()
     client.sendMsg("4\x001\x0077\x00")
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0.7)
     assert client.conn.whole[A_SECOND:] == [b"3\x0077\x00", b"4\x001\x0077\x00", b"3\x0078\x00"]
 
 
 async def test_a_cancel_of_everything_goes_first_and_again_behind_the_orders_that_waited():
     client = await crowded_client()
     client.sendMsg("58\x001\x00")
-    await asyncio.sleep(0.2)
+    await asyncio.sleep(0.7)
     assert client.conn.sent[A_SECOND:] == [b"58", b"3", b"3", b"58"]
