@@ -43,7 +43,7 @@ async def _fetch(settings: Settings, parameters: BackfillParameters) -> Backfill
     from tasks.broker.clock import market_now
     from tasks.broker.history import HistoryConnection
     from tasks.broker.roles import Role, address
-    from tasks.ingest import last_completed_session
+    from tasks.market_data.ingest import last_completed_session
     from tasks.quality.imports import QualityFiles
     from tasks.sources.backfill import BackfillRequest, backfill, sessions_back
     from tasks.stores import open_warehouse

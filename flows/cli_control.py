@@ -10,7 +10,7 @@ from flows.cli_exit import FAILED, HALTED, answer, exits
 from flows.cli_flows import AsJson
 
 if TYPE_CHECKING:
-    from tasks.status import Status
+    from tasks.books.status import Status
 
 FIRST_CONTACT = {
     True: "none seen yet: run make demo",
@@ -27,8 +27,8 @@ def register(app: typer.Typer) -> None:
 def status(as_json: AsJson = False) -> None:
     """Show the account, the last session's orders, a halt, and the last alerts."""
     with exits(as_json):
+        from tasks.books.status import read_status
         from tasks.settings import load_settings
-        from tasks.status import read_status
         from tasks.stores import open_ledger
 
         settings = load_settings()
@@ -72,7 +72,7 @@ def _trading(found: Status) -> str:
 def doctor(as_json: AsJson = False) -> None:
     """Check Python, packages, settings, gateway, ledger, warehouse and registry."""
     with exits(as_json):
-        from tasks.doctor import Health, check_up
+        from tasks.services.doctor import Health, check_up
         from tasks.settings import quiet_dependencies
 
         quiet_dependencies()

@@ -31,7 +31,7 @@ app.add_typer(quarantine, name="quarantine", help="Rows that were kept out of th
 def list_(as_json: AsJson = False) -> None:
     """List what there is: bars and ticks by symbol, with quality scores."""
     with exits(as_json):
-        from tasks.data_looks import list_data
+        from tasks.market_data.data_looks import list_data
 
         settings, warehouse = _open()
         rows = list_data(settings, warehouse)
@@ -60,7 +60,7 @@ def show(  # noqa: PLR0917 - options
 ) -> None:
     """Draw candles, volume and gaps of a symbol into an HTML file that opens offline."""
     with exits(as_json):
-        from tasks.data_looks import show_bars
+        from tasks.market_data.data_looks import show_bars
 
         settings, warehouse = _open()
         first, last = (None if day is None else day.date() for day in (from_, to))
@@ -84,7 +84,7 @@ def coverage(
 ) -> None:
     """Draw the heat map of quality scores, symbols by day, into an HTML file."""
     with exits(as_json):
-        from tasks.data_looks import show_coverage
+        from tasks.market_data.data_looks import show_coverage
 
         settings, warehouse = _open()
         file, rows = show_coverage(settings, warehouse, table, out)
@@ -160,8 +160,8 @@ def import_ticks(
 ) -> None:
     """Import tick files into Parquet by date and symbol; importing twice is as good as once."""
     with exits(as_json):
-        from tasks.tick_files import TickTarget
-        from tasks.tick_files import import_ticks as run
+        from tasks.market_data.tick_files import TickTarget
+        from tasks.market_data.tick_files import import_ticks as run
         from warehouse.market.ticks import TickFiles
 
         settings, warehouse = _open()

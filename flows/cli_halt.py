@@ -12,8 +12,8 @@ from flows.cli_exit import FAILED, WRONG_INPUT, answer, exits
 from flows.cli_flows import AsJson
 
 if TYPE_CHECKING:
-    from tasks.flattening import FlattenOutcome
-    from tasks.halting import HaltOutcome
+    from tasks.halts.flattening import FlattenOutcome
+    from tasks.halts.halting import HaltOutcome
     from tasks.settings import Settings
 
 CONFIRMATION = "FLATTEN"
@@ -44,7 +44,7 @@ def halt(
 ) -> None:
     """Stop trading now: block every new order and cancel every working one."""
     with exits(as_json):
-        from tasks.halting import HaltOrder, halt_trading
+        from tasks.halts.halting import HaltOrder, halt_trading
         from tasks.settings import load_settings
         from tasks.symbols import require_known_symbol
 
@@ -77,7 +77,7 @@ def resume(
     The halt of one symbol is lifted with --symbol only.
     """
     with exits(as_json):
-        from tasks.resuming import resume_trading
+        from tasks.halts.resuming import resume_trading
         from tasks.settings import load_settings
         from tasks.stores import open_ledger
         from tasks.symbols import require_known_symbol
@@ -97,8 +97,8 @@ def watch(
 ) -> None:
     """Watch the session from outside: end its orders when it is gone without a word."""
     with exits(as_json):
+        from tasks.session.watching import watch_session
         from tasks.settings import load_settings
-        from tasks.watching import watch_session
 
         for seen in watch_session(load_settings(), every, once=once):
             answer(seen, as_json, seen.text)
@@ -138,7 +138,7 @@ def flattened_text(closed: FlattenOutcome) -> str:
 def _flatten(
     settings: Settings, who: str, reason: str, symbol: str, everything: bool
 ) -> FlattenOutcome:
-    from tasks.flattening import FlattenOrder, flatten_now
+    from tasks.halts.flattening import FlattenOrder, flatten_now
 
     def show(text: str) -> None:
         typer.echo(f"    {text}", err=True)

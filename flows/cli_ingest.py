@@ -271,7 +271,7 @@ def _import(work: Callable[[Any, Any], Any], as_json: bool) -> None:
 
 def _publish(settings: Any, report: Any) -> None:
     """Put the counts among the artifacts of the Prefect server, if one runs: there is no run."""
-    from tasks.prefect_api import running_api
+    from tasks.services.prefect_api import running_api
 
     with running_api(settings) as url:
         if url:

@@ -40,7 +40,7 @@ def check(
     """Audit the ledger: storage, hash chain, sums, lots; then profit and loss in USD."""
     with exits(as_json):
         from flows.ledger_text import check_lines
-        from tasks.ledger_check import check_ledger, prices_of
+        from tasks.books.ledger_check import check_ledger, prices_of
         from tasks.settings import load_settings
         from tasks.stores import open_ledger
 
@@ -63,7 +63,7 @@ def backup(
 ) -> None:
     """Write a verified copy of the ledger while it is in use; of PostgreSQL a portable one."""
     with exits(as_json):
-        from tasks.ledger_files import backup_ledger
+        from tasks.books.ledger_files import backup_ledger
         from tasks.settings import load_settings
 
         done = backup_ledger(load_settings(), path, progress_line(as_json))
@@ -87,7 +87,7 @@ def restore(
 ) -> None:
     """Put a backup in the ledger's place, halted; refused while a session's lease is alive."""
     with exits(as_json):
-        from tasks.ledger_files import restore_ledger
+        from tasks.books.ledger_files import restore_ledger
         from tasks.settings import load_settings
 
         done = restore_ledger(
@@ -113,7 +113,7 @@ def export(
 ) -> None:
     """Write every table as Parquet with its SHA-256, and DuckDB views that read it."""
     with exits(as_json):
-        from tasks.ledger_files import export_ledger
+        from tasks.books.ledger_files import export_ledger
         from tasks.settings import load_settings
 
         done = export_ledger(load_settings(), to, progress_line(as_json))
@@ -145,7 +145,7 @@ def explain(
     """Print the chain behind a fill or an order: model, signal, checks, messages, cost."""
     with exits(as_json):
         from flows.explain_text import explanation_lines
-        from tasks.explain import explain as chain
+        from tasks.books.explain import explain as chain
         from tasks.settings import load_settings
         from tasks.stores import open_ledger
 

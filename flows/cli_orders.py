@@ -11,7 +11,7 @@ from flows.cli_exit import answer, exits
 from flows.cli_flows import AsJson, Day
 
 if TYPE_CHECKING:
-    from tasks.order_list import OrderLine
+    from tasks.books.order_list import OrderLine
 
 
 def register(app: typer.Typer) -> None:
@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
 def orders(session: Day = None, as_json: AsJson = False) -> None:
     """List a session's orders (default: the last one) with every check that denied one."""
     with exits(as_json):
-        from tasks.order_list import list_orders
+        from tasks.books.order_list import list_orders
         from tasks.settings import load_settings
         from tasks.stores import open_ledger
 

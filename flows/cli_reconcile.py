@@ -16,7 +16,7 @@ from models.execution.differences import CashKind
 from models.execution.settling import Claim, Verdict
 
 if TYPE_CHECKING:
-    from tasks.settlement import Dossier
+    from tasks.session.settlement import Dossier
 
 FILLED = re.compile(r"(?P<shares>\d+)@(?P<price>\d+(\.\d+)?)")
 Reason = Annotated[str, typer.Option(help="Why; it is kept in the ledger for ever.")]
@@ -101,10 +101,10 @@ def _claim(never_sent: bool, cancelled: bool, filled: str) -> Claim | None:
 
 def _settle(order_ref: str, claim: Claim | None, reason: str) -> tuple[Dossier, str | None]:
     """Read the account once, show the child, and settle it if a verdict was given."""
-    from tasks.account_snapshot import read_account
-    from tasks.session_lease import SessionLease
+    from tasks.books.account_snapshot import read_account
+    from tasks.leases.session_lease import SessionLease
+    from tasks.session.settlement import open_dossier, settle_child
     from tasks.settings import load_settings
-    from tasks.settlement import open_dossier, settle_child
     from tasks.stores import open_ledger
 
     settings = load_settings()

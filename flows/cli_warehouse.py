@@ -32,8 +32,8 @@ def check(
 ) -> None:
     """Read every row: checksums, keys, prices, larger bars against the minutes; hash each table."""
     with exits(as_json):
+        from tasks.market_data.warehouse_files import check_warehouse
         from tasks.settings import load_settings
-        from tasks.warehouse_files import check_warehouse
 
         found = check_warehouse(load_settings(), progress_line(as_json), daily_bps)
         rows = sum(table.rows for table in found.tables.values())
@@ -54,8 +54,8 @@ def backup(
 ) -> None:
     """Write a verified copy; writers wait while the file is copied, readers do not."""
     with exits(as_json):
+        from tasks.market_data.warehouse_files import backup_warehouse
         from tasks.settings import load_settings
-        from tasks.warehouse_files import backup_warehouse
 
         done = backup_warehouse(load_settings(), path, progress_line(as_json))
         told = f"{done.path}: {done.size / 1e6:,.1f} MB, {sum(done.rows.values()):,} rows"
@@ -72,8 +72,8 @@ def restore(
 ) -> None:
     """Put a backup in the warehouse's place, after reading every row of it."""
     with exits(as_json):
+        from tasks.market_data.warehouse_files import restore_warehouse
         from tasks.settings import load_settings
-        from tasks.warehouse_files import restore_warehouse
 
         done = restore_warehouse(load_settings(), path, force, progress_line(as_json))
         aside = f"\nthe former warehouse is kept as {done.aside}" if done.aside else ""
@@ -85,8 +85,8 @@ def restore(
 def compact(as_json: AsJson = False) -> None:
     """Write the file anew, sorted and without dead space; refused if somebody wrote meanwhile."""
     with exits(as_json):
+        from tasks.market_data.warehouse_files import compact_warehouse
         from tasks.settings import load_settings
-        from tasks.warehouse_files import compact_warehouse
 
         done = compact_warehouse(load_settings(), progress_line(as_json))
         sizes = f"{done.before / 1e6:,.1f} MB before, {done.after / 1e6:,.1f} MB now"
@@ -106,8 +106,8 @@ def retain(
 ) -> None:
     """Drop minutes and replaced rows that are older; daily and larger bars stay."""
     with exits(as_json):
+        from tasks.market_data.warehouse_files import retain_warehouse
         from tasks.settings import load_settings
-        from tasks.warehouse_files import retain_warehouse
 
         done = retain_warehouse(load_settings(), days, to, remove, progress_line(as_json))
         what = "removed" if done.removed else "would go; add --remove to drop them"
@@ -128,8 +128,8 @@ def export(
 ) -> None:
     """Write every table as Parquet, with a manifest that holds the hash of each one's content."""
     with exits(as_json):
+        from tasks.market_data.warehouse_files import export_warehouse
         from tasks.settings import load_settings
-        from tasks.warehouse_files import export_warehouse
 
         done = export_warehouse(load_settings(), to, progress_line(as_json))
         rows = sum(table.rows for table in done.tables.values())
@@ -144,8 +144,8 @@ def import_folder(
 ) -> None:
     """Fill an empty warehouse, file or lake, from an export; the content's hash must agree."""
     with exits(as_json):
+        from tasks.market_data.warehouse_files import import_warehouse
         from tasks.settings import load_settings
-        from tasks.warehouse_files import import_warehouse
 
         done = import_warehouse(load_settings(), folder, progress_line(as_json))
         rows = sum(done.rows.values())

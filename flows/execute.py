@@ -27,8 +27,8 @@ from models.domain.orders import ParentState
 if TYPE_CHECKING:
     from uuid import UUID
 
-    from tasks.execution_report import DayReport
-    from tasks.sessions import SessionProgress, SessionResult
+    from tasks.books.execution_report import DayReport
+    from tasks.session.sessions import SessionProgress, SessionResult
     from tasks.settings import Settings
     from warehouse.ledger import OrderLedger
 
@@ -48,7 +48,7 @@ def execute(parameters: ExecuteParameters = ExecuteParameters()) -> State[Any]:
 
 
 def _execute(parameters: ExecuteParameters) -> Outcome:
-    from tasks.execution_report import day_report, record_costs
+    from tasks.books.execution_report import day_report, record_costs
     from tasks.settings import load_settings
     from tasks.stores import open_ledger, open_warehouse
 
@@ -71,8 +71,8 @@ def _run_session(
     settings: Settings, ledger: OrderLedger, parameters: ExecuteParameters
 ) -> SessionResult:
     from tasks.limits import LimitsWatch, adopt_limits
-    from tasks.sessions import ExecutionSession
-    from tasks.supervision import SupervisedSession
+    from tasks.session.sessions import ExecutionSession
+    from tasks.session.supervision import SupervisedSession
 
     user, now = getpass.getuser(), datetime.now(UTC)
     active = adopt_limits(settings.limits_path, ledger, user, now)
@@ -106,8 +106,8 @@ def _run_session(
 
 
 def _halt_by_signal(settings: Settings) -> None:
-    from tasks.halting import HaltOrder, halt_trading
-    from tasks.halting_report import report_halt
+    from tasks.halts.halting import HaltOrder, halt_trading
+    from tasks.halts.halting_report import report_halt
 
     order = HaltOrder("SIGUSR1 to the session's process", "a signal", HaltCode.SIGNAL)
     report_halt(settings, halt_trading(settings, order))

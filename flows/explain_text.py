@@ -10,9 +10,9 @@ from flows.ledger_text import usd
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from tasks.check_record import CheckStep
-    from tasks.execution_report import ParentReport
-    from tasks.explain import ChildStep, Explanation, FillStep
+    from tasks.books.check_record import CheckStep
+    from tasks.books.execution_report import ParentReport
+    from tasks.books.explain import ChildStep, Explanation, FillStep
     from warehouse.ledger.events import EventRecord
 
 

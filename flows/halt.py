@@ -40,8 +40,8 @@ def resume(parameters: ResumeParameters) -> State[Any]:
 
 
 def _halt(parameters: HaltParameters) -> Outcome:
-    from tasks.flattening import FlattenOrder, flatten_now, require_flat
-    from tasks.halting import HaltOrder, halt_trading
+    from tasks.halts.flattening import FlattenOrder, flatten_now, require_flat
+    from tasks.halts.halting import HaltOrder, halt_trading
     from tasks.settings import load_settings
     from tasks.symbols import require_known_symbol
 
@@ -63,7 +63,7 @@ def _halt(parameters: HaltParameters) -> Outcome:
 
 
 def _resume(parameters: ResumeParameters) -> Outcome:
-    from tasks.resuming import resume_trading
+    from tasks.halts.resuming import resume_trading
     from tasks.settings import load_settings
     from tasks.stores import open_ledger
 

@@ -69,8 +69,8 @@ def end_orders(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> No
     A cancelled one has ended its orders itself. Prefect calls this in another process, some
     seconds later: it looks whether the session is gone without a word, and then acts for it.
     """
+    from tasks.session.watching import look_once
     from tasks.settings import load_settings
-    from tasks.watching import look_once
 
     seen = look_once(load_settings())
     logger.warning("%s %s (run %s): %s", flow.name, state.name, flow_run.name, seen.text)

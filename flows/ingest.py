@@ -16,7 +16,7 @@ from flows.parameters import IngestParameters
 
 if TYPE_CHECKING:
     from tasks.broker.protocol import ApiAddress
-    from tasks.ingest import IngestReport
+    from tasks.market_data.ingest import IngestReport
     from tasks.settings import Settings
 
 
@@ -28,7 +28,7 @@ def ingest(parameters: IngestParameters = IngestParameters()) -> State[Any]:
 
 def _ingest(parameters: IngestParameters) -> Outcome:
     from tasks.broker.roles import Role
-    from tasks.client_ids import leased_address
+    from tasks.leases.client_ids import leased_address
     from tasks.settings import load_settings
 
     chosen = {"universe": tuple(parameters.symbols)} if parameters.symbols else {}
@@ -43,7 +43,7 @@ def _ingest(parameters: IngestParameters) -> Outcome:
 async def _from_broker(settings: Settings, asked_by: str, where: ApiAddress) -> IngestReport:
     from tasks.broker.clock import market_now
     from tasks.broker.market_data import DataConnection
-    from tasks.ingest import ingest_daily
+    from tasks.market_data.ingest import ingest_daily
     from tasks.stores import open_warehouse
 
     now = market_now(settings.clock, settings.host, settings.control_port)

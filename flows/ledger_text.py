@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tasks.ledger_check import LedgerCheck
+    from tasks.books.ledger_check import LedgerCheck
     from warehouse.ledger.pnl import AccountPnl, SymbolPnl
 
 HEADS = (

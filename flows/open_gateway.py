@@ -20,7 +20,7 @@ def gateway() -> State[Any]:
 
 def _gateway() -> Outcome:
     from models.domain.sessions import EXCHANGE_TZ
-    from tasks.gateway_process import ensure_gateway, open_trading_day
+    from tasks.services.gateway_process import ensure_gateway, open_trading_day
     from tasks.settings import load_settings
 
     settings = load_settings()

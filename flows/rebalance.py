@@ -19,8 +19,8 @@ from models.domain.sessions import TradingSession, exchange_date, next_session, 
 
 if TYPE_CHECKING:
     from models.domain.orders import ParentOrder
-    from tasks.champion import LoadedModel
-    from tasks.portfolio import RebalancePlan
+    from tasks.learning.champion import LoadedModel
+    from tasks.planning.portfolio import RebalancePlan
     from tasks.settings import Settings
     from warehouse.ledger import OrderLedger
     from warehouse.market import MarketWarehouse
@@ -47,9 +47,9 @@ def session_to_plan(day: date | None, now: datetime) -> TradingSession:
 
 def _rebalance(parameters: RebalanceParameters) -> Outcome:
     from tasks.broker.clock import market_now
-    from tasks.champion import load_champion
-    from tasks.portfolio import STRATEGY, record_plan
-    from tasks.session_lease import SessionLease
+    from tasks.learning.champion import load_champion
+    from tasks.leases.session_lease import SessionLease
+    from tasks.planning.portfolio import STRATEGY, record_plan
     from tasks.settings import load_settings
     from tasks.stores import open_ledger, open_warehouse
     from tasks.tracking import open_tracker
@@ -88,15 +88,15 @@ def _decide(
     now: datetime,
 ) -> tuple[RebalancePlan, int]:
     """Return the checked plan and the version of the limits that it was checked by."""
-    from tasks.account_snapshot import read_account
-    from tasks.borrowing import read_shortable
+    from tasks.books.account_snapshot import read_account
+    from tasks.books.reconciliation import look_before_planning
+    from tasks.books.split_booking import book_splits
     from tasks.limits import adopt_limits
-    from tasks.margin import with_margin
-    from tasks.plan_facts import account_standing
-    from tasks.portfolio import plan_rebalance
-    from tasks.reconciliation import look_before_planning
-    from tasks.reference_closes import read_closes
-    from tasks.split_booking import book_splits
+    from tasks.planning.borrowing import read_shortable
+    from tasks.planning.margin import with_margin
+    from tasks.planning.plan_facts import account_standing
+    from tasks.planning.portfolio import plan_rebalance
+    from tasks.planning.reference_closes import read_closes
 
     evidence = read_account(settings)
     for text in book_splits(ledger, evidence, warehouse.actions.of()):
@@ -127,7 +127,7 @@ def _decided_lately(
     ledger: OrderLedger, now: datetime, session: TradingSession
 ) -> tuple[ParentOrder, ...]:
     """Return the parents decided within a day that this plan does not replace."""
-    from tasks.portfolio import STRATEGY
+    from tasks.planning.portfolio import STRATEGY
 
     return tuple(
         parent

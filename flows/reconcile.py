@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from datetime import date
 
     from models.execution.differences import Difference
+    from tasks.books.reconciliation import Reconciliation
     from tasks.broker.protocol import Evidence
-    from tasks.reconciliation import Reconciliation
     from tasks.settings import Settings
     from warehouse.ledger import OrderLedger
 
@@ -35,12 +35,12 @@ def reconcile(parameters: ReconcileParameters = ReconcileParameters()) -> State[
 
 
 def _reconcile(parameters: ReconcileParameters) -> Outcome:
-    from tasks.account_snapshot import read_account
+    from tasks.books.account_snapshot import read_account
+    from tasks.books.split_booking import book_splits
     from tasks.broker.clock import market_now
-    from tasks.gateway_process import close_trading_day
-    from tasks.session_lease import SessionLease
+    from tasks.leases.session_lease import SessionLease
+    from tasks.services.gateway_process import close_trading_day
     from tasks.settings import load_settings
-    from tasks.split_booking import book_splits
     from tasks.stores import open_ledger, open_warehouse
 
     settings = load_settings()
@@ -79,7 +79,7 @@ def _record_close(
     settings: Settings, ledger: OrderLedger, evidence: Evidence, session: date
 ) -> None:
     """Keep the account's worth after a session, and what its orders cost."""
-    from tasks.execution_report import day_report, record_costs
+    from tasks.books.execution_report import day_report, record_costs
     from tasks.stores import open_warehouse
 
     ledger.accounts.record_snapshot(
@@ -95,8 +95,8 @@ def _record_close(
 
 def _look(settings: Settings, ledger: OrderLedger, held: str) -> Outcome:
     """Look beside the session at work; what differs at every look asks for a person."""
-    from tasks.account_snapshot import read_account
-    from tasks.reconciliation_look import look_beside
+    from tasks.books.account_snapshot import read_account
+    from tasks.books.reconciliation_look import look_beside
 
     say(f"only looking: {held.partition(';')[0]}")
     seen = look_beside(ledger, lambda: read_account(settings))
@@ -113,8 +113,8 @@ def _compare(
 ) -> Reconciliation:
     import getpass
 
-    from tasks.corrections import accept_differences
-    from tasks.reconciliation import reconcile as compare
+    from tasks.books.corrections import accept_differences
+    from tasks.books.reconciliation import reconcile as compare
 
     if not parameters.accept:
         return compare(ledger, evidence)

@@ -18,9 +18,9 @@ from flows.outcomes import Outcome, finish, run_name
 from flows.parameters import RecordParameters
 
 if TYPE_CHECKING:
-    from tasks.recording import RecordReport
+    from tasks.market_data.recording import RecordReport
+    from tasks.market_data.tick_quality import TickQuality
     from tasks.settings import Settings
-    from tasks.tick_quality import TickQuality
 
 
 @flow(name="record", flow_run_name=run_name, on_failure=[alert], on_crashed=[alert])
@@ -30,7 +30,7 @@ def record(parameters: RecordParameters = RecordParameters()) -> State[Any]:
 
 
 def _record(parameters: RecordParameters) -> Outcome:
-    from tasks.recording import record_ticks
+    from tasks.market_data.recording import record_ticks
     from tasks.settings import load_settings
 
     settings = load_settings()
@@ -55,8 +55,8 @@ def _record(parameters: RecordParameters) -> Outcome:
 
 def _judge(settings: Settings, report: RecordReport) -> TickQuality:
     """Judge what was recorded, now that it can keep nobody waiting."""
+    from tasks.market_data.tick_quality import judge_recorded
     from tasks.stores import open_warehouse
-    from tasks.tick_quality import judge_recorded
 
     now = datetime.now(UTC)
     return judge_recorded(

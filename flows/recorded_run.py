@@ -23,7 +23,7 @@ def recorded_run(work: Callable[[], Any], settings: Settings) -> Outcome:
     counts all the same, and one line on stderr says that Prefect was not told; RetryLater when the
     flow could not come to an end for it.
     """
-    from tasks.prefect_api import prefect_api
+    from tasks.services.prefect_api import prefect_api
 
     last_end.forget()
     with prefect_api(settings) as url:
@@ -47,7 +47,7 @@ def _is_gone(error: Exception, url: str) -> bool:
     """Say whether a run failed because the Prefect API did, not because of the run."""
     import httpx
 
-    from tasks.prefect_api import answers_at
+    from tasks.services.prefect_api import answers_at
 
     return isinstance(error, httpx.HTTPError) or not answers_at(url)
 

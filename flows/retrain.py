@@ -14,7 +14,7 @@ from flows.outcomes import Outcome, finish, run_name
 from flows.parameters import RetrainParameters
 
 if TYPE_CHECKING:
-    from tasks.training import RetrainReport
+    from tasks.learning.training import RetrainReport
 
 
 @flow(name="retrain", flow_run_name=run_name, on_failure=[alert], on_crashed=[alert])
@@ -26,11 +26,11 @@ def retrain(parameters: RetrainParameters = RetrainParameters()) -> State[Any]:
 def _retrain(parameters: RetrainParameters) -> Outcome:
     from models.alpha.ranker import RankerParams
     from tasks.broker.clock import market_now
+    from tasks.learning.training import TrainingPlan
+    from tasks.learning.training import retrain as train
     from tasks.settings import load_settings
     from tasks.stores import open_ledger, open_warehouse
     from tasks.tracking import open_tracker
-    from tasks.training import TrainingPlan
-    from tasks.training import retrain as train
 
     settings = load_settings()
     plan = TrainingPlan(

@@ -7,8 +7,8 @@ from types import FrameType
 
 import typer
 
-from tasks.prefect_api import auth_file
-from tasks.services import Stack
+from tasks.services.prefect_api import auth_file
+from tasks.services.services import Stack
 from tasks.settings import load_settings, quiet_dependencies
 
 

@@ -13,7 +13,7 @@ from flows.outcomes import Outcome, finish
 from flows.tables import day_rows, day_summary, equity_lines
 
 if TYPE_CHECKING:
-    from tasks.execution_report import DayReport
+    from tasks.books.execution_report import DayReport
 
 
 @flow(name="summary", flow_run_name="summary {session}")
@@ -29,7 +29,7 @@ def publish_day(report: DayReport) -> None:
 
 
 def _summary(account: str, session: date) -> Outcome:
-    from tasks.execution_report import day_report
+    from tasks.books.execution_report import day_report
     from tasks.settings import load_settings
     from tasks.stores import open_ledger
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from tasks.execution_report import DayReport, ParentReport
+    from tasks.books.execution_report import DayReport, ParentReport
 
 COLUMNS = (
     "symbol",

@@ -31,7 +31,7 @@ def trading_day(parameters: DayParameters = DayParameters()) -> State[Any]:
 
 
 def _trading_day(parameters: DayParameters) -> Outcome:
-    from tasks.gateway_process import find_gateway, stop_gateway
+    from tasks.services.gateway_process import find_gateway, stop_gateway
     from tasks.settings import load_settings
 
     settings = load_settings()

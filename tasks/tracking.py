@@ -1,8 +1,8 @@
 """Experiments and the model registry; the only room that knows MLflow.
 
 MLflow says what was tried and which version is champion. It is not trusted with what runs: the
-hashes of a promoted version's files are in the order ledger (see `tasks.champion`), and nothing
-here ever calls mlflow.pyfunc.load_model, which runs code named in an artifact.
+hashes of a promoted version's files are in the order ledger (see `tasks.learning.champion`), and
+nothing here ever calls mlflow.pyfunc.load_model, which runs code named in an artifact.
 """
 
 from __future__ import annotations

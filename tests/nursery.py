@@ -33,8 +33,14 @@ from pathlib import Path
 
 VERBS = (
     *("flows.cli", "flows.execute", "flows.ingest", "flows.rebalance", "flows.reconcile"),
-    *("flows.recorded_run", "flows.tables", "tasks.quality.engine", "tasks.sessions"),
-    *("tasks.reconciliation", "tasks.status", "gateway.server", "prefect.cli", "scipy.special"),
+    *("flows.recorded_run", "flows.tables", "tasks.quality.engine", "tasks.session.sessions"),
+    *(
+        "tasks.books.reconciliation",
+        "tasks.books.status",
+        "gateway.server",
+        "prefect.cli",
+        "scipy.special",
+    ),
 )
 
 

@@ -14,9 +14,9 @@ from bench.figures import Figure, at_most
 from bench.running_gateway import RunningGateway, running_gateway
 from models.domain.orders import ParentState
 from models.domain.sessions import exchange_date, session_on
-from tasks.account_snapshot import read_account
+from tasks.books.account_snapshot import read_account
 from tasks.limits import load_limits
-from tasks.sessions import ExecutionSession
+from tasks.session.sessions import ExecutionSession
 from tasks.settings import load_settings
 from tasks.stores import open_ledger
 

@@ -16,7 +16,7 @@ from bench.running_gateway import RunningGateway, running_gateway
 from models.domain.orders import ChildOrder, Side
 from tasks.broker.ibkr import OrderConnection
 from tasks.broker.protocol import ApiAddress, OrderStatus
-from tasks.halting import HaltOrder, halt_trading
+from tasks.halts.halting import HaltOrder, halt_trading
 from tasks.settings import Settings, load_settings
 from tasks.stores import open_ledger
 

@@ -28,13 +28,13 @@ from models.execution.engine import restore
 from models.execution.events import SliceDue
 from models.execution.state import SlicingPolicy
 from models.risk.limits import RiskLimits
-from tasks.account import AccountBook
 from tasks.broker.ibkr import OrderConnection
 from tasks.broker.market_data import DataConnection
 from tasks.broker.protocol import ApiAddress
-from tasks.collector import few_collections
-from tasks.orders import OrderDesk
-from tasks.recovery import adopt, recover
+from tasks.session.account import AccountBook
+from tasks.session.collector import few_collections
+from tasks.session.orders import OrderDesk
+from tasks.session.recovery import adopt, recover
 from warehouse.ledger import OrderLedger
 
 SYMBOLS = tuple(instrument.symbol for instrument in INSTRUMENTS[:20])

@@ -14,11 +14,11 @@ from gateway.market.universe import INSTRUMENTS
 from models.domain.orders import ChildOrder, ChildState, ParentOrder, Side
 from models.domain.sessions import exchange_date, session_on
 from models.risk.limits import RiskLimits
-from tasks.account import AccountBook
 from tasks.broker.ibkr import OrderConnection
 from tasks.broker.protocol import ApiAddress
-from tasks.orders import OrderDesk
-from tasks.recovery import adopt, recover, restore_session
+from tasks.session.account import AccountBook
+from tasks.session.orders import OrderDesk
+from tasks.session.recovery import adopt, recover, restore_session
 from tasks.settings import Settings, load_settings
 from warehouse.ledger import OrderLedger
 

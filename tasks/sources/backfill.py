@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from models.domain.errors import InvalidInput
 from models.domain.instruments import FOREVER
 from models.domain.sessions import previous_session
-from tasks.ingest import last_completed_session
+from tasks.market_data.ingest import last_completed_session
 from tasks.quality.imports import NO_FILES, QualityFiles
 from tasks.sources.ibkr_history import Connect, IbkrHistorySource
 from tasks.sources.landing import LandingReport, land

@@ -17,8 +17,8 @@ from models.domain.errors import InvalidInput, RetryLater
 from models.domain.sessions import at_exchange_time
 from tasks.broker.protocol import GatewayUnreachable
 from tasks.broker.refusals import RequestPutOff
-from tasks.ingest import last_completed_session
-from tasks.restatements import in_shares_of_then, splits_in_prices
+from tasks.market_data.ingest import last_completed_session
+from tasks.market_data.restatements import in_shares_of_then, splits_in_prices
 from tasks.sources.protocol import BarBatch
 from tasks.sources.windows import BarSize, HistoryPacer, requests_of
 from warehouse.market.history_windows import HistoryWindow, WindowState

@@ -71,7 +71,7 @@ async def fetch_from_broker(settings: Settings, progress: Callable[[str], None])
     from tasks.broker.clock import market_now
     from tasks.broker.history import HistoryConnection
     from tasks.broker.roles import Role
-    from tasks.client_ids import leased_address
+    from tasks.leases.client_ids import leased_address
     from tasks.stores import open_warehouse
 
     now = market_now(settings.clock, settings.host, settings.control_port)

@@ -21,9 +21,9 @@ from tasks.broker.clock import GatewayClock, ask_control
 from tasks.broker.ibkr import OrderConnection
 from tasks.broker.market_data import DataConnection
 from tasks.broker.protocol import ApiAddress
-from tasks.gateway_process import stop_gateway
 from tasks.processes import free_port
-from tasks.sessions import ExecutionSession, SessionResult
+from tasks.services.gateway_process import stop_gateway
+from tasks.session.sessions import ExecutionSession, SessionResult
 from tasks.settings import Settings, load_settings
 from warehouse.ledger import OrderLedger
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from models.risk.limits import RiskLimits
 from tasks.broker.ibkr import OrderConnection
-from tasks.sessions import ExecutionSession
+from tasks.session.sessions import ExecutionSession
 from tasks.settings import load_settings
 from tasks.stores import open_ledger
 

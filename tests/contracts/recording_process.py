@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from threading import Event
 
-from tasks import recording
+from tasks.market_data import recording
 from tasks.settings import load_settings
 
 

@@ -12,9 +12,9 @@ from models.domain.halts import HaltCode
 from models.domain.orders import ParentState
 from models.risk.halt_limits import HaltLimits
 from models.risk.limits import RiskLimits
-from tasks.account_snapshot import read_account
+from tasks.books.account_snapshot import read_account
+from tasks.halts.resuming import resume_trading
 from tasks.limits import load_limits
-from tasks.resuming import resume_trading
 from warehouse.ledger.working_versions import WorkingVersion
 
 pytestmark = pytest.mark.journey
@@ -86,7 +86,7 @@ def test_a_loop_that_wants_too_much(
     gateway, settings, ledger, make_span, make_parent, execute, monkeypatch
 ):
     """The schedule goes mad: it asks for its slice again and again, and is denied each time."""
-    from tasks.orders import OrderDesk
+    from tasks.session.orders import OrderDesk
 
     real = OrderDesk.slice_due
 

@@ -10,7 +10,7 @@ from models.domain.errors import InvalidInput, RetryLater
 from models.domain.sessions import exchange_date, session_on
 from tasks.broker.bar_stream import BarStream
 from tasks.broker.history import HistoryConnection
-from tasks.ingest import last_completed_session
+from tasks.market_data.ingest import last_completed_session
 from tasks.sources import ibkr_history, live_bars
 from tasks.sources.backfill import BackfillRequest, backfill, sessions_back
 from tasks.sources.instruments import fetch_instruments

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 import pytest
 
 from models.domain.errors import RetryLater
-from tasks.account_snapshot import read_account
+from tasks.books.account_snapshot import read_account
 from tasks.broker.ibkr import OrderConnection
 from tasks.broker.roles import STEP, TURNS, Role, address
-from tasks.client_ids import leased_address
-from tasks.session_lease import id_name
+from tasks.leases.client_ids import leased_address
+from tasks.leases.session_lease import id_name
 
 pytestmark = pytest.mark.journey
 

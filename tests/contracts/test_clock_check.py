@@ -6,7 +6,7 @@ import pytest
 
 from models.domain.errors import HaltTrading, RetryLater
 from tasks.broker.clock import WallClock
-from tasks.clock_check import after_a_step, measured_skew, require_clock
+from tasks.session.clock_check import after_a_step, measured_skew, require_clock
 
 pytestmark = pytest.mark.journey
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from models.domain.orders import ParentState, Side
-from tasks.reconciliation import reconcile
+from tasks.books.reconciliation import reconcile
 
 pytestmark = pytest.mark.journey
 

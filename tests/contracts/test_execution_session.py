@@ -11,9 +11,9 @@ from models.domain.errors import HaltTrading, RetryLater, SkipToday
 from models.domain.orders import ChildState, ParentState, Side
 from models.domain.sessions import exchange_date, next_session, session_on
 from models.risk.limits import RiskLimits
-from tasks.execution_report import day_report
+from tasks.books.execution_report import day_report
+from tasks.books.reconciliation import reconcile
 from tasks.live_config import live_fingerprint
-from tasks.reconciliation import reconcile
 
 pytestmark = pytest.mark.journey
 

@@ -15,13 +15,13 @@ from models.domain.sessions import exchange_date
 from models.risk.exits import ExitRules
 from models.risk.limits import RiskLimits
 from models.risk.verdict import Verdict
-from tasks.account_snapshot import read_account
-from tasks.borrowing import read_shortable
-from tasks.margin import with_margin
-from tasks.portfolio import RebalancePlan
+from tasks.books.account_snapshot import read_account
+from tasks.books.reconciliation import reconcile
+from tasks.planning.borrowing import read_shortable
+from tasks.planning.margin import with_margin
+from tasks.planning.portfolio import RebalancePlan
+from tasks.planning.reference_closes import read_closes
 from tasks.program_version import working_version
-from tasks.reconciliation import reconcile
-from tasks.reference_closes import read_closes
 from warehouse.ledger.symbol_facts import SymbolFacts
 
 pytestmark = pytest.mark.journey

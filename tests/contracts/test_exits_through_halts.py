@@ -7,11 +7,11 @@ import pytest
 
 from models.domain.orders import ParentState
 from models.domain.regimes import Regime
-from tasks.account_snapshot import read_account
-from tasks.halting import HaltOrder, halt_trading
+from tasks.books.account_snapshot import read_account
+from tasks.books.reconciliation import reconcile
+from tasks.halts.halting import HaltOrder, halt_trading
+from tasks.halts.resuming import resume_trading
 from tasks.limits import load_limits
-from tasks.reconciliation import reconcile
-from tasks.resuming import resume_trading
 from warehouse.ledger.symbol_facts import SymbolFacts
 
 pytestmark = pytest.mark.journey

@@ -11,12 +11,12 @@ import pytest
 from models.domain.errors import HaltTrading, InvalidInput, RetryLater
 from models.domain.orders import Side
 from models.risk.limits import RiskLimits
-from tasks.account_snapshot import read_account
+from tasks.books.account_snapshot import read_account
 from tasks.broker.ibkr import OrderConnection
 from tasks.broker.protocol import GatewayUnreachable
-from tasks.flattening import FlattenOrder, flatten
-from tasks.halting import HaltOrder, halt_trading
-from tasks.resuming import resume_trading
+from tasks.halts.flattening import FlattenOrder, flatten
+from tasks.halts.halting import HaltOrder, halt_trading
+from tasks.halts.resuming import resume_trading
 
 pytestmark = pytest.mark.journey
 

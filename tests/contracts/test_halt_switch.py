@@ -8,17 +8,17 @@ from pydantic import SecretStr
 
 from models.domain.errors import HaltTrading, InvalidInput
 from models.domain.orders import ParentState
-from tasks import halting, resuming
-from tasks.account_snapshot import read_account
+from tasks.books.account_snapshot import read_account
 from tasks.broker.global_cancel import cancel_all
 from tasks.broker.ibkr import OrderConnection
 from tasks.broker.protocol import GatewayUnreachable
 from tasks.broker.roles import Role, address
-from tasks.halting import HaltOrder, halt_trading
+from tasks.halts import halting, resuming
+from tasks.halts.halting import HaltOrder, halt_trading
+from tasks.halts.resuming import resume_trading
 from tasks.interlock import require_right_account
+from tasks.leases.session_lease import SessionLease
 from tasks.processes import free_port
-from tasks.resuming import resume_trading
-from tasks.session_lease import SessionLease
 
 pytestmark = pytest.mark.journey
 

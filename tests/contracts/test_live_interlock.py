@@ -18,13 +18,13 @@ from models.domain.errors import HaltTrading, InvalidInput
 from models.domain.orders import ParentState
 from models.domain.sessions import exchange_date, next_session, session_on
 from tasks.broker.clock import ask_control
-from tasks.flattening import FlattenOrder, flatten
-from tasks.gateway_process import find_gateway
-from tasks.halting import HaltOrder, halt_trading
+from tasks.halts.flattening import FlattenOrder, flatten
+from tasks.halts.halting import HaltOrder, halt_trading
 from tasks.limits import load_limits
 from tasks.live_config import live_fingerprint
 from tasks.processes import Service, free_port, is_listening, module_command
-from tasks.sessions import ExecutionSession
+from tasks.services.gateway_process import find_gateway
+from tasks.session.sessions import ExecutionSession
 from tasks.settings import load_settings
 from warehouse.ledger import OrderLedger
 

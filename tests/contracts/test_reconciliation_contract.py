@@ -10,9 +10,9 @@ from models.domain.orders import ChildState, Fill, ParentState
 from models.domain.sessions import exchange_date, next_session
 from models.execution.differences import CashKind
 from models.execution.settling import Claim, Verdict
-from tasks.corrections import accept_differences
-from tasks.reconciliation import reconcile
-from tasks.settlement import open_dossier, settle_child
+from tasks.books.corrections import accept_differences
+from tasks.books.reconciliation import reconcile
+from tasks.session.settlement import open_dossier, settle_child
 
 pytestmark = pytest.mark.journey
 

@@ -11,7 +11,7 @@ import pytest
 from models.domain.errors import HaltTrading
 from models.domain.halts import HaltCode
 from models.domain.orders import ParentState
-from tasks.halting import HaltOrder, halt_trading
+from tasks.halts.halting import HaltOrder, halt_trading
 
 pytestmark = pytest.mark.journey
 

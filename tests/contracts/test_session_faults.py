@@ -5,9 +5,9 @@ import asyncio
 import pytest
 
 from models.domain.orders import ParentState
+from tasks.books.reconciliation import reconcile
 from tasks.broker.ibkr import OrderConnection
 from tasks.broker.refusals import refusal
-from tasks.reconciliation import reconcile
 
 pytestmark = pytest.mark.journey
 

@@ -119,7 +119,7 @@ def test_a_gateway_that_dies_in_the_middle_doubles_nothing(
             kills.append(own.kill())
 
     with monkeypatch.context() as patch:
-        patch.setattr("tasks.sessions.RECONNECT_DEADLINE", 1.0)
+        patch.setattr("tasks.session.sessions.RECONNECT_DEADLINE", 1.0)
         with pytest.raises(RetryLater, match="The schedule is kept in the ledger"):
             execute(own.settings, ledger, on_progress=die)
     done = sum(f.quantity for f in fills(ledger, span.session))

@@ -5,7 +5,7 @@ import pytest
 from models.domain.orders import Side
 from models.execution import engine
 from models.execution.engine import restore, step
-from tasks.recovery import slicing_policy
+from tasks.session.recovery import slicing_policy
 
 pytestmark = pytest.mark.journey
 
@@ -50,7 +50,7 @@ def worked_day(start_gateway, open_ledger, make_span, make_parent, execute, monk
             return after, more
 
         with monkeypatch.context() as patch:
-            patch.setattr("tasks.orders.step", taped)
+            patch.setattr("tasks.session.orders.step", taped)
             execute(own.settings, ledger)
         policies = {p.parent_id: slicing_policy(ledger, own.settings, p) for p in parents}
         return parents, policies, tape, commands, sent

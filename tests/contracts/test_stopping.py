@@ -8,7 +8,7 @@ import pytest
 
 from models.domain.errors import RetryLater
 from models.domain.orders import ParentState
-from tasks.reconciliation import reconcile
+from tasks.books.reconciliation import reconcile
 
 pytestmark = pytest.mark.journey
 QUANTITY = 30

@@ -10,7 +10,7 @@ from threading import Event
 import pytest
 
 from models.domain.errors import InvalidInput
-from tasks.recording import FLUSH, RecordReport, record_ticks
+from tasks.market_data.recording import FLUSH, RecordReport, record_ticks
 from tasks.settings import Settings
 from warehouse.market.ticks import KINDS, TickFiles
 

@@ -6,9 +6,10 @@ import pytest
 
 from models.domain.errors import HaltTrading, InvalidInput, RoboError
 from models.domain.sessions import at_exchange_time, exchange_date, next_session, session_on
-from tasks.account_snapshot import read_account
-from tasks.doctor import Health, check_up
-from tasks.gateway_process import (
+from tasks.books.account_snapshot import read_account
+from tasks.processes import free_port
+from tasks.services.doctor import Health, check_up
+from tasks.services.gateway_process import (
     close_trading_day,
     ensure_gateway,
     find_gateway,
@@ -16,7 +17,6 @@ from tasks.gateway_process import (
     open_trading_day,
     stop_gateway,
 )
-from tasks.processes import free_port
 
 pytestmark = pytest.mark.journey
 

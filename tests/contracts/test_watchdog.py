@@ -15,12 +15,12 @@ import pytest
 
 from models.domain.errors import RoboError
 from models.domain.orders import ParentOrder, ParentState, Side
-from tasks import sessions
-from tasks.account_snapshot import read_account
+from tasks.books.account_snapshot import read_account
 from tasks.broker.protocol import GatewayUnreachable
-from tasks.halting import HaltOrder, halt_trading
+from tasks.halts.halting import HaltOrder, halt_trading
 from tasks.processes import free_port
-from tasks.watching import look_once, lost_session, watch_session
+from tasks.session import sessions
+from tasks.session.watching import look_once, lost_session, watch_session
 
 pytestmark = pytest.mark.journey
 

@@ -10,7 +10,7 @@ from flows.tables import COLUMNS, day_rows, day_summary, day_table, equity_lines
 from models.domain.errors import HaltTrading, RetryLater
 from models.domain.orders import Fill, ParentOrder, ParentState, Side
 from models.execution.tca import shortfall
-from tasks.execution_report import DayReport, ParentReport
+from tasks.books.execution_report import DayReport, ParentReport
 
 DAY = date(2022, 12, 29)
 NOW = datetime(2022, 12, 29, 15, tzinfo=UTC)

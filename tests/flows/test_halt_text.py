@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from flows.cli_halt import halted_text
-from tasks.halting import HaltOutcome
+from tasks.halts.halting import HaltOutcome
 
 WHOLE = HaltOutcome("enough", "", 3, 0, 0.01, 0.02, "")
 

@@ -22,7 +22,7 @@ def prefect_at(monkeypatch):
     def api(_settings):
         yield URL
 
-    monkeypatch.setattr("tasks.prefect_api.prefect_api", api)
+    monkeypatch.setattr("tasks.services.prefect_api.prefect_api", api)
     monkeypatch.setattr("flows.recorded_run.keep_run_logs_off_terminal", lambda: None)
     monkeypatch.setattr("flows.recorded_run.flush_records", lambda: None)
 
@@ -71,7 +71,7 @@ def test_a_flow_that_prefect_recorded_is_returned(prefect_at):
 
 
 def test_a_defect_with_prefect_up_stays_a_defect(prefect_at, monkeypatch):
-    monkeypatch.setattr("tasks.prefect_api.answers_at", lambda _url: True)
+    monkeypatch.setattr("tasks.services.prefect_api.answers_at", lambda _url: True)
     with pytest.raises(ZeroDivisionError):
         recorded_run(lambda: 1 / 0, None)
 

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.domain.orders import Fill, Side
-from tasks.account import AccountBook
 from tasks.broker.protocol import Commission
+from tasks.session.account import AccountBook
 from warehouse.ledger import OrderLedger
 
 ACCOUNTS = count(1)

@@ -20,14 +20,14 @@ from gateway.server import Ready, serve
 from models.domain.errors import HaltTrading, RetryLater, RoboError, SkipToday
 from tasks.broker.ibkr import Client
 from tasks.crash_points import Boundary
-from tasks.flattening import FlattenOrder, flatten, require_flat
-from tasks.halting import HaltOrder, halt_trading
+from tasks.halts.flattening import FlattenOrder, flatten, require_flat
+from tasks.halts.halting import HaltOrder, halt_trading
+from tasks.halts.resuming import resume_trading
 from tasks.limits import load_limits
-from tasks.resuming import resume_trading
-from tasks.sessions import ExecutionSession
+from tasks.session.sessions import ExecutionSession
+from tasks.session.supervision import SupervisedSession
 from tasks.settings import Settings
 from tasks.stores import open_ledger
-from tasks.supervision import SupervisedSession
 
 SPEED = 3600.0
 BY = "the soak"

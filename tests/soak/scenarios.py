@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from models.domain.orders import Side
 from models.execution.curves import CURVES
-from tasks.exits import ALGO as EXIT
+from tasks.session.exits import ALGO as EXIT
 
 SYMBOLS = ("KO", "PFE", "XOM", "BAC", "WMT")
 SHAPES = {"buys": 20, "book": 30, "resting": 35, "monitored": 15}

@@ -17,10 +17,10 @@ from market import buy_by_hand, note_facts, plan, write_limits
 from scenarios import scenario_of
 from verdict import Expected, Verdict, judge, look_between
 
-from tasks.account_snapshot import read_account
+from tasks.books.account_snapshot import read_account
+from tasks.books.reconciliation import reconcile
 from tasks.broker.clock import ask_control
 from tasks.broker.protocol import GatewayUnreachable
-from tasks.reconciliation import reconcile
 from tasks.settings import Settings, load_settings
 from tasks.stores import open_ledger
 

@@ -5,12 +5,12 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from models.domain.orders import ParentState
-from tasks.account_snapshot import read_account
+from tasks.books.account_snapshot import read_account
+from tasks.books.ledger_check import check_ledger
+from tasks.books.reconciliation import reconcile
 from tasks.broker.ibkr import OrderConnection
 from tasks.broker.protocol import ApiAddress, Evidence
-from tasks.exits import STRATEGY as EXITS
-from tasks.ledger_check import check_ledger
-from tasks.reconciliation import reconcile
+from tasks.session.exits import STRATEGY as EXITS
 from tasks.settings import Settings
 from tasks.stores import open_ledger
 from warehouse.ledger import OrderLedger

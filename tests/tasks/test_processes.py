@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from models.domain.errors import InvalidInput, RetryLater
+from tasks.leases.session_lease import is_running
 from tasks.processes import (
     Service,
     answers_http,
@@ -19,7 +20,6 @@ from tasks.processes import (
     module_command,
     require_free,
 )
-from tasks.session_lease import is_running
 
 HOST = "127.0.0.1"
 

@@ -1,0 +1,1 @@
+"""The ledger beside the broker's books: adoption, reconciliation, corrections, reports."""

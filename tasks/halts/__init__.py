@@ -1,0 +1,1 @@
+"""Stop, flatten and resume: the kill switch and the way back."""

@@ -1,0 +1,1 @@
+"""Train, validate, register and load the ranker."""

@@ -1,0 +1,1 @@
+"""Market data in and out: daily bars, ticks, looks and the warehouse's upkeep."""

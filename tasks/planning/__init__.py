@@ -1,0 +1,1 @@
+"""From the champion's scores to a checked plan of parent orders."""

@@ -1,0 +1,1 @@
+"""The execution session: one process works a day's parent orders, and what it watches."""

@@ -1,0 +1,101 @@
+"""Exits where broker and ledger differ, and after a split: never on shares or prices of before."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from models.domain.corporate_actions import ActionKind, CorporateAction
+from models.domain.orders import Fill, ParentState, Side
+from models.domain.regimes import Regime
+from models.domain.sessions import exchange_date
+from models.risk.exits import ExitRules
+from models.risk.limits import RiskLimits
+from tasks.books.split_booking import book_splits
+from tasks.session.exit_watch import settle_vanished
+from tasks.session.exits import ExitKeeper
+from tasks.session.recovery import recover
+from warehouse.ledger.symbol_facts import SymbolFacts
+
+RESTING = RiskLimits(exits=ExitRules(mode="resting"))
+FACTS = SymbolFacts("KO", Decimal("50.00"), 1e7, 1.0, Regime.BULL)
+
+
+@pytest.fixture
+def start(start_desk, ledger, broker, minute):
+    """Open a desk with its exits loaded and recovered; again is a restart."""
+
+    def go():
+        ledger.facts.note(minute(0).date(), (FACTS, replace(FACTS, symbol="PEP")), minute(0))
+        minute(1)
+        desk = start_desk(limits=RESTING)
+        keeper = ExitKeeper(desk)
+        keeper.load()
+        evidence = asyncio.run(recover(desk, 0.0))
+        asyncio.run(settle_vanished(desk, evidence, 0.0))
+        return desk, keeper
+
+    return go
+
+
+def rest_all(broker, keeper):
+    keeper.keep(broker.now)
+    for child in list(broker.sent):
+        broker.tell(child.order_ref, "Submitted")
+    keeper.desk.pump(broker.now)
+
+
+def test_no_exit_rests_on_shares_that_the_broker_does_not_have(start, broker, ledger):
+    """Sold by hand, and the execution is no longer shown: an exit would end short."""
+    broker.book("KO", 90, Decimal(50))
+    start()
+    broker.positions = {"KO": 40}
+    desk, keeper = start()
+    keeper.keep(broker.now)
+    assert desk.book.positions == {"KO": 90}
+    assert broker.sent == []
+    (denied,) = {c.check for c in ledger.parents.verdicts("20221229-exit-KO-1") if not c.passed}
+    assert denied == "blocked_symbol"
+
+
+def test_a_stop_that_filled_unseen_is_not_taken_for_cancelled(start, broker):
+    """It is gone from the broker with its shares, and its execution is of an earlier day."""
+    broker.book("KO", 90, Decimal(50))
+    broker.book("PEP", 20, Decimal(50))
+    _, keeper = start()
+    rest_all(broker, keeper)
+    broker.orders = {ref: o for ref, o in broker.orders.items() if o.symbol == "PEP"}
+    broker.positions = {"PEP": 20}
+    desk, keeper = start()
+    keeper.keep(broker.now)
+    assert len(broker.sent) == 4, "nothing in place of what has filled"
+    states = {e.parent.symbol: e.state for e in desk.resting.values()}
+    assert states == {"KO": ParentState.WORKING, "PEP": ParentState.WORKING}
+    assert ledger_leaves(desk, "KO") == 90, "still exposed, until a person settles it"
+
+
+def ledger_leaves(desk, symbol):
+    return sum(e.leaves for e in desk.resting.values() if e.parent.symbol == symbol)
+
+
+@pytest.mark.parametrize(("ratio", "shares", "price"), [(2.0, 180, "25.00"), (0.1, 9, "500.00")])
+def test_exits_after_a_split_are_of_its_shares_and_prices(
+    start, broker, ledger, ratio, shares, price
+):
+    broker.book("KO", 90, Decimal(50))
+    bought = Fill("e1.01", "", "KO", Side.BUY, 90, Decimal(50), broker.now, 1)
+    broker.positions = {}
+    start()
+    ledger.executions.record(bought, broker.account)
+    broker.now += timedelta(days=1)
+    broker.positions = {"KO": shares}
+    action = CorporateAction("KO", exchange_date(broker.now), ActionKind.SPLIT, ratio)
+    assert book_splits(ledger, asyncio.run(broker.collect_evidence()), [action])
+    broker.now -= timedelta(days=1)
+    ledger.facts.note(broker.now.date(), (replace(FACTS, close=Decimal(price)),), broker.now)
+    _, keeper = start()
+    levels = keeper._fresh_levels("KO", shares)
+    assert levels is not None
+    assert levels.stop == Decimal(price) - 3
