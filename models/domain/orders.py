@@ -6,12 +6,25 @@ US dollars. Moments are timezone-aware UTC.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 
 _NOTHING = Decimal(0)
+_EXIT = re.compile(r"\d{8}-exit-")
+
+
+def exit_parent_id(session: date, symbol: str, number: int) -> str:
+    """Return the name of the `number`th stop or target of a session."""
+    name = symbol.replace(" ", "_").replace(".", "_")
+    return f"{session:%Y%m%d}-exit-{name}-{number}"
+
+
+def is_exit_ref(order_ref: str) -> bool:
+    """Say whether an order reference is that of a stop or target, by its name alone."""
+    return _EXIT.match(order_ref) is not None
 
 
 class Side(StrEnum):

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 
 from models.domain.errors import RoboError
 from models.domain.halts import HaltCode
-from tasks.broker.global_cancel import NotSaid, cancel_all
+from models.domain.orders import is_exit_ref
 from tasks.broker.protocol import ClientIdTaken, GatewayNotReady
+from tasks.broker.quick_cancel import NotSaid, cancel_all, cancel_symbol
 from tasks.broker.roles import Role, address
 from tasks.interlock import require_right_account
 from warehouse.quick_halt import quick_halt
@@ -147,12 +148,11 @@ async def _end_orders(settings: Settings, symbol: str, progress: _Progress) -> s
     turn = 0
     while True:
         try:
-            if symbol:
-                return await _end_orders_of(settings, symbol, turn, progress)
             if progress.working is None:
-                progress.working = await asyncio.to_thread(
-                    _cancel_at_once, settings, turn, progress
-                )
+                cancel = partial(_cancel_at_once, settings, symbol, turn, progress)
+                progress.working = await asyncio.to_thread(cancel)
+            if symbol:
+                return await _see_symbol_end(settings, symbol, turn, progress)
             return await _see_them_end(settings, turn + 1, progress)
         except (RoboError, OSError) as error:
             if _may_answer_yet(error) and progress.seconds() < PERSISTENCE:
@@ -169,16 +169,18 @@ def _may_answer_yet(error: Exception) -> bool:
     return isinstance(error, (GatewayNotReady, OSError)) and not is_refused
 
 
-def _cancel_at_once(settings: Settings, turn: int, progress: _Progress) -> int | None:
+def _cancel_at_once(settings: Settings, symbol: str, turn: int, progress: _Progress) -> int | None:
     """Cancel by a few messages before the client library is loaded; None: that must do it."""
 
     def sent() -> None:
         progress.cancelled_after = progress.cancelled_after or progress.seconds()
 
-    there = address(settings, Role.HALT, turn)
     patience = min(settings.broker_timeout, FIRST_PATIENCE)
+    check = partial(require_right_account, settings)
     try:
-        return cancel_all(there, patience, partial(require_right_account, settings), sent)
+        if symbol:
+            return cancel_symbol(address(settings, Role.ORDERS), patience, check, sent, symbol)
+        return cancel_all(address(settings, Role.HALT, turn), patience, check, sent)
     except NotSaid:
         return None
 
@@ -202,25 +204,27 @@ async def _see_them_end(settings: Settings, turn: int, progress: _Progress) -> s
         await connection.close()
 
 
-async def _end_orders_of(settings: Settings, symbol: str, turn: int, progress: _Progress) -> str:
-    """Cancel this system's orders of one symbol; a session at work has read the row and does it.
+async def _see_symbol_end(settings: Settings, symbol: str, turn: int, progress: _Progress) -> str:
+    """Count what is left of this system's orders of a symbol, its exits aside.
 
-    Only the client that placed an order can cancel it alone, and its id may be in use.
+    Those not cancelled yet are cancelled first. Only the client that placed an order can cancel it
+    alone, and its id may be in use: a session at work has read the halt's row and does it.
     """
     connection, is_owner = await _owner_or_witness(settings, turn)
 
     def is_meant(order: OrderStatus) -> bool:
-        return order.symbol == symbol and order.client_id == settings.client_id
+        is_ours = order.client_id == settings.client_id and not is_exit_ref(order.order_ref)
+        return order.symbol == symbol and is_ours
 
     try:
         require_right_account(settings, connection.account)
-        evidence = await connection.collect_evidence()
-        found = [order for order in evidence.open_orders if is_meant(order)]
-        if is_owner:
-            for order in found:
+        if progress.working is None:
+            evidence = await connection.collect_evidence()
+            found = [order for order in evidence.open_orders if is_meant(order)]
+            for order in found if is_owner else ():
                 connection.cancel(order.order_id)
-        progress.cancelled_after = progress.cancelled_after or progress.seconds()
-        progress.working = len(found) if progress.working is None else progress.working
+            progress.cancelled_after = progress.cancelled_after or progress.seconds()
+            progress.working = len(found)
         left = await _wait_for_the_end(connection.collect_evidence, is_meant)
         progress.cancelled, progress.still_working = max(progress.working - left, 0), left
         return ""

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
-from models.domain.orders import ChildState, ParentOrder, ParentState
+from models.domain.orders import ChildState, ParentOrder, ParentState, exit_parent_id
 from models.execution.bracket import bracket_children, filled_since, is_broken, levels_of
 from models.execution.engine import placed, restore
 from models.execution.events import CancelRequested, Reconciled
@@ -139,9 +139,8 @@ class ExitKeeper:
         """Return a new exit order; nothing is stored or sent."""
         desk = self.desk
         number = 1 + len(desk.ledger.parents.of_session(desk.session.date, STRATEGY))
-        name = symbol.replace(" ", "_").replace(".", "_")
         return ParentOrder(
-            parent_id=f"{desk.session.date:%Y%m%d}-exit-{name}-{number}",
+            parent_id=exit_parent_id(desk.session.date, symbol, number),
             session=desk.session.date,
             strategy=STRATEGY,
             symbol=symbol,

@@ -68,7 +68,7 @@ def test_a_halt_cancels_before_anything_heavy_is_imported(in_fresh_process):
     modules = in_fresh_process(
         "import json, sys\n"
         "import flows.cli, tasks.halts.halting, tasks.settings, warehouse.quick_halt\n"
-        "from tasks.broker.global_cancel import cancel_all\n"
+        "from tasks.broker.quick_cancel import cancel_all\n"
         "print(json.dumps(sorted(sys.modules)))"
     )
     assert not {name.partition(".")[0] for name in modules} & set(HEAVY)

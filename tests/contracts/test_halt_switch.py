@@ -9,9 +9,9 @@ from pydantic import SecretStr
 from models.domain.errors import HaltTrading, InvalidInput
 from models.domain.orders import ParentState
 from tasks.books.account_snapshot import read_account
-from tasks.broker.global_cancel import cancel_all
 from tasks.broker.ibkr import OrderConnection
 from tasks.broker.protocol import GatewayUnreachable
+from tasks.broker.quick_cancel import cancel_all
 from tasks.broker.roles import Role, address
 from tasks.halts import halting, resuming
 from tasks.halts.halting import HaltOrder, halt_trading
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.journey
 ENOUGH = HaltOrder("enough", "tester")
 
 
-def place(gateway, make_child, *client_ids, symbol="KO"):
+def place(gateway, make_child, *client_ids, symbol="KO", **fields):
     """Leave one working order of each client behind."""
 
     async def work():
@@ -33,7 +33,7 @@ def place(gateway, make_child, *client_ids, symbol="KO"):
             async with gateway.orders(client_id) as link:
                 await link.qualify([symbol])
                 order_id = link.next_order_id()
-                link.send(make_child(order_id, "1.00", tif="GTC", symbol=symbol))
+                link.send(make_child(order_id, "1.00", tif="GTC", symbol=symbol, **fields))
                 await link.flush()
 
     asyncio.run(work())
@@ -112,10 +112,13 @@ def test_a_halt_of_one_symbol_leaves_the_others_and_the_trades_by_hand(
 ):
     place(gateway, make_child, 11, 51)
     place(gateway, make_child, 11, symbol="PEP")
+    place(gateway, make_child, 11, parent_id="20221229-exit-KO-1")  # what protects a position
     done = halt_trading(settings, HaltOrder("odd prints", "tester", symbol="KO"))
     assert (done.cancelled, done.still_working, done.trouble) == (1, 0, "")
     left = {(o.symbol, o.client_id) for o in read_account(settings).open_orders}
-    assert left == {("KO", 51), ("PEP", 11)}
+    assert left == {("KO", 51), ("PEP", 11), ("KO", 11)}
+    [resting] = [o for o in read_account(settings).open_orders if o.order_ref.count("-exit-KO-")]
+    assert resting.client_id == 11
     assert ledger.halts.current() is None
     assert ledger.halts.current("KO").reason == "odd prints"
     assert resume_trading(settings, ledger, "seen", "tester", "KO").resumed

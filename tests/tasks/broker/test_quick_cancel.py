@@ -9,8 +9,8 @@ from threading import Thread
 import pytest
 
 from models.domain.errors import HaltTrading
-from tasks.broker.global_cancel import NotSaid, cancel_all
 from tasks.broker.protocol import ApiAddress
+from tasks.broker.quick_cancel import NotSaid, cancel_all, cancel_symbol
 
 HELLO = [("178", "20230103 10:00:00 UTC")]
 READY = [("15", "1", "SIM0000001"), ("9", "1", "1")]
@@ -22,13 +22,19 @@ def frame(*fields: str) -> bytes:
     return struct.pack(">I", len(content)) + content
 
 
-def order(perm_id: int) -> tuple[str, ...]:
-    return ("5", *("x" for _ in range(24)), str(perm_id), "rest")
+def order(
+    perm_id: int, symbol: str = "KO", client_id: int = 30, ref: str = "20230103-a-KO.1.1"
+) -> tuple[str, ...]:
+    before = [str(perm_id * 10), "8", symbol, *("x" for _ in range(19))]
+    return ("5", *before, ref, str(client_id), str(perm_id), "rest")
 
 
 @contextmanager
 def server(
-    *answers: list[tuple[str, ...]], chunk: int = 10_000, hangs: bool = False
+    *answers: list[tuple[str, ...]],
+    chunk: int = 10_000,
+    hangs: bool = False,
+    asks: tuple[bytes, ...] = (b"v157..178", b"71\0", b"49\0"),
 ) -> Iterator[tuple[ApiAddress, list[bytes]]]:
     """Answer the greeting, the start and the time with `answers`, in pieces of `chunk` bytes."""
     heard: list[bytes] = []
@@ -38,7 +44,7 @@ def server(
             line, _ = door.accept()
             with line:
                 line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                for ask, answer in zip((b"v157..178", b"71\0", b"49\0"), answers, strict=False):
+                for ask, answer in zip(asks, answers, strict=False):
                     while ask not in b"".join(heard):
                         said = line.recv(4096)
                         if not said:
@@ -74,6 +80,28 @@ def test_it_cancels_and_counts_what_worked(chunk: int) -> None:
     said = b"".join(heard)
     assert said.startswith(b"API\0")
     assert said.endswith(frame("16", "1") + frame("58", "1") + frame("49", "1"))
+
+
+@pytest.mark.parametrize(("version", "time_field"), [("168", ()), ("169", ("",))])
+def test_of_a_symbol_only_its_own_entries_are_cancelled(
+    version: str, time_field: tuple[str, ...]
+) -> None:
+    book = [
+        order(7),
+        order(8, symbol="PEP"),
+        order(9, client_id=31),
+        order(10, ref="20230103-exit-KO-2.1.1"),
+        order(11, ref="20230102-a-KO.2.1"),
+        order(7),
+    ]
+    asks = (b"v157..178", b"71\0", b"16\0", b"49\0")
+    answers = ([(version, "20230103 10:00:00 UTC")], READY, [*book, ("53", "1")], [TIME])
+    sent: list[bool] = []
+    with server(*answers, asks=asks) as (there, heard):
+        count = cancel_symbol(there, 5.0, lambda _: None, lambda: sent.append(True), "KO")
+    assert (count, sent) == (2, [True])
+    cancels = frame("4", "1", "70", *time_field) + frame("4", "1", "110", *time_field)
+    assert b"".join(heard).endswith(frame("16", "1") + cancels + frame("49", "1"))
 
 
 def test_a_refused_account_is_not_touched() -> None:
