@@ -56,7 +56,8 @@ async def test_a_backfill_is_chunked_resumed_and_adds_nothing_twice(gateway, sto
     wider = BackfillRequest(SYMBOLS, "1m", sessions_back(last, 8))
     more = await backfill(asks(gateway), store, wider, lambda: now, told.append, run_id="three")
     assert (more.planned, more.landing.added) == (2, 2 * 390), "only the session that was missing"
-    with pytest.raises(InvalidInput, match=r"1 of 2 symbols failed.*NOPE"):
+    failed = r"1 symbols or windows failed \(NOPE: .*others of 2 symbols"
+    with pytest.raises(InvalidInput, match=failed):
         other = BackfillRequest(("KO", "NOPE"), "1m", last)
         await backfill(asks(gateway), store, other, lambda: now, told.append, run_id="four")
 

@@ -67,7 +67,7 @@ def test_adopting_a_file_gives_its_content_a_version(path, ledger):
 
 
 def test_a_session_says_once_that_it_goes_on_with_what_it_started_with(path):
-    write(path, "")
+    write(path, "max_order_notional = 50000\n")
     watch = LimitsWatch(path, RiskLimits(), 3)
     assert watch.notice() == ""
     write(path, "max_daily_loss = 0.01\n")
@@ -81,6 +81,6 @@ def test_a_session_says_once_that_it_goes_on_with_what_it_started_with(path):
     assert "max_daily_loss is -1" in watch.notice()
     path.unlink()
     assert "does not exist" in watch.notice()
-    write(path, "")
+    write(path, "max_order_notional = 50000\n")
     assert watch.notice() == ""
     assert watch.limits == RiskLimits()

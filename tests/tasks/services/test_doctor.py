@@ -10,8 +10,8 @@ import pytest
 
 from models.domain.errors import RoboError
 from tasks.processes import free_port
+from tasks.services import doctor
 from tasks.services.doctor import Health, check_up
-from tasks.services.services import doctor
 from tasks.stores import open_ledger, open_warehouse
 
 NOW = datetime(2022, 12, 29, 15, tzinfo=UTC)
