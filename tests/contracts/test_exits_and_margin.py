@@ -1,7 +1,6 @@
 """Stops, targets, margin and borrowing against a real gateway."""
 
 import asyncio
-import time
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -124,34 +123,6 @@ def test_a_stop_that_is_reached_ends_the_position_and_its_target(
     assert sum(open_exits(ledger).values()) == held
     if sold and bought < 60:
         assert "an exit of KO has traded" in ledger.parents.get(parent.parent_id).reason
-    assert reconcile(ledger, read_account(settings)).agrees
-    assert ledger.check() == []
-
-
-def test_exits_that_leave_no_trace_are_looked_for_and_placed_once(
-    start_gateway, tmp_path, open_ledger, make_span, make_parent, execute
-):
-    """Both orders are under way for longer than two looks; what arrives then is a duplicate."""
-    gateway = start_gateway()
-    settings = gateway.client(tmp_path / "home", quiet_period=0.4)
-    ledger = open_ledger(settings)
-    span = make_span(gateway, 10)
-    price = last_close(gateway, "KO", span.session)
-    ledger.parents.add([make_parent(span, "KO", quantity=30, decision_price=price)])
-    execute(settings, ledger, limits=RiskLimits(**WIDE))
-    span = make_span(gateway, 30)
-    note_facts(ledger, span, "KO", price, 1.5)
-    peers = last_close(gateway, "PEP", span.session)
-    ledger.parents.add([make_parent(span, "PEP", quantity=30, decision_price=peers)])
-    ledger.versions.note(span.session, working_version(RESTING), span.start, accepted_by="a test")
-    gateway.ask("fault", fault="late-orders", params={"count": 2, "ms": 1500})
-    execute(settings, ledger, limits=RESTING)
-    time.sleep(1.5)
-    resting = {ref for ref, order in working(settings).items() if order.symbol == "KO"}
-    (exit_,) = [r.order for r in ledger.parents.open_exits() if r.order.symbol == "KO"]
-    assert resting == {f"{exit_.parent_id}.1.2", f"{exit_.parent_id}.2.2"}
-    first = [ledger.children.get(f"{exit_.parent_id}.{n}.1").order.state for n in (1, 2)]
-    assert first == [ChildState.NEVER_SENT] * 2
     assert reconcile(ledger, read_account(settings)).agrees
     assert ledger.check() == []
 
