@@ -79,10 +79,6 @@ def _parent(report: ParentReport) -> list[str]:
     ]
 
 
-# The intent proves that they passed; the figures are kept with the mark behind the send.
-NO_FIGURES = "            the figures of its checks are not kept: its process ended at the send"
-
-
 def _check(check: CheckStep) -> str:
     verdict = "passed" if check.passed else "DENIED"
     return f"  {verdict}    {_moment(check.at)} {check.check}: {check.reason}"
@@ -99,7 +95,7 @@ def _child(child: ChildStep) -> list[str]:
         f"{order.state}{reason}, {order.executed:,} shares executed",
         f"            intent {_moment(order.committed_at)}, {sent}; account {order.account}, "
         f"client id {order.client_id}, order id {order.order_id}, permId {perm}",
-        *(map(_check, child.checks) if child.checks or order.sent_at else [NO_FIGURES]),
+        *map(_check, child.checks),
         *map(_message, child.messages),
         *(line for fill in child.fills for line in _fill(fill)),
     ]

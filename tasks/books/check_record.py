@@ -1,4 +1,4 @@
-"""What was checked before a child was sent: one event in the transaction that marks it as sent."""
+"""What was checked before a child was sent: one event in the transaction of its intent."""
 
 from __future__ import annotations
 

@@ -273,7 +273,7 @@ class OrderDesk:
         verdicts: Sequence[Verdict],
         now: datetime,
     ) -> None:
-        """Commit an intent, then send it; uncommitted, all is as `before`."""
+        """Commit an intent and what let it pass, then send it; uncommitted, all is as `before`."""
         parents = self.resting if child.parent_id in self.resting else self.executions
         try:
             with self.ledger.transaction(urgent=True):
@@ -286,20 +286,15 @@ class OrderDesk:
                     lease=self.lease,
                     reduce_only=self.reduce_only,
                 )
+                keep_checks(self.ledger, committed.order_ref, verdicts, now)
         except RoboError:
             parents[child.parent_id] = before  # no intent, no child
             raise
         self.boundary("send-before")
-        try:
-            self.gateway.send(committed)
-        except RoboError:
-            keep_checks(self.ledger, committed.order_ref, verdicts, now)  # it may have arrived
-            raise
+        self.gateway.send(committed)
         self.boundary("send-after")
         # Behind the socket: an intent without this mark counts as perhaps sent all the same.
-        with self.ledger.transaction():
-            self.ledger.children.mark_sent(committed.order_ref, now)
-            keep_checks(self.ledger, committed.order_ref, verdicts, now)
+        self.ledger.children.mark_sent(committed.order_ref, now)
         self._sends.append(now)
         self.denied.pop(child.order_ref, None)  # it was refused before, for what has ended since
         self.feed(child.parent_id, ChildSent(committed.order_ref, committed.order_id), now)

@@ -115,20 +115,14 @@ def test_a_denied_order_is_explained_by_its_check(settings, worked):
     assert "no target of ranker for PEP" in text
 
 
-def test_checks_of_an_older_ledger_and_checks_that_were_lost_are_told(settings, ledger):
+def test_checks_of_an_older_ledger_are_told(settings, ledger):
     ledger.parents.add([parent()])
     older = {"check": "cash", "passed": True, "reason": "enough", "numbers": {"value": 1.0}}
-    for slice_no in (1, 2):
-        child = ChildOrder(PARENT, slice_no, 1, "KO", Side.SELL, 4, Decimal("49.9"), "IOC")
-        ledger.children.commit_intent(child, 11, "SIM1", next_valid_id=41, at=NOW)
-        if slice_no == 1:
-            ledger.events.append("checks", child.order_ref, {"verdicts": [older]}, NOW)
-    found = explain(settings, ledger, PARENT)
-    (step,), lost = (child.checks for child in found.children)
+    child = ChildOrder(PARENT, 1, 1, "KO", Side.SELL, 4, Decimal("49.9"), "IOC")
+    ledger.children.commit_intent(child, 11, "SIM1", next_valid_id=41, at=NOW)
+    ledger.events.append("checks", child.order_ref, {"verdicts": [older]}, NOW)
+    [[step]] = (child.checks for child in explain(settings, ledger, PARENT).children)
     assert (step.check, step.passed, step.reason, step.numbers) == tuple(older.values())
-    assert lost == ()
-    text = "\n".join(explanation_lines(found))
-    assert text.count("figures of its checks are not kept") == 1
 
 
 def test_a_correction_and_a_bust_are_shown_beside_what_they_replace(settings, worked):
