@@ -152,6 +152,15 @@ def test_nothing_is_held_of_a_batch_that_is_marked_as_done(store):
     assert done[0].added == 200
 
 
+def test_minutes_of_a_symbol_with_none_stored_may_begin_before_another_symbols_context(store):
+    bring(store, BarBatch("1m", minutes(0, 200), "before"))
+    fresh = minutes().assign(symbol="PEP")
+    fresh["ts"] -= pd.Timedelta(days=1)
+    part = pd.concat([minutes(200, 390), fresh], ignore_index=True)
+    report = bring(store, BarBatch("1m", part, "a part that ends one symbol and begins another"))
+    assert (report.added, store.quarantine.count()) == (190 + 390, 0)
+
+
 def test_the_stored_minutes_before_a_batch_count_for_its_first_bar(store):
     bring(store, BarBatch("1m", minutes(0, 200), "before"))
     later = minutes(230, 390)
