@@ -144,7 +144,9 @@ def minute_facts(
     symbols = list(firsts)
     first, last = min(firsts.values()), stamps.max()
     before = warehouse.context.before_minutes(firsts)
-    earliest = min([first, *([before["ts"].min().to_pydatetime()] if len(before) else [])])
+    earliest: datetime = first
+    if len(before):
+        earliest = min(first, before["ts"].min().to_pydatetime())
     begin, end = exchange_date(earliest), min(exchange_date(last), exchange_date(batch.at))
     return BarFacts(
         sessions_between(begin, end) if begin <= end else (),
