@@ -48,7 +48,7 @@ def publish_landing(
 def publish_link(link: str, *, key: str, text: str) -> None:
     """Put a link on the page of the present run; say so when Prefect does not take it."""
     try:
-        create_link_artifact(link, link_text=text, key=key, description=f"{text}: {link}")
+        create_link_artifact(link, link_text=text, key=key, description=f"{text}: `{link}`")
     except Exception as error:  # as for tables
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         say(f"no link {key} in the Prefect UI: {reason}; it is {link}")

@@ -78,7 +78,7 @@ def _publish(report: IngestReport) -> None:
             "passed": "yes" if check.success else "NO",
             "observed": check.exception or check.observed,
         }
-        for check in quality.checks
+        for check in sorted(quality.checks, key=lambda check: check.success)  # failed ones first
     ]
     publish_table(checks, key="data-quality", description=f"Great Expectations: {report.summary}")
     if quality.docs:
