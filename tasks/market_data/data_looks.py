@@ -47,6 +47,7 @@ def list_data(settings: Settings, warehouse: MarketWarehouse) -> list[dict[str, 
     for table, coverage in (
         ("bars_daily", warehouse.bars.coverage()),
         ("bars_minute", minute_coverage(warehouse)),
+        ("bars_5s", warehouse.seconds.coverage()),
     ):
         scores = warehouse.scores.by_symbol(table).set_index("symbol")["score"].to_dict()
         rows += [

@@ -56,6 +56,14 @@ def test_the_list_has_units_and_scores(warehouse: MarketWarehouse) -> None:
     assert "score (0-100)" in text and "quarantined rows" in text
 
 
+def test_the_list_has_five_second_bars(warehouse: MarketWarehouse) -> None:
+    moments = pd.date_range("2024-01-31 14:30", periods=12, freq="5s", tz="UTC")
+    bars = pd.DataFrame({"symbol": "KO", "ts": moments, "open": 60.0, "high": 61.0, "low": 59.0})
+    warehouse.seconds.merge(bars.assign(close=60.5, volume=100), "test", NOW)
+    (row,) = (row for row in facts("list")["rows"] if row["table"] == "bars_5s")
+    assert (row["symbol"], row["rows"], row["last"]) == ("KO", 12, "2024-01-31 14:30:55")
+
+
 def test_a_chart_shows_candles_and_gaps_without_a_network(
     warehouse: MarketWarehouse, tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ from models.domain.errors import InvalidInput
 from warehouse.market.as_of import MergeResult, VersionedTable
 from warehouse.market.connection import MarketStore, utc_naive
 from warehouse.market.selection import OF_SYMBOLS, known_then
-from warehouse.market.staging import fetch_frame, stage
+from warehouse.market.staging import fetch_frame, read_frame, stage
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,3 +64,11 @@ class SecondBars:
         }
         with self._store.read() as connection:
             return fetch_frame(connection, query, wanted | known_then(as_of))
+
+    def coverage(self) -> pd.DataFrame:
+        """Return one row a symbol: first and last ts (UTC), count of bars."""
+        query = (
+            'SELECT symbol, MIN(ts) AS "first", MAX(ts) AS "last", COUNT(*) AS "count" '
+            "FROM bars_5s GROUP BY symbol ORDER BY symbol"
+        )
+        return read_frame(self._store, query)
