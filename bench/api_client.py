@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from ib_async import IB, Contract, Stock
 
 from bench.running_gateway import RunningGateway
-from gateway.cli import HOST
+from gateway.cli_faults import HOST
 from gateway.market.universe import INSTRUMENTS
 
 

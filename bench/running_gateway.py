@@ -13,7 +13,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from gateway.cli import HOST, ask
+from gateway.cli_faults import HOST
+from gateway.control_client import ask
 
 FASTEST = 3600.0  # market seconds per wall second
 

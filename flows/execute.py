@@ -17,8 +17,9 @@ from prefect.client.schemas.objects import State
 from flows.artifacts import publish_table
 from flows.console import say
 from flows.hooks import alert, end_orders
-from flows.outcomes import Outcome, finish, run_name
+from flows.outcomes import finish, run_name
 from flows.parameters import ExecuteParameters
+from flows.run_end import Outcome
 from flows.tables import day_rows, day_summary
 from models.domain.errors import HaltTrading, RetryLater
 from models.domain.halts import HaltCode

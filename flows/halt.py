@@ -13,8 +13,9 @@ from prefect.client.schemas.objects import State
 from flows.cli_halt import flattened_text, halted_text
 from flows.console import say
 from flows.hooks import alert
-from flows.outcomes import Outcome, finish, run_name
+from flows.outcomes import finish, run_name
 from flows.parameters import HaltParameters, ResumeParameters
+from flows.run_end import Outcome
 from models.domain.errors import RetryLater
 
 BY = "the Prefect UI"

@@ -16,8 +16,9 @@ from prefect.client.schemas.objects import State
 from flows.artifacts import publish_landing
 from flows.console import say
 from flows.hooks import alert
-from flows.outcomes import Outcome, finish, run_name
+from flows.outcomes import finish, run_name
 from flows.parameters import LiveBarsParameters
+from flows.run_end import Outcome
 
 if TYPE_CHECKING:
     from tasks.settings import Settings

@@ -9,7 +9,8 @@ from prefect.client.schemas.objects import State
 
 from flows.console import say
 from flows.hooks import alert
-from flows.outcomes import Outcome, finish, run_name
+from flows.outcomes import finish, run_name
+from flows.run_end import Outcome
 
 
 @flow(name="gateway", flow_run_name=run_name, on_failure=[alert], on_crashed=[alert])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,18 +11,9 @@ from prefect.states import Completed
 
 from flows.console import say
 from flows.hooks import alert_of
-from flows.run_end import last_end
+from flows.run_end import Outcome, last_end
 from models.domain.errors import SkipToday
 from tasks.redaction import redact, redact_error
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a flow hands back: a line for people and the facts behind it."""
-
-    message: str
-    facts: Any = None
-    skipped: bool = False
 
 
 def run_name() -> str:

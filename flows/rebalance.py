@@ -12,8 +12,9 @@ from prefect.client.schemas.objects import State
 from flows.artifacts import publish_table
 from flows.console import say
 from flows.hooks import alert
-from flows.outcomes import Outcome, finish, run_name
+from flows.outcomes import finish, run_name
 from flows.parameters import RebalanceParameters
+from flows.run_end import Outcome
 from models.domain.errors import LeaseHeld, SkipToday
 from models.domain.sessions import TradingSession, exchange_date, next_session, session_on
 

@@ -13,8 +13,9 @@ from prefect.client.schemas.objects import State
 from flows.artifacts import publish_table
 from flows.console import say
 from flows.hooks import alert
-from flows.outcomes import Outcome, finish, run_name
+from flows.outcomes import finish, run_name
 from flows.parameters import ReconcileParameters
+from flows.run_end import Outcome
 from models.domain.errors import AskPerson, LeaseHeld, SkipToday
 from models.domain.sessions import exchange_date, session_on
 

@@ -12,7 +12,7 @@ from flows.run_end import last_end
 from models.domain.errors import RetryLater, RoboError
 
 if TYPE_CHECKING:
-    from flows.outcomes import Outcome
+    from flows.run_end import Outcome
     from tasks.settings import Settings
 
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any
 
 from models.domain.errors import RoboError
 
-if TYPE_CHECKING:
-    from flows.outcomes import Outcome
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a flow hands back: a line for people and the facts behind it."""
+
+    message: str
+    facts: Any = None
+    skipped: bool = False
 
 
 @dataclass(slots=True)

@@ -9,7 +9,8 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows.artifacts import publish_table
-from flows.outcomes import Outcome, finish
+from flows.outcomes import finish
+from flows.run_end import Outcome
 from flows.tables import day_rows, day_summary, equity_lines
 
 if TYPE_CHECKING:

@@ -13,11 +13,12 @@ from flows.execute import execute
 from flows.hooks import alert
 from flows.ingest import ingest
 from flows.open_gateway import gateway
-from flows.outcomes import Outcome, finish, run_name
+from flows.outcomes import finish, run_name
 from flows.parameters import DayParameters, ReconcileParameters
 from flows.rebalance import rebalance
 from flows.reconcile import reconcile
 from flows.retrain import retrain
+from flows.run_end import Outcome
 from flows.summary import publish_day, summary
 from models.domain.sessions import exchange_date
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import select
-import socket
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gateway import cli_desk, cli_faults
 from gateway.cli_answers import AsJson, status_text, stop_with, tell
 from gateway.cli_progress import Progress
-from models.domain.errors import InvalidInput, RetryLater, RoboError
+from gateway.control_client import ask
+from models.domain.errors import InvalidInput, RoboError
 
 if TYPE_CHECKING:
     from datetime import date
@@ -225,39 +222,6 @@ def stop(host: Host = HOST, control_port: ControlPort = 4998, as_json: AsJson = 
         tell({"stopped": True, "now": reply["now"]})
     else:
         typer.echo(f"stopped at market time {reply['now']}")
-
-
-def ask(
-    host: str,
-    port: int,
-    request: dict[str, Any],
-    timeout: float | None = 10.0,
-    waiting: Callable[[], None] | None = None,
-) -> dict[str, Any]:
-    """Ask a running gateway one thing over its control socket.
-
-    `waiting` is called twice a second until the answer comes. Raises RetryLater when none answers,
-    InvalidInput when it refuses.
-    """
-    try:
-        with socket.create_connection((host, port), 10.0) as link:
-            link.settimeout(timeout)
-            link.sendall(json.dumps({"id": 1, **request}).encode() + b"\n")
-            with link.makefile("rb") as stream:
-                while waiting is not None and not select.select([link], [], [], 0.5)[0]:
-                    waiting()
-                line = stream.readline()
-    except OSError as error:
-        raise RetryLater(
-            f"no gateway answers on control port {port} ({error}); start one with "
-            "`robo gateway run`, or name its port with --control-port"
-        ) from error
-    if not line:
-        raise RetryLater(f"the gateway on control port {port} went away; ask `robo gateway status`")
-    reply = json.loads(line)
-    if not reply["ok"]:
-        raise InvalidInput(reply["error"])
-    return reply
 
 
 def _next(what: str, host: str, control_port: int) -> str:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli_answers import AsJson, stop_with, tell
+from gateway.control_client import ask
 from models.domain.errors import InvalidInput, RoboError
 
 PACING = "Pacing (Interactive Brokers' documented limits; 0 lifts one)"
@@ -78,7 +79,7 @@ def fault(  # noqa: PLR0917 - Typer reads the options from the signature
     request["after"] = after
     try:
         request["params"] = dict(_pair(text) for text in param or [])
-        reply = _ask(host, control_port, request)
+        reply = ask(host, control_port, request)
     except RoboError as error:
         stop_with(error, as_json)
     if as_json:
@@ -101,9 +102,9 @@ def faults(
     """List the faults there are; show, clear them."""
     try:
         if clear:
-            found = {"ended": _ask(host, control_port, {"op": "clear-faults"})["ended"]}
+            found = {"ended": ask(host, control_port, {"op": "clear-faults"})["ended"]}
         elif active:
-            found = {"active": _ask(host, control_port, {"op": "faults"})["active"]}
+            found = {"active": ask(host, control_port, {"op": "faults"})["active"]}
         else:
             found = {"faults": _known()}
     except RoboError as error:
@@ -209,17 +210,11 @@ def _line(active: dict[str, Any]) -> str:
     return f"{active['fault']} {params}{waits}"
 
 
-def _ask(host: str, port: int, request: dict[str, Any]) -> dict[str, Any]:
-    from gateway.cli import ask
-
-    return ask(host, port, request)
-
-
 def ask_or_stop(
     host: str, port: int, request: dict[str, Any], as_json: bool = False
 ) -> dict[str, Any]:
     """Ask a running gateway over its control socket; end the command with what is wrong."""
     try:
-        return _ask(host, port, request)
+        return ask(host, port, request)
     except RoboError as error:
         stop_with(error, as_json)

@@ -17,7 +17,7 @@ from ib_async import IB, Contract
 from bench.api_client import api_client, watched
 from bench.figures import Figure, at_least
 from bench.running_gateway import RunningGateway, running_gateway
-from gateway.cli import HOST
+from gateway.cli_faults import HOST
 from gateway.codec.framing import FrameReader
 
 ROUNDS = 5

@@ -77,9 +77,9 @@ class Journal:
         elif version != SCHEMA_VERSION:
             raise InvalidInput(
                 f"{self.path} was written by another version of this gateway (schema {version}, "
-                f"this is {SCHEMA_VERSION}): its market cannot go on. A ledger and bars beside it "
-                f"belong to that market: move all of {self.path.parent.parent} away and start "
-                "again, or name another --state-dir (--reset --yes where nothing was kept of it)"
+                f"this is {SCHEMA_VERSION}), so its market cannot go on. Where a ledger and bars "
+                "belong to that market (robo keeps them in the folder above), move the whole of it "
+                "away and start again; else start with --reset --yes, or name another --state-dir"
             )
 
     def meta(self) -> dict[str, int]:

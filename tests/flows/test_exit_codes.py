@@ -11,8 +11,9 @@ from typer.testing import CliRunner
 
 from flows.cli import app
 from flows.cli_exit import answer, exit_code, exits
-from flows.outcomes import Outcome, finish
+from flows.outcomes import finish
 from flows.rebalance import session_to_plan
+from flows.run_end import Outcome
 from models.domain.errors import (
     AskPerson,
     HaltTrading,

@@ -6,9 +6,9 @@ import httpx
 import pytest
 from prefect.states import Completed
 
-from flows.outcomes import Outcome, finish
+from flows.outcomes import finish
 from flows.recorded_run import recorded_run
-from flows.run_end import RunEnd
+from flows.run_end import Outcome, RunEnd
 from models.domain.errors import RetryLater, SkipToday
 
 URL = "http://127.0.0.1:9/api"

@@ -38,7 +38,8 @@ def test_the_command_says_what_to_do_with_state_of_another_version(tmp_path, sch
     db.close()
     result = CliRunner().invoke(app, ["run", "--state-dir", str(tmp_path)])
     assert result.exit_code == 2
-    assert "start with --reset --yes" in result.output
+    said = " ".join(result.output.split())
+    assert "move the whole of it away" in said and "start with --reset --yes" in said
 
 
 def test_state_that_lacks_only_what_has_defaults_is_read_on(tmp_path, closes, desk_class):

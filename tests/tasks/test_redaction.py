@@ -8,7 +8,8 @@ import pytest
 
 from flows import parameters
 from flows.artifacts import publish_table
-from flows.outcomes import Outcome, finish
+from flows.outcomes import finish
+from flows.run_end import Outcome
 from models.domain.errors import HaltTrading
 from tasks import redaction, tracking
 from tasks.alerts import Alert, raise_alert
