@@ -10,6 +10,7 @@ from decimal import Decimal
 from itertools import count
 
 import pytest
+from parent_orders import parent_order
 
 from models.domain.market_rules import REG_NMS, MarketRule
 from models.domain.orders import ChildOrder, Fill, ParentOrder, Quote, Side
@@ -179,20 +180,12 @@ def a_parent(
     symbol: str = "KO", side: Side = Side.BUY, quantity: int = 90, **fields
 ) -> ParentOrder:
     chosen = {
-        "parent_id": f"p-{symbol}",
-        "session": DAY,
-        "strategy": "t",
-        "symbol": symbol,
         "side": side,
         "quantity": quantity,
-        "algo": "TWAP",
-        "start": OPEN,
         "end": OPEN + timedelta(minutes=30),
-        "decision_price": Decimal(50),
         "decided_at": OPEN - timedelta(hours=1),
-        "model_version": "none",
     }
-    return ParentOrder(**(chosen | fields))
+    return parent_order(OPEN, symbol, **(chosen | fields))
 
 
 @pytest.fixture
