@@ -4,6 +4,7 @@ It implements the OrderGateway protocol in memory; the ledger behind the desk is
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -27,7 +28,7 @@ from tasks.broker.protocol import (
 )
 from tasks.session.account import AccountBook
 from tasks.session.orders import OrderDesk
-from tasks.session.recovery import adopt, restore_session
+from tasks.session.recovery import adopt, recover, restore_session
 from tasks.settings import Settings
 from warehouse.ledger import OrderLedger
 
@@ -240,3 +241,29 @@ def minute(broker: ScriptedBroker) -> Callable[[float], datetime]:
         return broker.now
 
     return go
+
+
+@pytest.fixture
+async def desk(start_desk: Callable[..., OrderDesk], parent: ParentOrder) -> OrderDesk:
+    """A desk with one parent, reconciled and ready for its first slice."""
+    opened = start_desk(parent)
+    await recover(opened, 0)
+    return opened
+
+
+@pytest.fixture
+def send_into(
+    broker: ScriptedBroker, minute: Callable[[float], datetime]
+) -> Callable[[OrderDesk, str], None]:
+    """Send what is due at the open: "lost" on its way, or as the connection breaks
+    "before" it has arrived or "after".
+    """
+
+    def send(desk: OrderDesk, fate: str) -> None:
+        broker.loses = fate == "lost"
+        broker.breaks = "" if broker.loses else fate
+        with pytest.raises(GatewayUnreachable) if broker.breaks else nullcontext():
+            desk.slice_due(minute(0))
+        broker.loses, broker.breaks = False, ""
+
+    return send
