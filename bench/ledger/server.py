@@ -11,13 +11,14 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 from bench.figures import Figure, at_most
+from bench.parents import one_parent
 from bench.timing import Pair, seconds
-from models.domain.orders import ChildOrder, ParentOrder, Side
+from models.domain.orders import ChildOrder, Side
 from warehouse.ledger import OrderLedger
 
 INTENTS = 300
@@ -38,8 +39,9 @@ def measure() -> Iterator[Figure]:
             return
         with OrderLedger(url) as server, OrderLedger(f"sqlite:///{folder}/ledger.sqlite") as file:
             pair = Pair()
+            parent = one_parent("p", "KO", 10 * INTENTS, NOW, timedelta(hours=5))
             for ledger in (server, file):
-                ledger.parents.add([_parent()])
+                ledger.parents.add([parent])
             for number in range(INTENTS):
                 child = ChildOrder("p", number, 1, "KO", Side.BUY, 10, Decimal(51), "IOC")
                 for ledger, times in ((server, pair.candidate), (file, pair.rival)):
@@ -51,23 +53,6 @@ def measure() -> Iterator[Figure]:
 
 def _commit(ledger: OrderLedger, child: ChildOrder) -> ChildOrder:
     return ledger.children.commit_intent(child, 11, "SIM1", next_valid_id=1, at=NOW)
-
-
-def _parent() -> ParentOrder:
-    return ParentOrder(
-        "p",
-        date(2024, 1, 2),
-        "s",
-        "KO",
-        Side.BUY,
-        10 * INTENTS,
-        "TWAP",
-        NOW,
-        NOW + timedelta(hours=5),
-        Decimal(50),
-        NOW,
-        "m/1",
-    )
 
 
 @contextmanager

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from bench.figures import Figure, at_least
+from bench.parents import one_parent
 from bench.timing import in_turns
-from models.domain.orders import Fill, ParentOrder, ParentState, Quote, Side
+from models.domain.orders import Fill, ParentState, Quote, Side
 from models.execution.commands import Command, PlaceChild
 from models.execution.engine import restore, step
 from models.execution.events import (
@@ -29,19 +30,8 @@ SLICES = 13
 REPETITIONS = 7
 START = datetime(2023, 1, 3, 14, 30, tzinfo=UTC)
 QUOTE = Quote("KO", Decimal("59.99"), Decimal("60.01"), 100, 100, START)
-PARENT = ParentOrder(
-    parent_id="20230103-bench-KO",
-    session=START.date(),
-    strategy="bench",
-    symbol="KO",
-    side=Side.BUY,
-    quantity=1300,
-    algo="TWAP",
-    start=START,
-    end=START + timedelta(minutes=390),
-    decision_price=Decimal(60),
-    decided_at=START,
-    model_version="0",
+PARENT = one_parent(
+    "20230103-bench-KO", "KO", 1300, START, timedelta(minutes=390), price=Decimal(60)
 )
 
 

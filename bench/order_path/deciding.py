@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +18,10 @@ from ib_async import IB, LimitOrder
 
 from bench.api_client import api_client, stocks
 from bench.figures import Figure, at_most
+from bench.parents import one_parent
 from bench.running_gateway import RunningGateway, running_gateway
 from bench.timing import quantile, seconds
 from gateway.market.universe import INSTRUMENTS
-from models.domain.orders import ParentOrder, Side
 from models.domain.sessions import exchange_date, session_on
 from models.execution.engine import restore
 from models.execution.events import SliceDue
@@ -39,6 +38,7 @@ from warehouse.ledger import OrderLedger
 
 SYMBOLS = tuple(instrument.symbol for instrument in INSTRUMENTS[:20])
 SLICES = 20  # of each of twenty parents
+LASTS = timedelta(seconds=SLICES)
 WARM_UPS = 40
 PAGES_OF_AN_INTENT = 6  # and two of the table itself: what the log grows by before a send
 MEDIAN_MS, P99_MS = 1.0, 10.0  # the targets
@@ -116,7 +116,7 @@ async def _desk(
 ) -> OrderDesk:
     day = session_on(exchange_date(now))
     assert day is not None
-    parents = [_parent(symbol, now) for symbol in SYMBOLS]
+    parents = [one_parent(f"bench-{s}", s, SLICES, now, LASTS) for s in SYMBOLS]
     ledger.parents.add(parents)
     data.stamp_quotes_with(lambda: now)
     await orders.qualify(SYMBOLS)
@@ -134,23 +134,6 @@ async def _desk(
     desk = OrderDesk(ledger, orders, book, LIMITS, day, data.quote, lease, executions)
     await recover(desk, 0.2)
     return desk
-
-
-def _parent(symbol: str, now: datetime) -> ParentOrder:
-    return ParentOrder(
-        parent_id=f"bench-{symbol}",
-        session=exchange_date(now),
-        strategy="bench",
-        symbol=symbol,
-        side=Side.BUY,
-        quantity=SLICES,
-        algo="TWAP",
-        start=now,
-        end=now + timedelta(seconds=SLICES),
-        decision_price=Decimal(100),
-        decided_at=now,
-        model_version="0",
-    )
 
 
 def _note_marks(desk: OrderDesk, times: Times) -> list[float]:

@@ -9,9 +9,10 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from bench.figures import Figure, at_most
+from bench.parents import one_parent
 from bench.running_gateway import RunningGateway, running_gateway
 from gateway.market.universe import INSTRUMENTS
-from models.domain.orders import ChildOrder, ChildState, ParentOrder, Side
+from models.domain.orders import ChildOrder, ChildState, Side
 from models.domain.sessions import exchange_date, session_on
 from models.risk.limits import RiskLimits
 from tasks.broker.ibkr import OrderConnection
@@ -24,6 +25,7 @@ from warehouse.ledger import OrderLedger
 
 CHILDREN = 500
 TARGET = 5.0  # seconds
+HOUR = timedelta(hours=1)
 UNPROVEN = frozenset({ChildState.INTENT, ChildState.SENT, ChildState.UNKNOWN})
 
 
@@ -44,7 +46,10 @@ def measure() -> Iterator[Figure]:
 
 async def _leave(gateway: RunningGateway, ledger: OrderLedger, now: datetime) -> None:
     symbols = [instrument.symbol for instrument in INSTRUMENTS][:20]
-    parents = [_parent(symbols[n % len(symbols)], n, now) for n in range(CHILDREN)]
+    parents = [
+        one_parent(f"bench-{n}", symbols[n % len(symbols)], 100, now, HOUR, strategy=f"bench{n}")
+        for n in range(CHILDREN)
+    ]
     ledger.parents.add(parents)
     link = await _open(gateway)
     link.send_unpaced()
@@ -89,20 +94,3 @@ async def _come_back(
 
 async def _open(gateway: RunningGateway) -> OrderConnection:
     return await OrderConnection.open(ApiAddress("127.0.0.1", gateway.port, 11), 60.0)
-
-
-def _parent(symbol: str, number: int, now: datetime) -> ParentOrder:
-    return ParentOrder(
-        parent_id=f"bench-{symbol}-{number}",
-        session=exchange_date(now),
-        strategy=f"bench{number}",
-        symbol=symbol,
-        side=Side.BUY,
-        quantity=100,
-        algo="TWAP",
-        start=now,
-        end=now + timedelta(hours=1),
-        decision_price=Decimal(100),
-        decided_at=now,
-        model_version="0",
-    )

@@ -13,6 +13,7 @@ from threading import Event
 from typing import Any
 
 import pytest
+from parent_orders import parent_order
 
 from models.domain.orders import ChildOrder, ParentOrder, Side
 from models.domain.sessions import exchange_date, next_session, session_on
@@ -222,18 +223,13 @@ def make_parent() -> Callable[..., ParentOrder]:
         chosen = {
             "parent_id": f"{span.session:%Y%m%d}-t-{symbol}-{span.start:%H%M}",
             "session": span.session,
-            "strategy": "t",
-            "symbol": symbol,
             "side": side,
             "quantity": quantity,
-            "algo": "TWAP",
-            "start": span.start,
             "end": span.end,
             "decision_price": Decimal(100),
             "decided_at": span.start - timedelta(hours=1),
-            "model_version": "none",
         }
-        return ParentOrder(**(chosen | fields))
+        return parent_order(span.start, symbol, **(chosen | fields))
 
     return make
 

@@ -1,14 +1,15 @@
 """The day's table: units in every heading, and what is unknown is never shown as zero."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
+from parent_orders import parent_order
 
 from flows.execute import _require_clean
 from flows.tables import COLUMNS, day_rows, day_summary, day_table, equity_lines
 from models.domain.errors import HaltTrading, RetryLater
-from models.domain.orders import Fill, ParentOrder, ParentState, Side
+from models.domain.orders import Fill, ParentState, Side
 from models.execution.tca import shortfall
 from tasks.books.execution_report import DayReport, ParentReport
 
@@ -17,20 +18,7 @@ NOW = datetime(2022, 12, 29, 15, tzinfo=UTC)
 
 
 def row(symbol="KO", state=ParentState.FILLED, commission="0.35", filled=10, known=True):
-    order = ParentOrder(
-        parent_id=f"p-{symbol}",
-        session=DAY,
-        strategy="t",
-        symbol=symbol,
-        side=Side.BUY,
-        quantity=1_000,
-        algo="TWAP",
-        start=NOW,
-        end=NOW + timedelta(hours=1),
-        decision_price=Decimal(50),
-        decided_at=NOW,
-        model_version="none",
-    )
+    order = parent_order(NOW, symbol, quantity=1_000)
     paid = None if commission is None else Decimal(commission)
     fill = Fill("e.01", "p.1.1", symbol, Side.BUY, filled, Decimal("50.10"), NOW, 1, paid)
     cost = shortfall(

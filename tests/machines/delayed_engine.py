@@ -11,7 +11,7 @@ from delaying_broker import DelayingBroker
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
-from models.domain.orders import ChildState
+from models.domain.orders import ChildState, ParentState
 from models.execution import events as ev
 from models.execution.engine import restore, step
 from models.execution.state import ParentExecution, SlicingPolicy
@@ -24,6 +24,7 @@ class DelayedEngine(DelayingBroker, RuleBasedStateMachine):
     engine: ParentExecution
     committed: ParentExecution
     delivered: list[ev.Event]
+    stopped: bool = False
     closed: bool = False
 
     def open_wires(self) -> None:
@@ -123,3 +124,19 @@ class DelayedEngine(DelayingBroker, RuleBasedStateMachine):
             self.limbo_resolves(arrives)
         self.suspects = dict.fromkeys(self.suspects, "quiet")
         self.reconcile(random.Random(1))
+
+    def teardown(self) -> None:
+        """[12] A cancel ends it with the broker's exact shares, whatever was going on."""
+        if not hasattr(self, "engine"):
+            return
+        self.stopped = True  # from here on a send fails
+        self.feed(ev.CancelRequested("the test ends"))
+        for _ in range(3):
+            self.recover(arrives=self.counter % 2 == 0)
+        for event in self.wire_in:
+            self.feed(event)
+        assert self.engine.state.is_terminal, "[12]"
+        assert self.engine.filled == sum(order.net for order in self.orders.values()), "[2]"
+        if not self.busted:
+            full = self.engine.filled == self.parent.quantity
+            assert (self.engine.state is ParentState.FILLED) == full

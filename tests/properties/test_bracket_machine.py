@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, precondition, rule
 
-from models.domain.orders import ParentOrder, ParentState, Side
+from models.domain.orders import ParentOrder, Side
 from models.execution import events as ev
 from models.execution.bracket import bracket_children, is_broken
 from models.execution.commands import CancelChild, PlaceChild
@@ -86,22 +86,6 @@ class BracketMachine(DelayedEngine):
         slices = [o.child.slice_no for o in self.orders.values()]
         assert len(slices) == len(set(slices)), "[20] a stop or target reached the broker twice"
         assert {o.child.oca_group for o in self.orders.values()} <= {self.parent.parent_id}
-
-    def teardown(self) -> None:
-        """[12] A cancel ends it with the broker's exact shares, whatever was going on."""
-        if not hasattr(self, "engine"):
-            return
-        self.stopped = True
-        self.feed(ev.CancelRequested("the test ends"))
-        for _ in range(3):
-            self.recover(arrives=self.counter % 2 == 0)
-        for event in self.wire_in:
-            self.feed(event)
-        assert self.engine.state.is_terminal, "[12]"
-        assert self.engine.filled == sum(order.net for order in self.orders.values()), "[2]"
-        if not self.busted:
-            full = self.engine.filled == self.parent.quantity
-            assert (self.engine.state is ParentState.FILLED) == full
 
 
 BracketMachine.TestCase.settings = settings(

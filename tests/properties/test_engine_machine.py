@@ -184,7 +184,7 @@ class EngineMachine(DelayedEngine):
         if not hasattr(self, "engine"):
             return
         self.replay_is_identical()
-        self.cancel_converges()
+        super().teardown()
 
     def replay_is_identical(self) -> None:
         engine = self.first
@@ -192,20 +192,6 @@ class EngineMachine(DelayedEngine):
             engine, again = step(engine, event)
             assert again == commands, "[10]"
         assert engine == self.engine, "[10]"
-
-    def cancel_converges(self) -> None:
-        """[12] Without a send, whatever was going on, and with the broker's exact shares."""
-        self.feed(ev.CancelRequested("the test ends"))
-        self.stopped = True
-        for _ in range(3):
-            self.recover(arrives=self.counter % 2 == 0)
-        for event in self.wire_in:
-            self.feed(event)
-        assert self.engine.state.is_terminal, "[12]"
-        assert self.engine.filled == sum(order.net for order in self.orders.values()), "[2]"
-        if not self.busted:
-            full = self.engine.filled == self.parent.quantity
-            assert (self.engine.state is ParentState.FILLED) == full
 
 
 EngineMachine.TestCase.settings = settings(

@@ -16,11 +16,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from parent_orders import parent_order
 from sqlalchemy import create_engine, text
 
 from models.domain.orders import ChildOrder, Fill, ParentOrder, Side
@@ -168,22 +169,15 @@ def ledger(ledger_url: str) -> Iterator[OrderLedger]:
 @pytest.fixture
 def make_parent() -> Callable[..., ParentOrder]:
     def make(symbol: str = "AAPL", **changes: object) -> ParentOrder:
-        fields: dict[str, object] = {
+        chosen = {
             "parent_id": f"20240102-ml-{symbol}",
-            "session": date(2024, 1, 2),
             "strategy": "ml",
-            "symbol": symbol,
-            "side": Side.BUY,
             "quantity": 100,
-            "algo": "TWAP",
-            "start": NOW,
             "end": NOW + timedelta(hours=5),
             "decision_price": Decimal("185.640"),
-            "decided_at": NOW,
             "model_version": "3",
-            "limit_price": None,
         }
-        return ParentOrder(**(fields | changes))  # type: ignore[arg-type]
+        return parent_order(NOW, symbol, **(chosen | changes))
 
     return make
 

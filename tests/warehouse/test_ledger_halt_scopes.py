@@ -1,13 +1,14 @@
 """Halts of one symbol, their codes, and the row that is written without the ledger."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
+from parent_orders import parent_order
 
 from models.domain.errors import HaltTrading
 from models.domain.halts import HaltCode
-from models.domain.orders import ChildOrder, ParentOrder, Side
+from models.domain.orders import ChildOrder, Side
 from warehouse.ledger import OrderLedger
 from warehouse.quick_halt import quick_halt
 
@@ -15,10 +16,7 @@ NOW = datetime(2024, 1, 2, 15, 30, 0, 123456, tzinfo=UTC)
 
 
 def commit(ledger: OrderLedger, symbol: str) -> ChildOrder:
-    parent = ParentOrder(
-        f"p-{symbol}", date(2024, 1, 2), "t", symbol, Side.BUY, 10, "TWAP", NOW,
-        NOW + timedelta(hours=1), Decimal(50), NOW, "none",
-    )  # fmt: skip
+    parent = parent_order(NOW, symbol)
     ledger.parents.add([parent])
     child = ChildOrder(parent.parent_id, 1, 1, symbol, Side.BUY, 5, Decimal(50), "IOC")
     return ledger.children.commit_intent(child, 11, "SIM0000001", next_valid_id=1, at=NOW)

@@ -14,8 +14,9 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from parent_orders import parent_order
 
-from models.domain.orders import ChildOrder, ParentOrder, Side
+from models.domain.orders import ChildOrder, Side
 from warehouse.ledger import OrderLedger
 
 NOW = datetime(2024, 1, 2, 15, 30, tzinfo=UTC)
@@ -40,9 +41,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
     path = tmp_path_factory.mktemp("power") / "ledger.sqlite"
     log = path.with_name("ledger.sqlite-wal")
     at = NOW.replace(hour=20)
-    parent = ParentOrder(
-        "p", NOW.date(), "s", "KO", Side.BUY, 10_000, "TWAP", NOW, at, Decimal(50), NOW, "m/1"
-    )
+    parent = parent_order(NOW, parent_id="p", quantity=10_000, end=at)
     synced, sent = [], []
     with OrderLedger(f"sqlite:///{path}") as ledger:
         ledger.parents.add([parent])

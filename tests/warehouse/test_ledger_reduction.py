@@ -4,9 +4,10 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from parent_orders import parent_order
 
 from models.domain.errors import HaltTrading
-from models.domain.orders import ChildOrder, ChildState, Fill, ParentOrder, Side
+from models.domain.orders import ChildOrder, ChildState, Fill, Side
 from models.execution.differences import position_differences
 from models.portfolio.lots import Split
 from warehouse.ledger import OrderLedger
@@ -23,24 +24,7 @@ def fill(ledger, exec_id, ref, side, shares):
 
 
 def commit(ledger, parent_id, side, shares, **fields):
-    ledger.parents.add(
-        [
-            ParentOrder(
-                parent_id,
-                date(2024, 1, 2),
-                "t",
-                "KO",
-                side,
-                1000,
-                "TWAP",
-                NOW,
-                NOW + timedelta(hours=1),
-                Decimal(50),
-                NOW,
-                "none",
-            )
-        ]
-    )
+    ledger.parents.add([parent_order(NOW, parent_id=parent_id, side=side, quantity=1000)])
     child = ChildOrder(parent_id, 1, 1, "KO", side, shares, Decimal(50), "IOC")
     return ledger.children.commit_intent(child, 11, ACCOUNT, next_valid_id=1, at=NOW, **fields)
 

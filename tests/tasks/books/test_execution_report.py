@@ -5,8 +5,9 @@ from decimal import Decimal
 from types import SimpleNamespace
 
 import pytest
+from parent_orders import parent_order
 
-from models.domain.orders import ChildOrder, Fill, ParentOrder, ParentState, Quote, Side
+from models.domain.orders import ChildOrder, Fill, ParentState, Quote, Side
 from models.execution.curves import TwapCurve
 from tasks.books.execution_report import day_report, note_mids, record_costs
 from tasks.stores import open_warehouse
@@ -17,20 +18,7 @@ ACCOUNT = "SIM0000001"
 
 
 def parent(symbol="KO", side=Side.BUY, quantity=20):
-    return ParentOrder(
-        parent_id=f"p-{symbol}",
-        session=DAY,
-        strategy="t",
-        symbol=symbol,
-        side=side,
-        quantity=quantity,
-        algo="TWAP",
-        start=NOW,
-        end=NOW + timedelta(hours=1),
-        decision_price=Decimal("50.00"),
-        decided_at=NOW,
-        model_version="none",
-    )
+    return parent_order(NOW, symbol, side=side, quantity=quantity)
 
 
 def desk_of(orders, quotes):

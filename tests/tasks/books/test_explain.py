@@ -6,10 +6,11 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from parent_orders import parent_order
 
 from flows.explain_text import explanation_lines
 from models.domain.errors import InvalidInput
-from models.domain.orders import ChildOrder, ChildState, Fill, ParentOrder, Side
+from models.domain.orders import ChildOrder, ChildState, Fill, Side
 from models.risk.verdict import Verdict
 from tasks.books.check_record import keep_checks
 from tasks.books.explain import explain
@@ -27,15 +28,12 @@ DENIED = Verdict(
 
 
 def parent(symbol="KO", side=Side.SELL):
-    return ParentOrder(
+    return parent_order(
+        NOW,
+        symbol,
         parent_id=f"20221229-ml-{symbol}",
-        session=DAY,
         strategy="ranker",
-        symbol=symbol,
         side=side,
-        quantity=10,
-        algo="TWAP",
-        start=NOW,
         end=NOW + timedelta(hours=5),
         decision_price=Decimal("50.5"),
         decided_at=DECIDED,

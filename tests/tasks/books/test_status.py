@@ -4,10 +4,12 @@ import os
 import socket
 import subprocess
 import sys
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
-from models.domain.orders import Fill, ParentOrder, ParentState, Side
+from parent_orders import parent_order
+
+from models.domain.orders import Fill, ParentState, Side
 from tasks.alerts import Alert, raise_alert
 from tasks.books.status import read_status
 
@@ -37,7 +39,7 @@ def test_everything_that_is_known_is_shown(settings, ledger):
     ledger.accounts.record_snapshot(ACCOUNT, NOW, Decimal(1), Decimal(1100), "before")
     later = NOW + timedelta(hours=1)
     ledger.accounts.record_snapshot(ACCOUNT, later, Decimal(1), Decimal(1200), "after")
-    parents = [parent(symbol) for symbol in ("KO", "PEP", "XOM")]
+    parents = [parent_order(NOW, symbol) for symbol in ("KO", "PEP", "XOM")]
     ledger.parents.add(parents)
     ledger.parents.set_state("p-KO", ParentState.FILLED, "done")
     ledger.halts.halt("enough", "tester", NOW)
@@ -72,20 +74,3 @@ def test_a_session_whose_process_is_gone_is_called_lost(settings, ledger):
         found = read_status(settings, ledger).session_at_work
         assert ("LOST" in found) is (pid != os.getpid())
         ledger.leases.release(held)
-
-
-def parent(symbol: str) -> ParentOrder:
-    return ParentOrder(
-        parent_id=f"p-{symbol}",
-        session=date(2022, 12, 29),
-        strategy="t",
-        symbol=symbol,
-        side=Side.BUY,
-        quantity=10,
-        algo="TWAP",
-        start=NOW,
-        end=NOW + timedelta(hours=1),
-        decision_price=Decimal(50),
-        decided_at=NOW,
-        model_version="none",
-    )

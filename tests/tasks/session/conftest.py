@@ -4,12 +4,14 @@ It implements the OrderGateway protocol in memory; the ledger behind the desk is
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import count
 
 import pytest
+from parent_orders import parent_order
 
 from models.domain.market_rules import REG_NMS, MarketRule
 from models.domain.orders import ChildOrder, Fill, ParentOrder, Quote, Side
@@ -26,7 +28,7 @@ from tasks.broker.protocol import (
 )
 from tasks.session.account import AccountBook
 from tasks.session.orders import OrderDesk
-from tasks.session.recovery import adopt, restore_session
+from tasks.session.recovery import adopt, recover, restore_session
 from tasks.settings import Settings
 from warehouse.ledger import OrderLedger
 
@@ -179,20 +181,12 @@ def a_parent(
     symbol: str = "KO", side: Side = Side.BUY, quantity: int = 90, **fields
 ) -> ParentOrder:
     chosen = {
-        "parent_id": f"p-{symbol}",
-        "session": DAY,
-        "strategy": "t",
-        "symbol": symbol,
         "side": side,
         "quantity": quantity,
-        "algo": "TWAP",
-        "start": OPEN,
         "end": OPEN + timedelta(minutes=30),
-        "decision_price": Decimal(50),
         "decided_at": OPEN - timedelta(hours=1),
-        "model_version": "none",
     }
-    return ParentOrder(**(chosen | fields))
+    return parent_order(OPEN, symbol, **(chosen | fields))
 
 
 @pytest.fixture
@@ -247,3 +241,29 @@ def minute(broker: ScriptedBroker) -> Callable[[float], datetime]:
         return broker.now
 
     return go
+
+
+@pytest.fixture
+async def desk(start_desk: Callable[..., OrderDesk], parent: ParentOrder) -> OrderDesk:
+    """A desk with one parent, reconciled and ready for its first slice."""
+    opened = start_desk(parent)
+    await recover(opened, 0)
+    return opened
+
+
+@pytest.fixture
+def send_into(
+    broker: ScriptedBroker, minute: Callable[[float], datetime]
+) -> Callable[[OrderDesk, str], None]:
+    """Send what is due at the open: "lost" on its way, or as the connection breaks
+    "before" it has arrived or "after".
+    """
+
+    def send(desk: OrderDesk, fate: str) -> None:
+        broker.loses = fate == "lost"
+        broker.breaks = "" if broker.loses else fate
+        with pytest.raises(GatewayUnreachable) if broker.breaks else nullcontext():
+            desk.slice_due(minute(0))
+        broker.loses, broker.breaks = False, ""
+
+    return send

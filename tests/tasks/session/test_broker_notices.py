@@ -16,98 +16,87 @@ def notice(code, text="words of the broker", ref=FIRST):
     return BrokerNotice(code, text, ref)
 
 
-@pytest.fixture
-async def working(start_desk, parent, minute):
-    desk = start_desk(parent)
-    await recover(desk, 0)
-    return desk
-
-
 def child(desk, ref=FIRST):
     return desk.ledger.children.get(ref).order
 
 
 @pytest.mark.parametrize("code", [161, 10147, 10148, 104, 987654])
-async def test_an_open_outcome_is_looked_up_and_never_taken_for_an_end(
-    working, broker, minute, code
-):
-    working.slice_due(minute(0))
+async def test_an_open_outcome_is_looked_up_and_never_taken_for_an_end(desk, broker, minute, code):
+    desk.slice_due(minute(0))
     broker.tell(FIRST, "Submitted")
     broker.events.append(notice(code))
-    working.pump(broker.now)
-    assert working.look_again
-    assert child(working).state is ChildState.ACKED
+    desk.pump(broker.now)
+    assert desk.look_again
+    assert child(desk).state is ChildState.ACKED
     reads = broker.reads
-    await recover(working, 0)
+    await recover(desk, 0)
     assert broker.reads > reads
-    assert not working.look_again
-    assert child(working).state is ChildState.ACKED
+    assert not desk.look_again
+    assert child(desk).state is ChildState.ACKED
 
 
-async def test_a_code_that_nobody_knows_is_logged_whole(working, broker, minute, caplog):
-    working.slice_due(minute(0))
+async def test_a_code_that_nobody_knows_is_logged_whole(desk, broker, minute, caplog):
+    desk.slice_due(minute(0))
     broker.events.append(notice(987654, "a dialog of the gateway"))
     with caplog.at_level(logging.WARNING):
-        working.pump(broker.now)
+        desk.pump(broker.now)
     assert "987654" in caplog.text
     assert "a dialog of the gateway" in caplog.text
     assert FIRST in caplog.text
 
 
-async def test_what_only_a_person_can_mend_halts_for_good(working, broker, minute):
+async def test_what_only_a_person_can_mend_halts_for_good(desk, broker, minute):
     told = []
-    working.alert = lambda subject, text: told.append((subject, text))
+    desk.alert = lambda subject, text: told.append((subject, text))
     broker.events.append(notice(10141, "Paper trading disclaimer must first be accepted", ""))
     with pytest.raises(HaltTrading, match="10141.*disclaimer.*robo resume"):
-        working.pump(broker.now)
-    assert "disclaimer" in working.ledger.halts.current().reason
+        desk.pump(broker.now)
+    assert "disclaimer" in desk.ledger.halts.current().reason
     assert told[0][0] == "halted"
 
 
-async def test_an_id_that_was_used_up_is_not_tried_for_ever(working, broker, minute):
+async def test_an_id_that_was_used_up_is_not_tried_for_ever(desk, broker, minute):
     """The first sending got lost, and the gateway refuses the id for one it has seen since."""
     broker.loses = True
-    working.slice_due(minute(0))
-    working.lose_connection(broker.now)
-    await recover(working, 0)
-    assert child(working).state is ChildState.NEVER_SENT
-    working.slice_due(minute(1))
+    desk.slice_due(minute(0))
+    desk.lose_connection(broker.now)
+    await recover(desk, 0)
+    assert child(desk).state is ChildState.NEVER_SENT
+    desk.slice_due(minute(1))
     assert [c.order_id for c in broker.sent] == [1, 1], "the same intent keeps its id"
     broker.events.append(notice(103, "Duplicate order id", "p-KO.1.2"))
-    working.pump(broker.now)
-    assert child(working, "p-KO.1.2").state is ChildState.SENT, "a code alone ends nothing"
-    working.lose_connection(broker.now)
-    await recover(working, 0)
-    assert child(working, "p-KO.1.2").state is ChildState.REJECTED
+    desk.pump(broker.now)
+    assert child(desk, "p-KO.1.2").state is ChildState.SENT, "a code alone ends nothing"
+    desk.lose_connection(broker.now)
+    await recover(desk, 0)
+    assert child(desk, "p-KO.1.2").state is ChildState.REJECTED
     broker.loses = False
-    working.slice_due(minute(11))
+    desk.slice_due(minute(11))
     assert broker.sent[-1].order_id not in (None, 1), "an id of its own from now on"
 
 
-async def test_another_client_id_must_not_resend_what_is_unknown(working, broker, minute):
+async def test_another_client_id_must_not_resend_what_is_unknown(desk, broker, minute):
     broker.loses = True
-    working.slice_due(minute(0))
+    desk.slice_due(minute(0))
     evidence = await broker.collect_evidence()
-    require_own_client(working.ledger, evidence, 11)
+    require_own_client(desk.ledger, evidence, 11)
     with pytest.raises(HaltTrading, match=rf"{FIRST} by client 11.*ROBO_CLIENT_ID back"):
-        require_own_client(working.ledger, evidence, 77)
+        require_own_client(desk.ledger, evidence, 77)
 
 
-async def test_another_client_id_may_work_on_once_the_broker_shows_them(working, broker, minute):
-    working.slice_due(minute(0))
-    require_own_client(working.ledger, await broker.collect_evidence(), 77)
+async def test_another_client_id_may_work_on_once_the_broker_shows_them(desk, broker, minute):
+    desk.slice_due(minute(0))
+    require_own_client(desk.ledger, await broker.collect_evidence(), 77)
 
 
-async def test_a_child_without_room_among_the_messages_waits_and_is_not_lost(
-    working, broker, minute
-):
+async def test_a_child_without_room_among_the_messages_waits_and_is_not_lost(desk, broker, minute):
     broker.budget = 0
-    assert not working.slice_due(minute(0))
-    assert working.is_crowded
-    assert working.ledger.children.of_parent("p-KO") == ()
+    assert not desk.slice_due(minute(0))
+    assert desk.is_crowded
+    assert desk.ledger.children.of_parent("p-KO") == ()
     broker.budget = 1
-    working.slice_due(minute(0))
-    assert not working.is_crowded
+    desk.slice_due(minute(0))
+    assert not desk.is_crowded
     assert [c.order_ref for c in broker.sent] == [FIRST]
 
 

@@ -13,13 +13,9 @@ BACK = BrokerNotice(1102, "Connectivity has been restored", "")
 
 
 @pytest.fixture
-async def flying(start_desk, parent, broker, minute):
+async def flying(desk, send_into, start_desk, parent):
     """The first child was sent and is not seen at the broker: a restart has to ask."""
-    desk = start_desk(parent)
-    await recover(desk, 0)
-    broker.loses = True
-    desk.slice_due(minute(0))
-    broker.loses = False
+    send_into(desk, "lost")
     return start_desk(parent)
 
 
@@ -89,14 +85,9 @@ async def test_positions_of_a_gateway_without_its_link_are_no_mismatch(
 
 @pytest.mark.parametrize("codes", [(1100,), (2110,), (1100, 1101), (1100, 1102)])
 async def test_a_link_lost_during_the_two_looks_proves_nothing(
-    start_desk, parent, broker, minute, codes
+    desk, send_into, start_desk, parent, broker, minute, codes
 ):
-    desk = start_desk(parent)
-    await recover(desk, 0)
-    broker.breaks = "before"
-    with pytest.raises(GatewayUnreachable):
-        desk.slice_due(minute(0))
-    broker.breaks = ""
+    send_into(desk, "before")
     again = start_desk(parent)
     broker.events.extend(BrokerNotice(code, "connectivity", "") for code in codes)
     await recover(again, 0)

@@ -17,14 +17,6 @@ FIRST = "p-KO.1.1"
 
 
 @pytest.fixture
-async def desk(start_desk, parent):
-    """A desk with one parent, reconciled and ready for its first slice."""
-    opened = start_desk(parent)
-    await recover(opened, 0)
-    return opened
-
-
-@pytest.fixture
 async def sent(desk, minute):
     """The same desk, its first child at the broker."""
     desk.slice_due(minute(0))

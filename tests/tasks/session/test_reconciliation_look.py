@@ -4,18 +4,8 @@ import sqlite3
 from contextlib import closing
 from dataclasses import replace
 
-import pytest
-
 from models.domain.orders import Fill, Side
 from tasks.books.reconciliation_look import MOST_LOOKS, look_beside
-from tasks.session.recovery import recover
-
-
-@pytest.fixture
-async def desk(start_desk, parent):
-    desk = start_desk(parent)
-    await recover(desk, 0)
-    return desk
 
 
 def rows(ledger):

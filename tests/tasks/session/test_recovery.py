@@ -11,7 +11,6 @@ from tasks.broker.protocol import (
     BrokerNotice,
     Commission,
     Evidence,
-    GatewayUnreachable,
     OrderStatus,
 )
 from tasks.session.recovery import adopt, note_schedules, recover, restore_session, slicing_policy
@@ -24,14 +23,9 @@ class Crash(BaseException):
 
 
 async def test_an_intent_that_never_left_goes_again_as_the_next_attempt_with_its_id(
-    start_desk, parent, broker, minute
+    desk, send_into, start_desk, parent, broker, minute
 ):
-    desk = start_desk(parent)
-    await recover(desk, 0)
-    broker.breaks = "before"
-    with pytest.raises(GatewayUnreachable):
-        desk.slice_due(minute(0))
-    broker.breaks = ""
+    send_into(desk, "before")
     again = start_desk(parent)
     assert again.executions["p-KO"].children[FIRST].state is ChildState.UNKNOWN
     reads = broker.reads
@@ -44,14 +38,9 @@ async def test_an_intent_that_never_left_goes_again_as_the_next_attempt_with_its
 
 
 async def test_an_order_that_the_broker_has_is_adopted_and_not_sent_again(
-    start_desk, parent, broker, minute
+    desk, send_into, start_desk, parent, broker, minute
 ):
-    desk = start_desk(parent)
-    await recover(desk, 0)
-    broker.breaks = "after"
-    with pytest.raises(GatewayUnreachable):
-        desk.slice_due(minute(0))
-    broker.breaks = ""
+    send_into(desk, "after")
     broker.execute(FIRST, 30, "e.01")
     broker.tell(FIRST, "Filled")
     again = start_desk(parent)
@@ -63,12 +52,9 @@ async def test_an_order_that_the_broker_has_is_adopted_and_not_sent_again(
 
 
 async def test_an_order_that_arrives_during_the_quiet_period_is_adopted(
-    start_desk, parent, broker, minute, monkeypatch
+    desk, send_into, start_desk, parent, broker, minute, monkeypatch
 ):
-    desk = start_desk(parent)
-    await recover(desk, 0)
-    broker.loses = True
-    desk.slice_due(minute(0))
+    send_into(desk, "lost")
     again = start_desk(parent)
 
     async def late(_seconds):
@@ -83,12 +69,9 @@ async def test_an_order_that_arrives_during_the_quiet_period_is_adopted(
 
 
 async def test_an_order_shown_after_it_was_proven_absent_pauses_its_parent(
-    start_desk, parent, broker, minute
+    desk, send_into, start_desk, parent, broker, minute
 ):
-    desk = start_desk(parent)
-    await recover(desk, 0)
-    broker.loses = True
-    desk.slice_due(minute(0))
+    send_into(desk, "lost")
     again = start_desk(parent)
     await recover(again, 0)
     broker.arrive(broker.sent[0])
@@ -101,12 +84,9 @@ async def test_an_order_shown_after_it_was_proven_absent_pauses_its_parent(
 
 
 async def test_a_refused_order_that_left_no_trace_is_rejected_and_not_repeated(
-    start_desk, parent, broker, minute
+    desk, send_into, broker, minute
 ):
-    desk = start_desk(parent)
-    await recover(desk, 0)
-    broker.loses = True
-    desk.slice_due(minute(0))
+    send_into(desk, "lost")
     broker.events.append(BrokerNotice(110, "off the tick", FIRST))
     desk.pump(broker.now)
     desk.lose_connection(broker.now)
@@ -118,13 +98,10 @@ async def test_a_refused_order_that_left_no_trace_is_rejected_and_not_repeated(
 
 
 async def test_an_order_that_a_second_look_shows_is_alive_whatever_code_was_told(
-    start_desk, parent, broker, minute, monkeypatch
+    desk, send_into, broker, monkeypatch
 ):
     """A refusal code that was about something else must not bury an order that works."""
-    desk = start_desk(parent)
-    await recover(desk, 0)
-    broker.loses = True
-    desk.slice_due(minute(0))
+    send_into(desk, "lost")
     broker.events.append(BrokerNotice(321, "validation", FIRST))
     desk.pump(broker.now)
     desk.lose_connection(broker.now)
@@ -138,11 +115,9 @@ async def test_an_order_that_a_second_look_shows_is_alive_whatever_code_was_told
 
 
 async def test_a_filled_order_without_its_quantity_is_never_sent_again(
-    start_desk, parent, broker, minute
+    desk, start_desk, parent, broker, minute
 ):
     """A completed order may come without a filled quantity, and its executions late."""
-    desk = start_desk(parent)
-    await recover(desk, 0)
     desk.slice_due(minute(0))
     broker.orders[FIRST] = replace(broker.orders[FIRST], status="Filled", filled=0, remaining=0)
     again = start_desk(parent)
@@ -164,10 +139,8 @@ async def test_a_filled_order_without_its_quantity_is_never_sent_again(
     ],
 )
 async def test_the_brokers_word_becomes_the_childs_state(
-    start_desk, parent, broker, minute, status, fields, expected
+    desk, start_desk, parent, broker, minute, status, fields, expected
 ):
-    desk = start_desk(parent)
-    await recover(desk, 0)
     desk.slice_due(minute(0))
     broker.orders[FIRST] = replace(broker.orders[FIRST], status=status, **fields)
     again = start_desk(parent)
@@ -197,9 +170,7 @@ async def test_a_position_mismatch_blocks_its_symbol_only_and_is_told_once(
     assert [child.symbol for child in broker.sent] == ["KO", "XOM"], "gone, and so not blocked"
 
 
-async def test_an_execution_between_two_answers_is_no_mismatch(start_desk, parent, broker, minute):
-    desk = start_desk(parent)
-    await recover(desk, 0)
+async def test_an_execution_between_two_answers_is_no_mismatch(desk, broker, minute):
     desk.slice_due(minute(0))
     real = broker.collect_evidence
     torn = []
@@ -349,13 +320,10 @@ async def test_a_schedule_that_has_begun_stays_when_the_settings_change(
     assert ledger.worked.slices(parent.parent_id) == session_settings.slices
 
 
-async def test_absence_today_proves_nothing_of_an_earlier_day(start_desk, parent, broker, minute):
-    desk = start_desk(parent)
-    await recover(desk, 0)
-    broker.breaks = "before"
-    with pytest.raises(GatewayUnreachable):
-        desk.slice_due(minute(0))
-    broker.breaks = ""
+async def test_absence_today_proves_nothing_of_an_earlier_day(
+    desk, send_into, start_desk, parent, broker
+):
+    send_into(desk, "before")
     broker.now += timedelta(days=1)
     again = start_desk(parent)
     await recover(again, 0)
