@@ -1,6 +1,7 @@
 """Windows of the broker's history as they are stored: in shares of then, refused one by one."""
 
-from datetime import UTC, date, datetime
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
 
 import pandas as pd
 import pytest
@@ -49,7 +50,12 @@ class Answers:
         """Nothing to close."""
 
 
-async def fetch(store: MarketWarehouse, answers: dict[str, Answers] | Answers, *symbols: str):
+async def fetch(
+    store: MarketWarehouse,
+    answers: dict[str, Answers] | Answers,
+    *symbols: str,
+    now: Callable[[], datetime] = lambda: SATURDAY,
+):
     class One(Answers):
         async def intraday_bars(self, symbol, size, end, duration):
             own = answers if isinstance(answers, Answers) else answers[symbol]
@@ -59,7 +65,7 @@ async def fetch(store: MarketWarehouse, answers: dict[str, Answers] | Answers, *
         return One()
 
     wanted = BackfillRequest(symbols, "1m", DAYS[0])
-    return await backfill(connect, store, wanted, lambda: SATURDAY, lambda text: None, run_id="run")
+    return await backfill(connect, store, wanted, now, lambda text: None, run_id="run")
 
 
 @pytest.fixture
@@ -89,3 +95,21 @@ async def test_a_window_that_a_rule_stops_keeps_no_other_from_being_fetched(stor
         row for row in store.history_windows.open("1 min", ["BAD"]) if row.window.first == DAYS[0]
     ]
     assert (row.attempts, row.message[:3]) == (1, "BAD")
+
+
+async def test_bars_are_known_from_when_they_came_not_from_when_the_run_began(store) -> None:
+    hours: list[datetime] = []
+
+    class Slow(Answers):
+        async def intraday_bars(self, symbol, size, end, duration):
+            hours.append(SATURDAY + timedelta(hours=len(hours) + 1))
+            return await super().intraday_bars(symbol, size, end, duration)
+
+    def clock() -> datetime:
+        return hours[-1] if hours else SATURDAY
+
+    report = await fetch(store, Slow(), "KO", now=clock)
+    assert (report.left_open, len(hours)) == (0, 2)
+    known = store.minutes.bars
+    assert known(as_of=hours[-1] - timedelta(minutes=1)).empty, "both were asked for at once"
+    assert len(known(as_of=hours[-1])) == 390 * len(DAYS)
