@@ -10,7 +10,12 @@ from models.domain.corporate_actions import ActionKind, CorporateAction
 from models.domain.errors import InvalidInput
 from models.domain.sessions import session_dates, session_on
 from tasks.sources.backfill import BackfillRequest, backfill
+from tasks.sources.ibkr_history import IbkrHistorySource
+from tasks.sources.protocol import BarBatch
+from tasks.sources.windows import bar_size
 from warehouse.market import MarketWarehouse
+from warehouse.market.as_of import MergeResult
+from warehouse.market.history_windows import HistoryWindow
 
 SATURDAY = datetime(2024, 1, 13, 12, 0, tzinfo=UTC)
 DAYS = session_dates(date(2024, 1, 2), date(2024, 1, 12))
@@ -113,3 +118,46 @@ async def test_bars_are_known_from_when_they_came_not_from_when_the_run_began(st
     known = store.minutes.bars
     assert known(as_of=hours[-1] - timedelta(minutes=1)).empty, "both were asked for at once"
     assert len(known(as_of=hours[-1])) == 390 * len(DAYS)
+
+
+class Source:
+    """The source alone: what a window's batch holds, and what its landing notes."""
+
+    def __init__(self, store: MarketWarehouse, answer: pd.DataFrame) -> None:
+        self.store, self.answer = store, answer
+
+    async def intraday_bars(self, symbol: str, size: str, end: datetime, duration: str):
+        return self.answer
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    async def batch(self) -> BarBatch:
+        async def connect() -> Source:
+            return self
+
+        source = IbkrHistorySource(connect, self.store, bar_size("1m"), ["KO"], lambda: SATURDAY)
+        return await anext(source.batches())
+
+
+async def test_a_window_takes_its_own_sessions_of_what_the_broker_gives(store) -> None:
+    window = HistoryWindow("KO", "1 min", DAYS[2], DAYS[3])
+    store.history_windows.plan([window], SATURDAY)
+    batch = await Source(store, pd.concat([minutes(day) for day in DAYS[1:5]])).batch()
+    assert set(batch.frame["ts"].dt.date) == {DAYS[2], DAYS[3]}
+    assert len(batch.frame) == 780
+    batch.landed(MergeResult(780, 0, 0))
+    assert store.history_windows.counts() == {("1 min", "done"): 1}
+    reopen = store.history_windows.reopen
+    assert reopen("1 min", ["KO"], DAYS[4], DAYS[4]) == reopen("1 min", ["PEP"], *DAYS[2:4]) == 0
+    assert reopen("1 min", ["KO"], DAYS[3], DAYS[4]) == 1, "its last session is among them"
+    batch.landed(MergeResult(0, 0, 780))
+    assert reopen("1 min", ["KO"], DAYS[1], DAYS[2]) == 1, "its first session is"
+
+
+async def test_a_window_without_bars_is_noted_as_empty_and_not_asked_for_again(store) -> None:
+    store.history_windows.plan([HistoryWindow("KO", "1 min", DAYS[2], DAYS[3])], SATURDAY)
+    batch = await Source(store, minutes(DAYS[0]).head(0)).batch()
+    batch.landed(MergeResult(0, 0, 0))
+    assert store.history_windows.counts() == {("1 min", "empty"): 1}
+    assert store.history_windows.open("1 min", ["KO"]) == ()
