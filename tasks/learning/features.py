@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from models.domain.errors import InvalidInput
@@ -33,23 +33,32 @@ class Dataset:
         return tuple(sorted(set(self.features.index.get_level_values("session"))))
 
 
-def load_dataset(warehouse: MarketWarehouse, universe: Sequence[str]) -> Dataset:
-    """Compute the features of all stored history of `universe`.
+def load_dataset(
+    warehouse: MarketWarehouse, universe: Sequence[str], *, as_of: datetime | None = None
+) -> Dataset:
+    """Compute the features of all stored history of `universe`, as known at `as_of` (None: now).
 
     Raises InvalidInput when there are no bars, or a symbol of the universe has none.
     """
-    return _dataset(_bars(warehouse, universe))
+    return _dataset(_bars(warehouse, universe, as_of=as_of))
 
 
 def load_recent(
-    warehouse: MarketWarehouse, universe: Sequence[str], last: date, on: date | None = None
+    warehouse: MarketWarehouse,
+    universe: Sequence[str],
+    last: date,
+    on: date | None = None,
+    *,
+    as_of: datetime | None = None,
 ) -> Dataset:
     """Compute features from the bars that a row at session `last` needs; later bars are left out.
 
     Closes are in shares of the date `on` (None: `last`), so that the split of a morning is in them.
+    `as_of` (UTC; None: now) takes bars and splits as they were known then.
     Raises InvalidInput as `load_dataset` does.
     """
-    return _dataset(_bars(warehouse, universe, last - timedelta(days=SCORING_DAYS), last, on))
+    first = last - timedelta(days=SCORING_DAYS)
+    return _dataset(_bars(warehouse, universe, first, last, on, as_of=as_of))
 
 
 def _bars(
@@ -58,9 +67,12 @@ def _bars(
     first: date | None = None,
     last: date | None = None,
     on: date | None = None,
+    *,
+    as_of: datetime | None = None,
 ) -> pd.DataFrame:
     """Return bars adjusted for splits: a split is no return, and no signal."""
-    bars = warehouse.bars.adjusted(list(universe), first, last, on=on or last or date.max)
+    day = on or last or date.max
+    bars = warehouse.bars.adjusted(list(universe), first, last, on=day, as_of=as_of)
     missing = sorted(set(universe) - set(bars["symbol"].unique()))
     if missing:
         since = f" since {first}" if first else ""

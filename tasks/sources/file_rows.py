@@ -11,11 +11,14 @@ from tasks.sources.layouts import FIELDS, Columns
 from tasks.sources.protocol import PRICES, BarBatch, Timeframe
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
+    from numpy.typing import NDArray
 
     from tasks.sources.tickers import TickerBook
 
 PLACES = 8  # decimals of a USD: no binary tails that would look like revisions
+COMMA = "a number has a comma; write a decimal point, and nothing between thousands"
 EMPTY_CELLS = "cells of a wide file without a price"
 
 
@@ -57,8 +60,10 @@ class BlockReader:
         else:
             frame = pd.DataFrame({"symbol": self._symbols(table), key: when})
             for name in FIELDS:
-                there = name in self._columns.roles
-                frame[name] = _numbers(table.column(self._columns.roles[name])) if there else 0.0
+                column = self._columns.roles.get(name)
+                frame[name] = _numbers(table.column(column)) if column else 0.0
+                if column:
+                    why = why.mask((why == "") & _commas(table.column(column), frame[name]), COMMA)
             frame["why"], frame["text"] = why, texts
         frame = frame.rename(columns={"when": key})
         unreadable = frame["why"] != ""
@@ -108,7 +113,10 @@ class BlockReader:
                 part[name] = _numbers(table.column(named[name])) if name in named else close
             has_volume = "volume" in named
             part["volume"] = _numbers(table.column(named["volume"])) if has_volume else 0.0
-            there = part["close"].notna()
+            for name, column in named.items():
+                commas = _commas(table.column(column), part[name])
+                part["why"] = part["why"].mask((part["why"] == "") & commas, COMMA)
+            there = part["close"].notna() | (part["why"] == COMMA)
             empty += int((~there).sum())
             parts.append(part[there])
         return pd.concat(parts, ignore_index=True), empty
@@ -123,3 +131,14 @@ def _numbers(column: Any) -> Any:
         return compute.cast(column, pa.float64()).to_numpy()
     except pa.ArrowException:
         return pd.to_numeric(column.to_pandas(), errors="coerce").to_numpy(dtype="float64")
+
+
+def _commas(column: Any, numbers: pd.Series) -> NDArray[np.bool_]:
+    """Say which cells are no number because of a comma: 60,25 or 1,000 could be either."""
+    import numpy as np
+
+    pa, compute = import_module("pyarrow"), import_module("pyarrow.compute")
+    if not (bool(numbers.isna().any()) and pa.types.is_string(column.type)):
+        return np.zeros(len(numbers), dtype=bool)
+    found = compute.match_substring_regex(column, r"^\s*[-+]?[\d.]+(,[\d.]+)+\s*$")
+    return found.fill_null(False).to_numpy()

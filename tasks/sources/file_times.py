@@ -13,7 +13,7 @@ from models.domain.errors import InvalidInput
 if TYPE_CHECKING:
     import pandas as pd
 
-OFFSET = r"(?:[zZ]|UTC|[+-]\d{2}:?\d{2})$"
+OFFSET = r"(?:[zZ]|UTC|\d[+-]\d{2}:?\d{2})$"  # not the year of 02-Jan-2024
 FIXED = {"EST": "America/New_York", "MST": "America/Denver", "HST": "Pacific/Honolulu"}
 ISO = "ISO8601"
 EPOCHS = {10: "s", 13: "ms", 16: "us", 19: "ns"}

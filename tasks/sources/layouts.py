@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -67,6 +68,7 @@ def guess_columns(
     _check_overrides(overrides or {}, header)
     found = {role: name for role, name in (roles | dict(overrides or {})).items() if name}
     chosen = layout or _guess_layout(found)
+    _require_once(header if chosen == "wide" else found.values(), header, path)
     if "date" not in found and "time" not in found:
         first = header[0] if header else ""
         if chosen == "wide" or _PLAIN.sub("", first.lower()) in {"", "index", "unnamed"}:
@@ -128,6 +130,17 @@ def _guess_layout(found: Mapping[str, str]) -> Layout:
     if not spelt_out and len(fields) < 4:
         return "wide" if "symbol" not in found else "long"
     return "long" if "symbol" in found else "per-symbol"
+
+
+def _require_once(wanted: Iterable[str], header: Sequence[str], path: Path) -> None:
+    """Refuse a column that is read and whose name another one has, too."""
+    counts = Counter(header)
+    twice = sorted({name for name in wanted if counts[name] > 1})
+    if twice:
+        raise InvalidInput(
+            f"{path.name} has the column {twice[0]!r} {counts[twice[0]]} times, so which one is "
+            "meant is not known; rename all but one of them"
+        )
 
 
 def _check_overrides(overrides: Mapping[str, str], header: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 from models.domain.errors import InvalidInput
-from models.domain.sessions import session_dates, session_on
+from models.domain.sessions import session_dates, sessions_between
 from tasks.sources.protocol import Timeframe
 from warehouse.market.history_windows import HistoryWindow
 
@@ -81,17 +81,13 @@ def plan_windows(
 
 def requests_of(window: HistoryWindow, size: BarSize) -> tuple[tuple[datetime, str], ...]:
     """Return the (end in UTC, duration) of each request that a window needs."""
-    days = session_dates(window.first, window.last)
-    closes = session_on(days[-1])
-    if closes is None:
-        raise InvalidInput(f"{days[-1]} is no session; plan the windows anew")
+    sessions = sessions_between(window.first, window.last)
+    if not sessions:
+        raise InvalidInput(f"{window.first} to {window.last} holds no session; plan it anew")
     if size.part is None:
-        return ((closes.close, f"{len(days)} D"),)
+        return ((sessions[-1].close, f"{len(sessions)} D"),)
     parts: list[tuple[datetime, str]] = []
-    for day in days:
-        session = session_on(day)
-        if session is None:
-            continue
+    for session in sessions:
         end = session.close
         while end > session.open:
             seconds = min(size.part, int((end - session.open).total_seconds()))

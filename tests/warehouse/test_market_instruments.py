@@ -138,3 +138,16 @@ def test_a_new_instrument_takes_no_ticker_of_another(store):
     with pytest.raises(InvalidInput, match="ticker FB belongs to"):
         store.instruments.merge([Instrument("FB", 42)], "ibkr", FEB)
     assert [item.symbol for item in store.instruments.all()] == ["META"]
+
+
+def test_a_universe_is_read_as_it_was_known_whoever_was_ever_in_it(store):
+    store.universes.set_members([Membership("banks", "JPM")], "file", JAN)
+    left = date(2008, 9, 25)
+    gone = [Membership("banks", "WM", valid_to=left), Membership("banks", "BAC", left)]
+    store.universes.set_members(gone, "file", FEB)
+    ever = store.universes.ever
+    assert ever("banks", date(2008, 9, 24), date(2023, 1, 1)) == ("BAC", "WM")
+    assert ever("banks", date(2008, 9, 24), date(2023, 1, 1), as_of=JAN) == ("JPM",)
+    assert ever("banks", left, date(2023, 1, 1)) == ("BAC",), "it had left by that day"
+    assert ever("banks", date(2000, 1, 3), date(2008, 9, 24)) == ("WM",), "it had not come yet"
+    assert ever("banks", date(2000, 1, 3), left) == ("BAC", "WM"), "it came on that day"

@@ -129,6 +129,14 @@ def test_a_row_that_is_no_bar_is_sifted_out_with_its_reason(
     assert warehouse.minutes.merge_sifted(sifted.rows, "x", NOW).added == 389
 
 
+def test_a_minute_belongs_to_the_new_york_date_that_begins_at_midnight() -> None:
+    frame = minute_bars("KO").head(2)
+    midnight = pd.Timestamp("2024-07-03", tz="America/New_York").tz_convert("UTC")
+    frame["ts"] = [midnight, midnight - pd.Timedelta(minutes=1)]
+    days = sift_minutes(frame).rows.column("session").to_pylist()
+    assert days == [date(2024, 7, 2), date(2024, 7, 3)]
+
+
 def test_equal_rows_are_taken_once_and_contradicting_ones_not_at_all() -> None:
     frame = minute_bars("KO").head(4)
     equal = pd.concat([frame, frame.head(1)], ignore_index=True)

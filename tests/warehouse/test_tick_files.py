@@ -1,5 +1,6 @@
 """Ticks on disk: journals outlive a kill, rotations can be repeated, views read what is there."""
 
+import os
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -94,3 +95,30 @@ def test_a_journal_without_a_beginning_is_removed(files: TickFiles) -> None:
     journal._file.close()
     journal.path.write_bytes(b"")
     assert files.recover().rows == 0 and not journal.path.exists()
+
+
+def test_the_journal_is_removed_after_its_rows_and_their_names_are_on_the_disk(
+    files: TickFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[tuple[Path, list[str]]] = []  # what was synced, and what it or its folder held
+    sync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        sync(descriptor)
+        place = Path(f"/proc/self/fd/{descriptor}").readlink()
+        folder = place if place.is_dir() else place.parent
+        done.append((place, [name.name for name in folder.iterdir()]))
+
+    monkeypatch.setattr(os, "fsync", noted)
+    remove = Path.unlink
+    monkeypatch.setattr(Path, "unlink", lambda path: (done.append((path, [])), remove(path)))
+    journal = files.journal("trades", "1")
+    journal.append(trades(2))
+    journal.close()
+    (written,) = files.rotate(journal.path).files
+    steps = [place for place, _ in done]
+    assert steps[-1] == journal.path, "nothing is synced after the journal has gone"
+    assert steps.count(written.with_name(f".{written.name}.tmp")) == 1
+    names = [journal.path, written, *written.parents[:3], journal.path.parent, files.folder]
+    for name in names:
+        assert any(place == name.parent and name.name in held for place, held in done), name

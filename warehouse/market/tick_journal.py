@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from models.domain.errors import InvalidInput
+from warehouse.market.lasting_names import make_folder, sync_folder
 from warehouse.market.staging import ArrowTable, arrow
 
 SUFFIX = ".arrows"
@@ -27,8 +28,9 @@ class TickJournal:
         self.path = path
         self.rows = 0
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             self._file: BinaryIO = path.open("xb")
+            sync_folder(path.parent)
         except OSError as error:
             raise InvalidInput(
                 f"the journal {path} cannot be written ({error}); see that its folder is writable "

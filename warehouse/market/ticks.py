@@ -20,6 +20,7 @@ from urllib.parse import quote
 from models.domain.errors import InvalidInput
 from models.domain.sessions import EXCHANGE_TZ
 from warehouse.market.connection import utc_naive
+from warehouse.market.lasting_names import make_folder, sync_folder
 from warehouse.market.selection import of_days, wanted
 from warehouse.market.staging import ArrowTable, arrow, fetch_frame
 from warehouse.market.tick_journal import SUFFIX, TickJournal, left_behind, read_journal
@@ -196,16 +197,12 @@ def _write_whole(folder: Path, name: str, rows: ArrowTable) -> Path:
     from importlib import import_module
 
     parquet: Any = import_module("pyarrow.parquet")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     target = folder / f"part-{name}.parquet"
     unfinished = folder / f".{target.name}.tmp"
     parquet.write_table(rows, unfinished, compression="zstd")
     with unfinished.open("rb") as file:
         os.fsync(file.fileno())
     unfinished.replace(target)
-    place = os.open(folder, os.O_RDONLY)  # the name must last before the journal is removed
-    try:
-        os.fsync(place)
-    finally:
-        os.close(place)
+    sync_folder(folder)  # the name must last before the journal is removed
     return target

@@ -1,6 +1,7 @@
 """Windows of the broker's history as they are stored: in shares of then, refused one by one."""
 
-from datetime import UTC, date, datetime
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
 
 import pandas as pd
 import pytest
@@ -9,7 +10,12 @@ from models.domain.corporate_actions import ActionKind, CorporateAction
 from models.domain.errors import InvalidInput
 from models.domain.sessions import session_dates, session_on
 from tasks.sources.backfill import BackfillRequest, backfill
+from tasks.sources.ibkr_history import IbkrHistorySource
+from tasks.sources.protocol import BarBatch
+from tasks.sources.windows import bar_size
 from warehouse.market import MarketWarehouse
+from warehouse.market.as_of import MergeResult
+from warehouse.market.history_windows import HistoryWindow
 
 SATURDAY = datetime(2024, 1, 13, 12, 0, tzinfo=UTC)
 DAYS = session_dates(date(2024, 1, 2), date(2024, 1, 12))
@@ -49,7 +55,12 @@ class Answers:
         """Nothing to close."""
 
 
-async def fetch(store: MarketWarehouse, answers: dict[str, Answers] | Answers, *symbols: str):
+async def fetch(
+    store: MarketWarehouse,
+    answers: dict[str, Answers] | Answers,
+    *symbols: str,
+    now: Callable[[], datetime] = lambda: SATURDAY,
+):
     class One(Answers):
         async def intraday_bars(self, symbol, size, end, duration):
             own = answers if isinstance(answers, Answers) else answers[symbol]
@@ -59,7 +70,7 @@ async def fetch(store: MarketWarehouse, answers: dict[str, Answers] | Answers, *
         return One()
 
     wanted = BackfillRequest(symbols, "1m", DAYS[0])
-    return await backfill(connect, store, wanted, lambda: SATURDAY, lambda text: None, run_id="run")
+    return await backfill(connect, store, wanted, now, lambda text: None, run_id="run")
 
 
 @pytest.fixture
@@ -89,3 +100,64 @@ async def test_a_window_that_a_rule_stops_keeps_no_other_from_being_fetched(stor
         row for row in store.history_windows.open("1 min", ["BAD"]) if row.window.first == DAYS[0]
     ]
     assert (row.attempts, row.message[:3]) == (1, "BAD")
+
+
+async def test_bars_are_known_from_when_they_came_not_from_when_the_run_began(store) -> None:
+    hours: list[datetime] = []
+
+    class Slow(Answers):
+        async def intraday_bars(self, symbol, size, end, duration):
+            hours.append(SATURDAY + timedelta(hours=len(hours) + 1))
+            return await super().intraday_bars(symbol, size, end, duration)
+
+    def clock() -> datetime:
+        return hours[-1] if hours else SATURDAY
+
+    report = await fetch(store, Slow(), "KO", now=clock)
+    assert (report.left_open, len(hours)) == (0, 2)
+    known = store.minutes.bars
+    assert known(as_of=hours[-1] - timedelta(minutes=1)).empty, "both were asked for at once"
+    assert len(known(as_of=hours[-1])) == 390 * len(DAYS)
+
+
+class Source:
+    """The source alone: what a window's batch holds, and what its landing notes."""
+
+    def __init__(self, store: MarketWarehouse, answer: pd.DataFrame) -> None:
+        self.store, self.answer = store, answer
+
+    async def intraday_bars(self, symbol: str, size: str, end: datetime, duration: str):
+        return self.answer
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+    async def batch(self) -> BarBatch:
+        async def connect() -> Source:
+            return self
+
+        source = IbkrHistorySource(connect, self.store, bar_size("1m"), ["KO"], lambda: SATURDAY)
+        return await anext(source.batches())
+
+
+async def test_a_window_takes_its_own_sessions_of_what_the_broker_gives(store) -> None:
+    window = HistoryWindow("KO", "1 min", DAYS[2], DAYS[3])
+    store.history_windows.plan([window], SATURDAY)
+    batch = await Source(store, pd.concat([minutes(day) for day in DAYS[1:5]])).batch()
+    assert set(batch.frame["ts"].dt.date) == {DAYS[2], DAYS[3]}
+    assert len(batch.frame) == 780
+    batch.landed(MergeResult(780, 0, 0))
+    assert store.history_windows.counts() == {("1 min", "done"): 1}
+    reopen = store.history_windows.reopen
+    assert reopen("1 min", ["KO"], DAYS[4], DAYS[4]) == reopen("1 min", ["PEP"], *DAYS[2:4]) == 0
+    assert reopen("1 min", ["KO"], DAYS[3], DAYS[4]) == 1, "its last session is among them"
+    batch.landed(MergeResult(0, 0, 780))
+    assert reopen("1 min", ["KO"], DAYS[1], DAYS[2]) == 1, "its first session is"
+
+
+async def test_a_window_without_bars_is_noted_as_empty_and_not_asked_for_again(store) -> None:
+    store.history_windows.plan([HistoryWindow("KO", "1 min", DAYS[2], DAYS[3])], SATURDAY)
+    batch = await Source(store, minutes(DAYS[0]).head(0)).batch()
+    batch.landed(MergeResult(0, 0, 0))
+    assert store.history_windows.counts() == {("1 min", "empty"): 1}
+    assert store.history_windows.open("1 min", ["KO"]) == ()

@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from models.domain.errors import InvalidInput
+from tasks.sources.file_rows import COMMA
+from tasks.sources.file_times import AMBIGUOUS, TimeForm, guess_times, read_times
 from tasks.sources.files import FileOptions, plan_import
+from tasks.sources.imports import import_files
 from tasks.sources.told_reasons import UNKNOWN_ADVICE, mostly_unknown, told
 from warehouse.market import MarketWarehouse
 
@@ -40,8 +44,6 @@ def test_a_table_with_two_header_lines_is_wide(write, tmp_path, fields_first, in
     assert plan.columns.wide["BRK-B_Close"] == ("BRK-B", "close")
     assert plan.columns.unused == ("KO_Adj Close", "BRK-B_Adj Close")
 
-    from tasks.sources.imports import import_files
-
     store = MarketWarehouse(tmp_path / "w.duckdb", deadline=2.0)
     import_files(store, plan, lambda _text: None, register=True)
     bars = store.bars.daily().set_index(["symbol", "session"])
@@ -70,6 +72,47 @@ def test_dates_that_may_be_day_or_month_first_are_asked_for(write):
         plan_import(path, FileOptions(time_format="%d/%Q/%Y"))
     told_apart = write(*lines, f"KO,02/01/2024,{BAR}", f"KO,02/13/2024,{BAR}", name="us.csv")
     assert plan_import(told_apart, FileOptions()).times.form == "%m/%d/%Y"
+
+
+def test_the_year_of_a_spelt_out_date_is_no_offset_from_utc(write):
+    lines = ["Symbol,Date,Open,High,Low,Close,Volume"]
+    path = write(*lines, *(f"KO,{day}-Jan-2024,{BAR}" for day in (2, 3, 16)))
+    assert plan_import(path, FileOptions()).times.text == "%d-%b-%Y, no time zone"
+
+
+def test_clocks_that_change_leave_times_that_are_none_or_two():
+    texts = pd.Series(["2024-11-03 01:30:00", "2024-11-03 02:00:00", "2024-03-10 02:30:00"])
+    moments, why = read_times(texts, TimeForm("ISO8601", False, "America/New_York"))
+    assert why.tolist() == [AMBIGUOUS, "", AMBIGUOUS]
+    assert moments[1] == pd.Timestamp("2024-11-03 07:00", tz="UTC")
+
+
+def test_epochs_are_told_apart_by_their_digits():
+    for number, unit in ((10**9, "s"), (10**12, "ms"), (10**15, "us"), (10**18, "ns")):
+        form = guess_times([str(number)], None)
+        moments, _ = read_times(pd.Series([str(number)]), form)
+        assert form.form == unit and moments[0] == pd.Timestamp("2001-09-09 01:46:40", tz="UTC")
+
+
+def test_a_column_that_is_there_twice_is_asked_for(write):
+    path = write("Symbol,Date,Open,High,Low,Close,Close,Volume", "KO,2024-01-02,1,1,1,1,2,5")
+    with pytest.raises(InvalidInput, match="bars.csv has the column 'Close' 2 times"):
+        plan_import(path, FileOptions())
+    noted = write("Symbol,Date,Open,High,Low,Close,Volume,Note,Note", f"KO,2024-01-02,{BAR},a,b")
+    assert plan_import(noted, FileOptions()).columns.unused == ("Note", "Note")
+
+
+def test_a_number_with_a_comma_is_refused_as_such(write, tmp_path):
+    rows = [f"KO;2024-01-{day:02};60,1;60,5;59,5;60,2;1000" for day in range(2, 32)]
+    plan = plan_import(write("symbol;date;open;high;low;close;volume", *rows), FileOptions())
+    store = MarketWarehouse(tmp_path / "w.duckdb", deadline=2.0)
+    with pytest.raises(InvalidInput, match="30 because a number has a comma; write a decimal poin"):
+        import_files(store, plan, lambda _text: None, register=True)
+    wide = [f'2024-01-{day:02},60.5,70.5,80.5,"1,060.5"' for day in range(2, 32)]
+    lines = ("Date,KO,PEP,MRK,JNJ", *wide)
+    plan = plan_import(write(*lines, name="wide.csv"), FileOptions(layout="wide"))
+    report = import_files(store, plan, lambda _text: None, register=True).landing
+    assert report.rejected[COMMA] == 30 and report.added == 3 * 21, "no empty cells, but refused"
 
 
 def test_a_zone_without_daylight_saving_is_refused(write):
