@@ -197,8 +197,7 @@ def unshown_exits(desk: OrderDesk) -> set[str]:
 async def _reconcile_once(desk: OrderDesk, gateway: OrderGateway) -> Evidence:
     """Read all that the broker shows; what it tells of its link is taken first."""
     desk.must_reconcile = False
-    evidence = await gateway.collect_evidence()
-    adopt(desk.ledger, evidence)
+    evidence = adopt(desk.ledger, await gateway.collect_evidence())
     desk.guard.unseen_day_trades = unseen_by_ledger(
         desk.ledger, evidence, desk.session.date, desk.limits
     )

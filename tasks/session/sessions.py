@@ -163,7 +163,7 @@ class ExecutionSession:
         evidence = await orders.collect_evidence()
         told = orders.pending_events()
         require_link(self.ledger, evidence.account, told)
-        adopt(self.ledger, evidence)
+        evidence = adopt(self.ledger, evidence)
         require_own_client(self.ledger, evidence, orders.client_id)
         book = AccountBook(evidence.account, self.ledger)
         desk = OrderDesk(

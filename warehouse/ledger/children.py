@@ -45,6 +45,14 @@ _OPEN = text(
     "ORDER BY parent_id, slice_no, attempt"
 )
 _OF_PARENT = text("SELECT * FROM children WHERE parent_id = :parent_id ORDER BY slice_no, attempt")
+# Of the parents of which an order id was given to another attempt of the same API client.
+_REISSUED = text(
+    "SELECT * FROM children WHERE parent_id IN (SELECT early.parent_id FROM children AS early "
+    "JOIN children AS late ON late.parent_id = early.parent_id "
+    "AND late.slice_no = early.slice_no AND late.attempt > early.attempt "
+    "AND late.order_id = early.order_id AND late.client_id = early.client_id "
+    "WHERE early.account = :account AND early.state = 'NEVER_SENT')"
+)
 _SENT_SINCE = text(
     "SELECT COUNT(*) AS sent FROM children WHERE account = :account AND sent_at >= :since"
 )
@@ -156,6 +164,12 @@ class Children:
         with self._store.read() as connection:
             rows = connection.execute(_OF_PARENT, {"parent_id": parent_id}).all()
         return tuple(_child(row) for row in rows)
+
+    def reissued(self, account: str) -> dict[str, ChildOrder]:
+        """Return, by orderRef, every child of the parents that gave an order id a second time."""
+        with self._store.read() as connection:
+            found = [_child(row) for row in connection.execute(_REISSUED, {"account": account})]
+        return {child.order_ref: child for child in found}
 
     def sent_since(self, account: str, since: datetime) -> int:
         """Count the children sent at or after `since` (UTC), for the limit of orders a minute."""
