@@ -22,19 +22,25 @@ def bearer(children: Mapping[str, ChildOrder], order_ref: str, perm_id: int = 0)
     order: it keeps its own name, and contradicts.
     """
     early = children.get(order_ref)
-    if early is None or early.state is not ChildState.NEVER_SENT or early.order_id is None:
+    if early is None or early.state is not ChildState.NEVER_SENT:
         return order_ref
+    heir = heir_of(children, early)
+    if heir is None:
+        return order_ref
+    is_same = heir.perm_id is None or perm_id in (0, heir.perm_id)
+    return heir.order_ref if is_same and _content(heir) == _content(early) else order_ref
+
+
+def heir_of(children: Mapping[str, ChildOrder], early: ChildOrder) -> ChildOrder | None:
+    """Return the last attempt that was given the order id of an earlier one, if any was."""
     heirs = [
         child
         for child in children.values()
-        if (child.slice_no, child.order_id) == (early.slice_no, early.order_id)
-        and child.attempt > early.attempt
+        if child.attempt > early.attempt
+        and child.order_id is not None
+        and (child.slice_no, child.order_id) == (early.slice_no, early.order_id)
     ]
-    if not heirs:
-        return order_ref
-    heir = max(heirs, key=lambda child: child.attempt)
-    is_same = heir.perm_id is None or perm_id in (0, heir.perm_id)
-    return heir.order_ref if is_same and _content(heir) == _content(early) else order_ref
+    return max(heirs, key=lambda child: child.attempt, default=None)
 
 
 def _content(child: ChildOrder) -> tuple[object, ...]:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("robo.orders")
 
+OVERDUE = (
+    "two looks had shown no trace of it, so it was under way for longer than ROBO_QUIET_PERIOD: "
+    "raise that if this comes again; it counts again, and nothing was sent in its place"
+)
 KIND = "reissued"  # of the journal's event
 
 Message = TypeVar("Message", bound=OrderStatus | Fill | BrokerNotice)
