@@ -147,6 +147,7 @@ async def recover(desk: OrderDesk, quiet_period: float) -> Evidence:
         for order_ref in sorted(unproven & _unknown_children(desk)):
             if not desk.is_blind:
                 _settle_absence(desk, order_ref, evidence.at)
+    gaps = _gaps(desk, evidence)
     ours = desk.ledger.executions.positions(evidence.account)
     if position_differences(ours, evidence.positions) and not desk.is_blind:
         await asyncio.sleep(quiet_period)
@@ -157,12 +158,30 @@ async def recover(desk: OrderDesk, quiet_period: float) -> Evidence:
     else:
         children = [c for e in desk.everything.values() for c in e.children.values()]
         desk.cancels.ask_again(children, evidence.orders)
-        compare(desk, evidence)
+        differ = compare(desk, evidence)
+        standing = gaps.items() & _gaps(desk, evidence).items()
+        desk.book.gaps = {symbol: gap for symbol, gap in standing if symbol in differ}
     return evidence
 
 
-def compare(desk: OrderDesk, evidence: Evidence) -> None:
-    """Keep, and tell once, what differs from the ledger; AutomaticHalt on a stray of our name."""
+def _gaps(desk: OrderDesk, evidence: Evidence) -> dict[str, int]:
+    """Return, by symbol, the shares (signed) that the broker has beyond the ledger.
+
+    Not where an exit that should rest is not shown: it may be what has traded.
+    """
+    ours, theirs = desk.ledger.executions.positions(evidence.account), evidence.positions
+    gaps = {s: theirs.get(s, 0) - ours.get(s, 0) for s in ours.keys() | theirs.keys()}
+    shown = {order.order_ref for order in evidence.open_orders}
+    exits = [child for e in desk.resting.values() for child in e.children.values()]
+    unsure = {child.symbol for child in exits if child.leaves and child.order_ref not in shown}
+    return {symbol: gap for symbol, gap in gaps.items() if gap and symbol not in unsure}
+
+
+def compare(desk: OrderDesk, evidence: Evidence) -> set[str]:
+    """Keep, and tell once, what differs from the ledger; AutomaticHalt on a stray of our name.
+
+    Return the symbols of which nothing but the number of shares differs.
+    """
     book, in_hand = desk.book, {*desk.executions, *unshown_exits(desk)}
     is_comparable = is_cash_settled(evidence) or not book.is_compared
     if is_comparable and not position_differences(book.positions, evidence.positions):
@@ -180,6 +199,9 @@ def compare(desk: OrderDesk, evidence: Evidence) -> None:
             f"orders work under names of this system that it did not commit: {listed}; find who "
             "sent them and cancel them in TWS, then `robo resume --reason ...`",
         )
+    blocking = [each.difference for each in found if each.difference.kind.blocks]
+    others = {one.symbol for one in blocking if one.kind is not DifferenceKind.POSITION}
+    return {one.symbol for one in blocking} - others
 
 
 def unshown_exits(desk: OrderDesk) -> set[str]:
