@@ -241,10 +241,12 @@ async def _reconcile_once(desk: OrderDesk, gateway: OrderGateway) -> Evidence:
 def _settle_absence(desk: OrderDesk, order_ref: str, at: datetime) -> None:
     """Take a proven absence for a refusal, if one was told before, else for a child never sent.
 
-    The broker shows the present New York day only: of an earlier one absence proves nothing.
+    The broker shows the present New York day only: of an earlier one absence proves nothing. An
+    exit may be of an earlier day than its attempt.
     """
     parent_id = order_ref.rsplit(".", 2)[0]
-    if desk.everything[parent_id].parent.session != exchange_date(at):
+    committed_at = desk.ledger.children.require(order_ref).committed_at
+    if exchange_date(committed_at) != exchange_date(at):
         logger.error("%s is of an earlier day; look for it in the account's statement", order_ref)
         return
     refusal = desk.rejection_of(order_ref)

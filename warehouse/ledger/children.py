@@ -15,7 +15,7 @@ from models.execution.child_state import ChildFacts, Told, take
 from warehouse.ledger.attribution import require_reduction
 from warehouse.ledger.chain import seal
 from warehouse.ledger.connection import LedgerStore
-from warehouse.ledger.encoding import moment_text, optional_money, optional_money_text
+from warehouse.ledger.encoding import moment_of, moment_text, optional_money, optional_money_text
 from warehouse.ledger.halts import require_no_halt
 from warehouse.ledger.leases import Lease, require_lease
 from warehouse.ledger.parent_room import INSERT_CHILD, PARENT, ROOM
@@ -60,12 +60,13 @@ _SENT_SINCE = text(
 
 @dataclass(frozen=True, slots=True)
 class ChildRecord:
-    """A child with what only the ledger knows: who carried it and why its state is so."""
+    """A child with what only the ledger knows: who carried it, since when (UTC), why it is so."""
 
     order: ChildOrder
     account: str
     client_id: int
     reason: str
+    committed_at: datetime
 
 
 class Children:
@@ -298,7 +299,8 @@ def _require(connection: LedgerConnection, order_ref: str) -> LedgerRow:
 
 
 def _record(row: LedgerRow) -> ChildRecord:
-    return ChildRecord(_child(row), row.account, row.client_id, row.reason)
+    committed_at = moment_of(row.committed_at)
+    return ChildRecord(_child(row), row.account, row.client_id, row.reason, committed_at)
 
 
 def _child(row: LedgerRow) -> ChildOrder:
