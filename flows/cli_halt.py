@@ -10,6 +10,7 @@ import typer
 
 from flows.cli_exit import FAILED, WRONG_INPUT, answer, exits
 from flows.cli_flows import AsJson
+from models.domain.errors import InvalidInput
 
 if TYPE_CHECKING:
     from tasks.halts.flattening import FlattenOutcome
@@ -21,6 +22,13 @@ DEFAULT_REASON = "robo halt"
 
 Reason = Annotated[str, typer.Option(help="Why; it is kept in the ledger.")]
 Symbol = Annotated[str, typer.Option(help="One symbol; without it, everything.")]
+
+
+ALL_ALONE = (
+    "--all says which positions --flatten closes, and was given without it: new orders are blocked "
+    "and working ones were cancelled as told above, and no position was closed. To close every "
+    "position of the account, those traded by hand included: robo halt --flatten --all"
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -63,6 +71,8 @@ def halt(
             closed = _flatten(settings, who, reason, symbol, everything)
             answer(_both(done, closed), as_json, flattened_text(closed))
             is_whole = is_whole and not closed.left
+        if everything and not flatten:
+            raise InvalidInput(ALL_ALONE)
         if not is_whole:
             raise typer.Exit(FAILED)
 

@@ -11,6 +11,7 @@ import typer
 
 from flows.cli_exit import FAILED, answer, exits
 from flows.cli_flows import AsJson
+from models.domain.errors import InvalidInput
 
 
 def register(root: typer.Typer) -> None:
@@ -105,10 +106,11 @@ def restore(
 
 @app.command()
 def export(
-    to: Annotated[
+    folder: Annotated[
         Path | None,
-        typer.Option(help="A new or empty folder; default: one in var/<mode>/exports/."),
+        typer.Argument(help="A new or empty folder; default: one in var/<mode>/exports/."),
     ] = None,
+    to: Annotated[Path | None, typer.Option(help="The same, as an option.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write every table as Parquet with its SHA-256, and DuckDB views that read it."""
@@ -116,6 +118,9 @@ def export(
         from tasks.books.ledger_files import export_ledger
         from tasks.settings import load_settings
 
+        if folder and to:
+            raise InvalidInput(f"two folders were given, {folder} and --to {to}: give one")
+        to = folder or to
         done = export_ledger(load_settings(), to, progress_line(as_json))
         size = sum(table.size for table in done.tables.values())
         rows = sum(table.rows for table in done.tables.values())

@@ -121,8 +121,6 @@ def _counted(facts: ChildFacts, evidence: Evidence) -> tuple[ChildFacts, ChildSt
 def contradiction(before: ChildFacts, evidence: Evidence) -> str:
     """Say what a person must look at when this evidence cannot be true with what was known."""
     after = take(before, evidence)
-    if before.state is ChildState.NEVER_SENT and after.state is not ChildState.NEVER_SENT:
-        return "was proven never sent, and now the broker shows it"
     if before.state is ChildState.REJECTED and after.done > before.done:
         return "was rejected, and now the broker shows it filled"
     if isinstance(evidence, Told):

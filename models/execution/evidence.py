@@ -23,6 +23,7 @@ from models.execution.fills import (
     net_quantity,
     without_statement,
 )
+from models.execution.reissued import heir_of
 from models.execution.second_orders import told_apart
 from models.execution.state import ParentExecution
 
@@ -174,7 +175,7 @@ def _with_child(
         filled=after.filled,
         perm_id=child.perm_id or perm_id or None,
     )
-    trouble = contradiction(before, evidence)
+    trouble = contradiction(before, evidence) or _beside_heir(execution, child, updated)
     trouble = f"{child.order_ref} {trouble}" if trouble else second
     execution = execution if updated == child else _put(execution, updated)
     if not trouble and _exposure(updated) > _exposure(child) and execution.unallocated < 0:
@@ -185,6 +186,16 @@ def _with_child(
     if not trouble:
         return execution
     return quarantined(execution, f"{trouble}; reconcile by hand, then resume or cancel")
+
+
+def _beside_heir(execution: ParentExecution, before: ChildOrder, after: ChildOrder) -> str:
+    """Say what is wrong when a child proven never sent lives, and another order has its id."""
+    if before.state is not ChildState.NEVER_SENT or after.state is ChildState.NEVER_SENT:
+        return ""
+    heir = heir_of(execution.children, before)
+    if heir is None:
+        return ""  # the proof was wrong, and nothing was sent on it: room decides
+    return f"was proven never sent and {heir.order_ref} went under its id; now the broker shows it"
 
 
 def _exposure(child: ChildOrder) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from models.domain.orders import ParentOrder
 from models.risk.context import PlanContext
 from models.risk.limits import RiskLimits
@@ -43,8 +45,13 @@ def check_price(order: ParentOrder, context: PlanContext, limits: RiskLimits) ->
     if close <= 0:
         return Verdict("price", False, f"the last close {close} USD is not positive")
     gap = abs(float(order.decision_price) - close) / close
-    what = f"decision price {order.decision_price} USD is off the last close {close:g} USD by"
-    return compare("price", gap, limits.max_price_gap, what, "of it")
+    judged = compare("price", gap, limits.max_price_gap, "gap", "of the last close")
+    relation = "within" if judged.passed else "above"
+    reason = (
+        f"decision price {order.decision_price} USD is {100 * gap:.4g} % off the last close of "
+        f"{close:g} USD, {relation} the limit of {100 * limits.max_price_gap:g} %"
+    )
+    return replace(judged, reason=reason)
 
 
 def check_plan_rate(order: ParentOrder, context: PlanContext, limits: RiskLimits) -> Verdict:

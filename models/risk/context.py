@@ -63,7 +63,8 @@ class SendContext:
     `shortable` as at plan time; `day_trades` None for an account that is not small. `adv` as at
     plan time, as the plan noted it.
     `blocked_reason` says which difference with the broker must be settled before the child's symbol
-    may trade, or is None.
+    may trade, or is None. `agreed` are then the signed shares of it that broker and ledger both
+    hold, None where two looks have not shown that.
     """
 
     halt_reason: str | None
@@ -86,3 +87,4 @@ class SendContext:
     day_trades: DayTrades | None = None
     adv: Mapping[str, float] = field(default_factory=dict[str, float])
     blocked_reason: str | None = None
+    agreed: int | None = None

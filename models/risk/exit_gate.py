@@ -1,8 +1,9 @@
 """The gate of exit orders: they may only reduce, so what limits adding to a book does not bind.
 
 Losses, exposure, restricted list, day trades and the throttle never hold a protective order back; a
-halt, a closed market, the rate of orders, the parent's room, the position and a position that the
-broker tells differently do: an exit of shares that are gone would open a short position.
+halt, a closed market, the rate of orders, the parent's room and the position do. Of a position that
+the broker tells differently an exit may cover what both hold: one of shares that are gone would
+open a short position.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ def check_exit(
     verdicts = (
         send_checks.check_halt(context),
         send_checks.check_market_open(context, now),
-        symbol_checks.check_not_blocked(child.symbol, context.blocked_reason),
+        check_agreed(child, context),
         check_reduces(child, context),
         send_checks.check_remaining(child, context),
         send_checks.check_rate(context, limits, now),
@@ -46,6 +47,15 @@ def check_exit(
         check_jump(context.reference, quote, limits),
         send_checks.check_collar(child, quote, limits),
     )
+
+
+def check_agreed(child: ChildOrder, context: SendContext) -> Verdict:
+    """Deny an exit where broker and ledger differ, beyond the shares that both hold."""
+    if context.blocked_reason is None or context.agreed is None:
+        return symbol_checks.check_not_blocked(child.symbol, context.blocked_reason)
+    room = max(-child.side.sign * context.agreed, 0)
+    what, unit = f"exit of {child.symbol}, about which broker and ledger differ,", "shares of both"
+    return compare("blocked_symbol", child.quantity, room, what, unit)
 
 
 def check_reduces(child: ChildOrder, context: SendContext) -> Verdict:

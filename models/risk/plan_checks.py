@@ -76,8 +76,9 @@ def check_adv(order: ParentOrder, context: PlanContext, limits: RiskLimits) -> V
     bad = not_finite("adv", {"adv": adv})
     if bad is not None:
         return bad
-    unit = f"shares ({limits.max_adv_share:.3g} of the average daily volume)"
-    return compare("adv", order.quantity, limits.max_adv_share * adv, "order of", unit)
+    share = 100 * limits.max_adv_share
+    what = f"order, at most {share:.6g} % of the average daily volume, of"
+    return compare("adv", order.quantity, limits.max_adv_share * adv, what, "shares")
 
 
 def check_duplicate(order: ParentOrder, context: PlanContext, limits: RiskLimits) -> Verdict:

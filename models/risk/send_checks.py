@@ -61,7 +61,7 @@ def check_collar(child: ChildOrder, quote: Quote | None, limits: RiskLimits) -> 
         return Verdict("collar", False, f"there is no sane quote to hold {price} USD against")
     distance = abs(price - quote.mid) / quote.mid * BPS
     limit = limits.price_collar_bps
-    return compare("collar", distance, limit, f"limit {price} USD is off the mid by", "bps")
+    return compare("collar", distance, limit, f"limit {price} USD off the mid by", "bps")
 
 
 def check_remaining(child: ChildOrder, context: SendContext) -> Verdict:
@@ -86,8 +86,9 @@ def check_child_adv(child: ChildOrder, context: SendContext, limits: RiskLimits)
     bad = not_finite("adv", {"adv": adv})
     if bad is not None:
         return bad
-    unit = f"shares ({limits.max_adv_share:.3g} of the average daily volume)"
-    return compare("adv", child.quantity, limits.max_adv_share * adv, "child of", unit)
+    share = 100 * limits.max_adv_share
+    what = f"child, at most {share:.6g} % of the average daily volume, of"
+    return compare("adv", child.quantity, limits.max_adv_share * adv, what, "shares")
 
 
 def check_rate(context: SendContext, limits: RiskLimits, now: datetime) -> Verdict:

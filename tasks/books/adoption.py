@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from models.domain.orders import ChildState
 from models.execution.events import ChildEvidence
+from models.execution.reissued import bearer
 
 if TYPE_CHECKING:
     from models.domain.orders import ChildOrder
@@ -13,13 +15,14 @@ if TYPE_CHECKING:
     from warehouse.ledger import OrderLedger
 
 
-def adopt(ledger: OrderLedger, evidence: Evidence) -> None:
+def adopt(ledger: OrderLedger, evidence: Evidence) -> Evidence:
     """Record what the broker shows of the account; at first contact, its opening balance too.
 
-    One transaction: a read is taken in as a whole.
+    One transaction: a read is taken in as a whole. Return it as `readdressed`.
     """
     account = evidence.account
     with ledger.transaction():
+        evidence = readdressed(ledger, evidence)
         if ledger.accounts.opening(account) is None:
             ledger.accounts.record_opening(
                 account, evidence.cash, evidence.positions, evidence.at, evidence.fills
@@ -33,6 +36,26 @@ def adopt(ledger: OrderLedger, evidence: Evidence) -> None:
         at_work = {order.order_ref for order in evidence.open_orders}
         for order in evidence.orders:
             _adopt_order(ledger, order, order.order_ref in at_work)
+    return evidence
+
+
+def readdressed(ledger: OrderLedger, evidence: Evidence) -> Evidence:
+    """Return a read with each order and execution under the name of the child that it is of.
+
+    What was given up as never sent and arrived after all is the attempt that was given its id.
+    """
+    children = ledger.children.reissued(evidence.account)
+    if not children:
+        return evidence
+    orders = tuple(
+        replace(order, order_ref=bearer(children, order.order_ref, order.perm_id))
+        for order in evidence.orders
+    )
+    fills = tuple(
+        replace(fill, order_ref=bearer(children, fill.order_ref, fill.perm_id))
+        for fill in evidence.fills
+    )
+    return replace(evidence, orders=orders, fills=fills)
 
 
 def child_evidence(order: OrderStatus, child: ChildOrder | None) -> ChildEvidence:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import socket
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tasks.leases.session_lease import is_running
+from tasks.machine import machine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +44,7 @@ def restore_ledger(
         by=by,
         at=datetime.now(UTC),
         force=force,
-        host=socket.gethostname(),
+        host=machine(),
         pid_alive=is_running,
     )
     return restore_backup(settings.ledger_url.get_secret_value(), order, progress)

@@ -21,7 +21,7 @@ from models.execution.differences import (
     unsettled_differences,
     working_order_differences,
 )
-from tasks.books.adoption import adopt
+from tasks.books.adoption import adopt, readdressed
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -82,7 +82,7 @@ def reconcile(ledger: OrderLedger, evidence: Evidence) -> Reconciliation:
     first_contact = ledger.accounts.opening(account) is None
     missing = () if first_contact else _unseen_fills(ledger, evidence)
     own = {fill.order_ref for fill in missing if ledger.children.get(fill.order_ref)}
-    adopt(ledger, evidence)
+    evidence = adopt(ledger, evidence)
     cash = ledger.executions.cash(account)
     positions = ledger.executions.positions(account)
     moved = evidence.cash - cash.amount
@@ -170,7 +170,7 @@ def differences_beside(ledger: OrderLedger, evidence: Evidence) -> tuple[Differe
 
     For a look beside a session at work: cash only when every commission of the day is known.
     """
-    account = evidence.account
+    account, evidence = evidence.account, readdressed(ledger, evidence)
     ours, cash = ledger.executions.positions(account), ledger.executions.cash(account)
     mismatches = position_differences(ours, evidence.positions, evidence.cash - cash.amount)
     money = (
@@ -188,7 +188,7 @@ def differences_beside(ledger: OrderLedger, evidence: Evidence) -> tuple[Differe
 
 def look_before_planning(ledger: OrderLedger, evidence: Evidence) -> tuple[Found, ...]:
     """Adopt a read and compare it, so that a plan leaves out what differs."""
-    adopt(ledger, evidence)
+    evidence = adopt(ledger, evidence)
     executions, account = ledger.executions, evidence.account
     positions, cash = executions.positions(account), executions.cash(account).amount
     return reconcile_session(ledger, evidence, positions, cash)

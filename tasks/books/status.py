@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 from tasks.alerts import Alert, recent_alerts
 from tasks.leases.session_lease import is_holder_running
 from tasks.ledger_mode import SESSION_LEASE
+from tasks.machine import machine
 from tasks.masking import mask_account
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def read_status(settings: Settings, ledger: OrderLedger) -> Status:
 def session_text(lease: Lease) -> str:
     """Name a session's lease with its process; one of this machine that is gone is called lost."""
     text = f"{lease.name} (pid {lease.pid})"
-    if lease.host != socket.gethostname() or is_holder_running(lease):
+    if lease.host != machine() or is_holder_running(lease):
         return text
     return f"{text} is LOST: its process is gone; `robo execute` goes on"
 

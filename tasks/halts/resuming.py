@@ -168,7 +168,7 @@ def _symbol_agrees(settings: Settings, ledger: OrderLedger, symbol: str) -> str:
         evidence = read_account(settings)
     except RoboError as error:
         raise HaltTrading(f"not resumed, the account could not be read: {error}") from error
-    adopt(ledger, evidence)
+    evidence = adopt(ledger, evidence)
     wrong = differences_of(ledger, evidence, symbol)
     if wrong:
         listed = "; ".join(f"{one.text} ({one.proposal})" for one in wrong)

@@ -7,7 +7,6 @@ comes from its process id.
 from __future__ import annotations
 
 import os
-import socket
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import count
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 from models.domain.errors import RetryLater, RoboError, SkipToday
 from tasks.broker.roles import TURNS, address
 from tasks.leases.session_lease import id_name, is_running
+from tasks.machine import machine
 from tasks.stores import open_ledger
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _free(settings: Settings, ledger: OrderLedger, role: Role) -> tuple[ApiAddre
                 id_name(where),
                 holder,
                 pid=os.getpid(),
-                host=socket.gethostname(),
+                host=machine(),
                 ttl=LIFE,
                 now=datetime.now(UTC),
                 pid_alive=is_running,

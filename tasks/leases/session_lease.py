@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import socket
+import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self
 
 from models.domain.errors import RoboError, SkipToday
 from tasks.broker.roles import Role, address
+from tasks.machine import machine
 from tasks.processes import start_ticks, started_at
 
 if TYPE_CHECKING:
@@ -43,16 +44,20 @@ class SessionLease:
     def take(
         cls, ledger: OrderLedger, settings: Settings, busy: type[RoboError] = SkipToday
     ) -> Self:
-        """Take the lease; raise `busy`, naming the holder, when another process has it."""
-        now = datetime.now(UTC)
+        """Take the lease; raise `busy`, naming the holder, when another session has it.
+
+        Each taking is a holder of its own, so that two sessions of one process are two.
+        """
+        now, holder = datetime.now(UTC), f"session {secrets.token_hex(3)} of robo"
         try:
-            lease = cls(ledger, _acquire(ledger, settings, f"trading-{settings.mode}", now), now)
+            held = _acquire(ledger, settings, f"trading-{settings.mode}", holder, now)
+            lease = cls(ledger, held, now)
         except SkipToday as taken:
             raise busy(str(taken)) from taken
         try:
             for role in (Role.ORDERS, Role.DATA):
                 name = id_name(address(settings, role))
-                lease.ids.append(_acquire(ledger, settings, name, now))
+                lease.ids.append(_acquire(ledger, settings, name, holder, now))
         except SkipToday as taken:
             lease.release()
             raise busy(f"an API client id is in use: {taken}") from taken
@@ -110,12 +115,14 @@ def id_name(where: ApiAddress) -> str:
     return f"client id {where.client_id} at {where.host}:{where.port}"
 
 
-def _acquire(ledger: OrderLedger, settings: Settings, name: str, now: datetime) -> Lease:
+def _acquire(
+    ledger: OrderLedger, settings: Settings, name: str, holder: str, now: datetime
+) -> Lease:
     return ledger.leases.acquire(
         name,
-        "a session of robo",
+        holder,
         pid=os.getpid(),
-        host=socket.gethostname(),
+        host=machine(),
         ttl=settings.lease_ttl,
         now=now,
         pid_alive=is_running,

@@ -27,6 +27,8 @@ class AccountBook:
     commission is added on. `day_start_equity` and `peak_equity` are the broker's worth of the
     account in USD; so that they can be compared with `equity`, `outside_cash` is what the broker
     has in cash beyond the ledger: deposits, withdrawals and dividends that nobody accepted yet.
+    `gaps` are the shares (signed) that the broker has beyond the ledger, by symbol, where two looks
+    showed the same and nothing else differs about the symbol.
     """
 
     account: str
@@ -37,6 +39,7 @@ class AccountBook:
     outside_cash: Decimal = Decimal(0)
     is_compared: bool = False  # with the broker's cash
     positions: dict[str, int] = field(default_factory=dict)
+    gaps: dict[str, int] = field(default_factory=dict)
     cash: Decimal = Decimal(0)
     _counted: dict[str, tuple[str, Decimal | None]] = field(default_factory=dict)
     _early: dict[str, Decimal] = field(default_factory=dict)
@@ -98,6 +101,12 @@ class AccountBook:
         else:
             self.cash -= told.amount - (counted[1] or 0)
             self._counted[exec_base(told.exec_id)] = (told.exec_id, told.amount)
+
+    def agreed(self, symbol: str) -> int:
+        """Return the signed shares that are there by the ledger and by the broker alike."""
+        ours = self.positions.get(symbol, 0)
+        theirs = ours + self.gaps.get(symbol, 0)
+        return min(ours, theirs, key=abs) if ours * theirs > 0 else 0
 
     def equity(self, quote: Callable[[str], Quote | None]) -> float:
         """Return cash and positions at mid, in USD; not a number while a mid is missing."""

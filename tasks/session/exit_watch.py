@@ -14,6 +14,7 @@ from models.execution.events import ChildCancelled
 from models.execution.pricing import marketable_limit
 from models.risk.exits import is_hit
 from models.risk.verdict import all_passed, denials
+from tasks.books.adoption import readdressed
 from tasks.session.exits import ONE_SLICE
 from tasks.session.recovery import compare
 
@@ -95,7 +96,7 @@ async def settle_vanished(desk: OrderDesk, evidence: Evidence, quiet_period: flo
     if not gone or desk.is_blind:
         return
     await asyncio.sleep(quiet_period)
-    again = await desk.gateway.collect_evidence()
+    again = readdressed(desk.ledger, await desk.gateway.collect_evidence())
     desk.pump(again.at)
     if desk.is_blind or again.positions != evidence.positions:
         return

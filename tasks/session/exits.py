@@ -100,10 +100,13 @@ class ExitKeeper:
             self._keep_symbol(symbol, now)
 
     def wanted(self, symbol: str) -> int:
-        """Return the shares that exits should cover: the position less what is being closed."""
+        """Return the shares that exits should cover: the position less what is being closed.
+
+        Where the broker holds fewer than the ledger, the position is what both hold.
+        """
         if self.desk.limits.exits.mode == "off":
             return 0
-        shares = self.desk.book.positions.get(symbol, 0)
+        shares = self.desk.book.agreed(symbol)
         closing = sum(
             execution.parent.quantity - execution.filled
             for execution in self._scheduled(symbol)
@@ -202,7 +205,8 @@ class ExitKeeper:
         context = desk.context(without_leaves(alone), child.symbol, now)
         context = desk.guard.with_reference(context, quote)
         sends = (*context.recent_sends, *[now] * ahead)
-        context = replace(context, recent_sends=sends)
+        agreed = desk.book.agreed(child.symbol) if child.symbol in desk.book.gaps else None
+        context = replace(context, recent_sends=sends, agreed=agreed)
         return check_exit(child, quote, context, desk.limits, now)
 
     def _keep_symbol(self, symbol: str, now: datetime) -> None:

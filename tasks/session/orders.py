@@ -35,6 +35,7 @@ from tasks.broker.status_events import event_of
 from tasks.crash_points import Boundary, pass_by
 from tasks.session.broker_notices import take_notice
 from tasks.session.cancelling import Cancels
+from tasks.session.reissued_ids import OVERDUE, addressed
 from tasks.session.send_guard import SendGuard, nothing_told
 
 if TYPE_CHECKING:
@@ -181,16 +182,16 @@ class OrderDesk:
     def _take(self, event: BrokerEvent, now: datetime) -> None:
         match event:
             case Fill():
-                self._take_fill(event, now)
+                self._take_fill(addressed(self, event, now), now)
             case Commission():
                 self.ledger.executions.record_commission(
                     event.exec_id, event.amount, event.currency, event.realized_pnl
                 )
                 self.book.add_commission(event)
             case OrderStatus():
-                self.take_status(event, now)
+                self.take_status(addressed(self, event, now), now)
             case BrokerNotice():
-                take_notice(self, event, now)
+                take_notice(self, addressed(self, event, now), now)
             case ConnectionDown(reason):
                 raise GatewayUnreachable(f"{reason} in the middle of the session")
 
@@ -386,6 +387,8 @@ class OrderDesk:
             if (known.state, known.perm_id, told_before) == (child.state, child.perm_id, told):
                 continue
             self.ledger.children.record_status(ref, child.state, told, child.perm_id)
+            if known.state is ChildState.NEVER_SENT:
+                self.alert(f"{ref} arrived late", OVERDUE)
         if after.state is not before.state and not after.state.is_terminal:
             why = after.quarantine or after.reason
             self.ledger.parents.set_state(parent_id, after.state, why)

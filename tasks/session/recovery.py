@@ -147,6 +147,7 @@ async def recover(desk: OrderDesk, quiet_period: float) -> Evidence:
         for order_ref in sorted(unproven & _unknown_children(desk)):
             if not desk.is_blind:
                 _settle_absence(desk, order_ref, evidence.at)
+    gaps = _gaps(desk, evidence)
     ours = desk.ledger.executions.positions(evidence.account)
     if position_differences(ours, evidence.positions) and not desk.is_blind:
         await asyncio.sleep(quiet_period)
@@ -157,12 +158,30 @@ async def recover(desk: OrderDesk, quiet_period: float) -> Evidence:
     else:
         children = [c for e in desk.everything.values() for c in e.children.values()]
         desk.cancels.ask_again(children, evidence.orders)
-        compare(desk, evidence)
+        differ = compare(desk, evidence)
+        standing = gaps.items() & _gaps(desk, evidence).items()
+        desk.book.gaps = {symbol: gap for symbol, gap in standing if symbol in differ}
     return evidence
 
 
-def compare(desk: OrderDesk, evidence: Evidence) -> None:
-    """Keep, and tell once, what differs from the ledger; AutomaticHalt on a stray of our name."""
+def _gaps(desk: OrderDesk, evidence: Evidence) -> dict[str, int]:
+    """Return, by symbol, the shares (signed) that the broker has beyond the ledger.
+
+    Not where an exit that should rest is not shown: it may be what has traded.
+    """
+    ours, theirs = desk.ledger.executions.positions(evidence.account), evidence.positions
+    gaps = {s: theirs.get(s, 0) - ours.get(s, 0) for s in ours.keys() | theirs.keys()}
+    shown = {order.order_ref for order in evidence.open_orders}
+    exits = [child for e in desk.resting.values() for child in e.children.values()]
+    unsure = {child.symbol for child in exits if child.leaves and child.order_ref not in shown}
+    return {symbol: gap for symbol, gap in gaps.items() if gap and symbol not in unsure}
+
+
+def compare(desk: OrderDesk, evidence: Evidence) -> set[str]:
+    """Keep, and tell once, what differs from the ledger; AutomaticHalt on a stray of our name.
+
+    Return the symbols of which nothing but the number of shares differs.
+    """
     book, in_hand = desk.book, {*desk.executions, *unshown_exits(desk)}
     is_comparable = is_cash_settled(evidence) or not book.is_compared
     if is_comparable and not position_differences(book.positions, evidence.positions):
@@ -180,6 +199,9 @@ def compare(desk: OrderDesk, evidence: Evidence) -> None:
             f"orders work under names of this system that it did not commit: {listed}; find who "
             "sent them and cancel them in TWS, then `robo resume --reason ...`",
         )
+    blocking = [each.difference for each in found if each.difference.kind.blocks]
+    others = {one.symbol for one in blocking if one.kind is not DifferenceKind.POSITION}
+    return {one.symbol for one in blocking} - others
 
 
 def unshown_exits(desk: OrderDesk) -> set[str]:
@@ -197,8 +219,7 @@ def unshown_exits(desk: OrderDesk) -> set[str]:
 async def _reconcile_once(desk: OrderDesk, gateway: OrderGateway) -> Evidence:
     """Read all that the broker shows; what it tells of its link is taken first."""
     desk.must_reconcile = False
-    evidence = await gateway.collect_evidence()
-    adopt(desk.ledger, evidence)
+    evidence = adopt(desk.ledger, await gateway.collect_evidence())
     desk.guard.unseen_day_trades = unseen_by_ledger(
         desk.ledger, evidence, desk.session.date, desk.limits
     )
@@ -220,10 +241,12 @@ async def _reconcile_once(desk: OrderDesk, gateway: OrderGateway) -> Evidence:
 def _settle_absence(desk: OrderDesk, order_ref: str, at: datetime) -> None:
     """Take a proven absence for a refusal, if one was told before, else for a child never sent.
 
-    The broker shows the present New York day only: of an earlier one absence proves nothing.
+    The broker shows the present New York day only: of an earlier one absence proves nothing. An
+    exit may be of an earlier day than its attempt.
     """
     parent_id = order_ref.rsplit(".", 2)[0]
-    if desk.everything[parent_id].parent.session != exchange_date(at):
+    committed_at = desk.ledger.children.require(order_ref).committed_at
+    if exchange_date(committed_at) != exchange_date(at):
         logger.error("%s is of an earlier day; look for it in the account's statement", order_ref)
         return
     refusal = desk.rejection_of(order_ref)

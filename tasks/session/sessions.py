@@ -163,7 +163,7 @@ class ExecutionSession:
         evidence = await orders.collect_evidence()
         told = orders.pending_events()
         require_link(self.ledger, evidence.account, told)
-        adopt(self.ledger, evidence)
+        evidence = adopt(self.ledger, evidence)
         require_own_client(self.ledger, evidence, orders.client_id)
         book = AccountBook(evidence.account, self.ledger)
         desk = OrderDesk(
@@ -265,22 +265,25 @@ class ExecutionSession:
         """Keep stops and targets in step with the positions, which sales and fills change."""
         if self._exits.is_idle:
             return
-        await self._keep_exits(desk)
-        if self._exits.is_settling or unshown_exits(desk):
+        is_settling = await self._keep_exits(desk)
+        if is_settling or unshown_exits(desk):
             await self._advance(self._clock.now() + SETTLE, desk)
             if unshown_exits(desk):
                 desk.lose_connection(self._clock.now())
                 await recover(desk, self.settings.quiet_period)
             await self._keep_exits(desk)
 
-    async def _keep_exits(self, desk: OrderDesk) -> None:
+    async def _keep_exits(self, desk: OrderDesk) -> bool:
+        """Ask for what exits need; say whether one waited for its end, which may have come."""
         self._exits.keep(self._clock.now())
         while desk.is_crowded:
             await asyncio.sleep(CROWDED_WAIT)
             await self._watch(desk)
             await self._read_everything(desk)
             self._exits.keep(self._clock.now())
+        was_settling = self._exits.is_settling
         await self._read_everything(desk)
+        return was_settling or self._exits.is_settling
 
     async def _settle(self, desk: OrderDesk) -> bool:
         """Give what was just sent time to end; reconcile what has not, and say whether so.

@@ -132,7 +132,7 @@ async def _desk(
     evidence = await orders.collect_evidence()
     told = orders.pending_events()
     require_link(ledger, evidence.account, told)
-    adopt(ledger, evidence)
+    evidence = adopt(ledger, evidence)
     book = AccountBook(evidence.account, ledger, UNKNOWN_EQUITY, UNKNOWN_EQUITY)
     book.refresh()
     desk = OrderDesk(

@@ -68,7 +68,7 @@ def open_dossier(ledger: OrderLedger, evidence: Evidence, order_ref: str) -> Dos
 
     Raises InvalidInput for a child that the ledger has not, or that is of another account.
     """
-    adopt(ledger, evidence)
+    evidence = adopt(ledger, evidence)
     record = ledger.children.require(order_ref)
     if record.account != evidence.account:
         raise InvalidInput(

@@ -9,7 +9,6 @@ Orders of others are never touched, and the stops and targets of what is held re
 from __future__ import annotations
 
 import asyncio
-import socket
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING
 from models.domain.errors import RetryLater, RoboError
 from tasks.alerts import Alert, raise_alert
 from tasks.leases.session_lease import SessionLease, is_holder_running
+from tasks.machine import machine
 from tasks.session.own_orders import EndedOrders, end_own_orders
 from tasks.stores import open_ledger
 
@@ -107,7 +107,7 @@ def lost_session(ledger: OrderLedger, settings: Settings) -> Lease | None:
     lease = ledger.leases.unreleased(f"trading-{settings.mode}")
     if lease is None:
         return None
-    if lease.host != socket.gethostname():
+    if lease.host != machine():
         return lease if lease.expires_at <= now else None
     hangs = lease.expires_at + timedelta(seconds=HANGS_AFTER * settings.lease_ttl) <= now
     return lease if hangs or not is_holder_running(lease) else None

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 from datetime import UTC, datetime
 
 import pytest
@@ -13,6 +12,7 @@ from tasks.broker.ibkr import OrderConnection
 from tasks.broker.roles import STEP, TURNS, Role, address
 from tasks.leases.client_ids import leased_address
 from tasks.leases.session_lease import id_name
+from tasks.machine import machine
 
 pytestmark = pytest.mark.journey
 
@@ -47,7 +47,7 @@ def test_ids_that_are_all_taken_are_told_and_those_of_the_dead_are_free(settings
     ):
         pass
     ledger.leases.release(held[3])
-    lease(3, 2**22 + 1, socket.gethostname())  # beyond every process id
+    lease(3, 2**22 + 1, machine())  # beyond every process id
     with leased_address(settings, Role.HISTORY) as where:
         assert where == address(settings, Role.HISTORY, 3)
 

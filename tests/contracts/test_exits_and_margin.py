@@ -1,6 +1,7 @@
 """Stops, targets, margin and borrowing against a real gateway."""
 
 import asyncio
+import time
 from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
@@ -124,6 +125,47 @@ def test_a_stop_that_is_reached_ends_the_position_and_its_target(
     if sold and bought < 60:
         assert "an exit of KO has traded" in ledger.parents.get(parent.parent_id).reason
     assert reconcile(ledger, read_account(settings)).agrees
+    assert ledger.check() == []
+
+
+def bare_position(gateway, settings, ledger, make_span, make_parent, execute):
+    """Thirty shares without exits, noted facts to protect them, and another order to work."""
+    span = make_span(gateway, 10)
+    price = last_close(gateway, "KO", span.session)
+    ledger.parents.add([make_parent(span, "KO", quantity=30, decision_price=price)])
+    execute(settings, ledger, limits=RiskLimits(**WIDE))
+    span = make_span(gateway, 30)
+    note_facts(ledger, span, "KO", price, 1.5)
+    peers = last_close(gateway, "PEP", span.session)
+    ledger.parents.add([make_parent(span, "PEP", quantity=30, decision_price=peers)])
+    ledger.versions.note(span.session, working_version(RESTING), span.start, accepted_by="a test")
+
+
+def test_exits_that_arrive_after_their_resend_protect_once(
+    start_gateway, tmp_path, open_ledger, make_span, make_parent, execute
+):
+    """Both are under way for longer than two looks, and then change what was sent in their place.
+
+    One id, one order: it goes on under the first name, and is followed as the second.
+    """
+    gateway = start_gateway()
+    settings = gateway.client(tmp_path / "home", quiet_period=0.4)
+    ledger = open_ledger(settings)
+    bare_position(gateway, settings, ledger, make_span, make_parent, execute)
+    gateway.ask("fault", fault="late-orders", params={"count": 2, "ms": 1500})
+    execute(settings, ledger, limits=RESTING)
+    time.sleep(1.5)
+    (exit_,) = [r for r in ledger.parents.open_exits() if r.order.symbol == "KO"]
+    assert exit_.state is ParentState.WORKING
+    resting = [o for o in working(settings).values() if o.symbol == "KO"]
+    children = ledger.children.of_parent(exit_.order.parent_id)
+    alive = [child for child in children if not child.state.is_terminal]
+    assert sorted(child.slice_no for child in alive) == [1, 2]
+    assert {child.perm_id for child in alive} == {order.perm_id for order in resting}
+    assert reconcile(ledger, read_account(settings)).agrees
+    for order in resting:
+        gateway.ask("cancel", perm_id=order.perm_id)
+    assert reconcile(ledger, read_account(settings)).agrees, "completed under the first name"
     assert ledger.check() == []
 
 

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -18,6 +17,7 @@ from models.domain.orders import ParentOrder, ParentState, Side
 from tasks.books.account_snapshot import read_account
 from tasks.broker.protocol import GatewayUnreachable
 from tasks.halts.halting import HaltOrder, halt_trading
+from tasks.machine import machine
 from tasks.processes import free_port
 from tasks.session import sessions
 from tasks.session.watching import look_once, lost_session, watch_session
@@ -78,7 +78,7 @@ def clients_at_work(settings):
 def test_a_killed_session_has_its_own_orders_ended(gateway, settings, ledger, make_child, dead_pid):
     assert look_once(settings).text == "watching: no session is lost"
     place(gateway, make_child, 11, 51)
-    leave_lease(ledger, dead_pid, socket.gethostname())
+    leave_lease(ledger, dead_pid, machine())
     seen = look_once(settings)
     assert (seen.cancelled, seen.still_working) == (1, 0)
     assert str(dead_pid) in seen.lost
@@ -98,7 +98,7 @@ def test_the_exits_of_a_killed_session_go_on_protecting(
     """A stop that rests at the broker is worth most when nobody is at work."""
     place(gateway, make_child, 11)
     stop = rest_an_exit(gateway, ledger, make_child)
-    leave_lease(ledger, dead_pid, socket.gethostname())
+    leave_lease(ledger, dead_pid, machine())
     seen = look_once(settings)
     assert (seen.cancelled, seen.still_working) == (1, 0)
     assert "1 resting exits left to protect what is held" in seen.text
@@ -108,7 +108,7 @@ def test_the_exits_of_a_killed_session_go_on_protecting(
 
 def test_a_slow_session_of_this_machine_is_not_lost_one_that_hangs_is(settings, ledger):
     """Its process lives; the lease has expired all the same."""
-    here, now = socket.gethostname(), datetime.now(UTC)
+    here, now = machine(), datetime.now(UTC)
     slow = leave_lease(ledger, os.getpid(), here, ttl=0.0)
     assert lost_session(ledger, settings) is None
     ledger.leases.release(slow)
@@ -164,7 +164,7 @@ def test_a_session_of_another_machine_is_lost_once_its_lease_has_expired(setting
 
 
 def test_without_a_gateway_the_loss_is_found_again(settings, ledger, dead_pid):
-    leave_lease(ledger, dead_pid, socket.gethostname())
+    leave_lease(ledger, dead_pid, machine())
     away = settings.model_copy(update={"port": free_port()})
     with pytest.raises(GatewayUnreachable):
         look_once(away)
@@ -174,7 +174,7 @@ def test_without_a_gateway_the_loss_is_found_again(settings, ledger, dead_pid):
 
 def test_orders_that_are_meant_to_stay_stay(gateway, settings, ledger, make_child, dead_pid):
     place(gateway, make_child, 11)
-    leave_lease(ledger, dead_pid, socket.gethostname())
+    leave_lease(ledger, dead_pid, machine())
     seen = look_once(settings.model_copy(update={"on_stop": "leave"}))
     assert "left working" in seen.text
     assert 11 in clients_at_work(settings)

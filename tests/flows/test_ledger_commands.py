@@ -106,9 +106,21 @@ def test_backup_restore_and_export_go_round(ledger_file: Path, tmp_path: Path) -
     assert code == 0 and "the former ledger is kept as" in text and "trading is halted" in text
     code, text = robo("status")
     assert code == 0 and "HALTED" in text and "robo reconcile" in text
-    code, text = robo("ledger", "export", "--to", str(tmp_path / "out"))
+    code, text = robo("ledger", "export", str(tmp_path / "out"))
     assert code == 0 and "2 rows" in text and "kB" in text
     assert (tmp_path / "out" / "manifest.json").is_file()
+    code, text = robo("ledger", "export", str(tmp_path / "a"), "--to", str(tmp_path / "b"))
+    assert code == 2 and "two folders were given" in text
+    assert not (tmp_path / "a").exists()
+
+
+def test_halt_all_without_flatten_halts_and_says_what_all_is_for(ledger_file: Path) -> None:
+    """Nobody who wants to stop is refused over a word; no gateway answers here."""
+    code, text = robo("halt", "--all", "--reason", "stop it")
+    assert code == 2
+    assert "robo halt --flatten --all" in text and "no position was closed" in text
+    _, text = robo("status")
+    assert "HALTED" in text and "stop it" in text
 
 
 def test_a_ledger_of_a_newer_version_is_left_alone(ledger_file: Path) -> None:

@@ -18,9 +18,12 @@ ALGOS = tuple(sorted(set(CURVES) - {EXIT}))
 WITH_VERBS = 0.4
 ON_POSTGRES = 0.12
 NEAR, FAR = 0.02, 1.5  # USD of true range: the day's noise reaches a stop at the first
+# Longer than two looks: one order at a time, since its id is what keeps it from doubling another.
+OVERDUE = {"ms": 600, "count": 1}
 # What the gateway does to all of a universe's orders: (name, parameters, share of universes).
 TROUBLES = (
     ("late-orders", {"ms": 60, "count": 0}, 0.25),  # under way when the look-up comes
+    ("late-orders", OVERDUE, 0.15),
     ("duplicate-status", {"copies": 3, "count": 0}, 0.15),
     ("early-commission", {"count": 0}, 0.15),
     ("missing-status", {"status": "Filled", "count": 4}, 0.15),

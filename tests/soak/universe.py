@@ -14,7 +14,7 @@ from crashes import HOST, Crash, Wreck, draw
 from halt_steps import STEPS
 from ledgers import FilePlace, LedgerPlace, ServerPlace
 from market import buy_by_hand, note_facts, plan, write_limits
-from scenarios import scenario_of
+from scenarios import OVERDUE, scenario_of
 from verdict import Expected, Verdict, judge, look_between
 
 from tasks.books.account_snapshot import read_account
@@ -225,7 +225,8 @@ class Universe:
         """Bring a dead gateway back; now and then orders are slow to arrive there, too."""
         self.gateway.start()
         if self.rng.random() < 0.3:
-            self._fault("late-orders", {"ms": 60, "count": 2})
+            late = {"ms": 60, "count": 2}
+            self._fault("late-orders", OVERDUE if self.rng.random() < 0.3 else late)
 
     def _revive(self, patience: float) -> None:
         """Bring the gateway back if it died together with the process that ended last."""

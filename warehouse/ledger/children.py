@@ -15,7 +15,7 @@ from models.execution.child_state import ChildFacts, Told, take
 from warehouse.ledger.attribution import require_reduction
 from warehouse.ledger.chain import seal
 from warehouse.ledger.connection import LedgerStore
-from warehouse.ledger.encoding import moment_text, optional_money, optional_money_text
+from warehouse.ledger.encoding import moment_of, moment_text, optional_money, optional_money_text
 from warehouse.ledger.halts import require_no_halt
 from warehouse.ledger.leases import Lease, require_lease
 from warehouse.ledger.parent_room import INSERT_CHILD, PARENT, ROOM
@@ -45,6 +45,14 @@ _OPEN = text(
     "ORDER BY parent_id, slice_no, attempt"
 )
 _OF_PARENT = text("SELECT * FROM children WHERE parent_id = :parent_id ORDER BY slice_no, attempt")
+# Of the parents of which an order id was given to another attempt of the same API client.
+_REISSUED = text(
+    "SELECT * FROM children WHERE parent_id IN (SELECT early.parent_id FROM children AS early "
+    "JOIN children AS late ON late.parent_id = early.parent_id "
+    "AND late.slice_no = early.slice_no AND late.attempt > early.attempt "
+    "AND late.order_id = early.order_id AND late.client_id = early.client_id "
+    "WHERE early.account = :account AND early.state = 'NEVER_SENT')"
+)
 _SENT_SINCE = text(
     "SELECT COUNT(*) AS sent FROM children WHERE account = :account AND sent_at >= :since"
 )
@@ -52,12 +60,13 @@ _SENT_SINCE = text(
 
 @dataclass(frozen=True, slots=True)
 class ChildRecord:
-    """A child with what only the ledger knows: who carried it and why its state is so."""
+    """A child with what only the ledger knows: who carried it, since when (UTC), why it is so."""
 
     order: ChildOrder
     account: str
     client_id: int
     reason: str
+    committed_at: datetime
 
 
 class Children:
@@ -156,6 +165,12 @@ class Children:
         with self._store.read() as connection:
             rows = connection.execute(_OF_PARENT, {"parent_id": parent_id}).all()
         return tuple(_child(row) for row in rows)
+
+    def reissued(self, account: str) -> dict[str, ChildOrder]:
+        """Return, by orderRef, every child of the parents that gave an order id a second time."""
+        with self._store.read() as connection:
+            found = [_child(row) for row in connection.execute(_REISSUED, {"account": account})]
+        return {child.order_ref: child for child in found}
 
     def sent_since(self, account: str, since: datetime) -> int:
         """Count the children sent at or after `since` (UTC), for the limit of orders a minute."""
@@ -284,7 +299,8 @@ def _require(connection: LedgerConnection, order_ref: str) -> LedgerRow:
 
 
 def _record(row: LedgerRow) -> ChildRecord:
-    return ChildRecord(_child(row), row.account, row.client_id, row.reason)
+    committed_at = moment_of(row.committed_at)
+    return ChildRecord(_child(row), row.account, row.client_id, row.reason, committed_at)
 
 
 def _child(row: LedgerRow) -> ChildOrder:

@@ -59,7 +59,7 @@ def test_a_proof_is_taken_for_unknown_children_only(flying):
     assert (execution, commands) == (flying, ())
 
 
-def test_a_child_that_turns_up_after_its_proof_is_cancelled_and_quarantined(flying, at, quote):
+def test_a_child_that_turns_up_after_its_proof_counts_again(flying, at, quote):
     execution, commands = run(
         flying,
         ev.ConnectionLost(at(1)),
@@ -67,11 +67,25 @@ def test_a_child_that_turns_up_after_its_proof_is_cancelled_and_quarantined(flyi
         ev.ProvenNeverSent("p.1.1"),
         ev.ChildAcked("p.1.1", 7),
     )
-    assert commands == [CancelChild("p.1.1")]
-    assert execution.state is ParentState.PAUSED
-    assert "proven never sent" in execution.quarantine
-    _, commands = run(execution, ev.ChildCancelled("p.1.1"), ev.SessionClosed(at(390)))
-    assert commands[-1].state is ParentState.FAILED
+    assert commands == []
+    assert (execution.state, execution.quarantine) == (ParentState.WORKING, "")
+    assert execution.exposure == execution.children["p.1.1"].quantity
+    assert step(execution, ev.SliceDue(at(10), quote))[1] == (), "nothing beside it"
+
+
+def test_a_child_that_turns_up_when_its_shares_are_done_already_is_cancelled(flying, at, fill):
+    """Proven absent, and then a later slice did them all: it has no room any more."""
+    first = flying.children["p.1.1"]
+    later = replace(first, slice_no=2, order_id=43)
+    two = replace(
+        flying,
+        parent=replace(flying.parent, quantity=25),
+        children={"p.1.1": replace(first, state=ChildState.NEVER_SENT), "p.2.1": later},
+        reconciled=True,
+    )
+    execution, commands = run(two, ev.ChildFilled(fill("p.2.1", 25)), ev.ChildAcked("p.1.1", 7))
+    assert CancelChild("p.1.1") in commands
+    assert "worst case 50 of 25 shares" in execution.quarantine
 
 
 @pytest.mark.parametrize(

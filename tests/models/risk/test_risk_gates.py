@@ -82,6 +82,22 @@ def test_an_order_that_reduces_passes_though_the_book_is_over_its_limits():
     assert set(denied_parent(ORDER, over)) == {"position", "gross", "net"}
 
 
+def test_what_is_compared_is_told_once_and_in_its_unit():
+    """Seen in a ledger: "off the last close by 3.18294e-05 of it is within ... 0.3 of it"."""
+    book = replace(BOOK, closes={"KO": 100.0}, adv={"KO": 1e6})
+    order = replace(ORDER, decision_price=Decimal("100.01"), quantity=109)
+    found = {v.check: v for v in check_parent(order, book, RiskLimits(max_adv_share=1e-5))}
+    assert found["price"].reason == (
+        "decision price 100.01 USD is 0.01 % off the last close of 100 USD, within the limit of "
+        "30 %"
+    )
+    assert found["price"].numbers["limit"] == 0.3
+    assert found["adv"].reason == (
+        "order, at most 0.001 % of the average daily volume, of 109 shares is above the limit of "
+        "10 shares"
+    )
+
+
 def test_a_symbol_of_the_book_without_a_price_denies():
     assert denied_parent(book=replace(BOOK, positions={"XOM": 1})) == ["gross", "net"]
     assert denied_parent(book=replace(BOOK, positions={"XOM": 0})) == []

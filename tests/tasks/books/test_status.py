@@ -1,7 +1,6 @@
 """The state of everything in one look, with no gateway up."""
 
 import os
-import socket
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -12,6 +11,7 @@ from parent_orders import parent_order
 from models.domain.orders import Fill, ParentState, Side
 from tasks.alerts import Alert, raise_alert
 from tasks.books.status import read_status
+from tasks.machine import machine
 
 NOW = datetime(2022, 12, 29, 15, tzinfo=UTC)
 ACCOUNT = "SIM0000001"
@@ -69,7 +69,7 @@ def test_a_session_whose_process_is_gone_is_called_lost(settings, ledger):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     for pid in (gone.pid, os.getpid()):
-        taken = {"pid": pid, "host": socket.gethostname(), "ttl": 60, "now": datetime.now(UTC)}
+        taken = {"pid": pid, "host": machine(), "ttl": 60, "now": datetime.now(UTC)}
         held = ledger.leases.acquire("trading-simulated", "x", **taken)
         found = read_status(settings, ledger).session_at_work
         assert ("LOST" in found) is (pid != os.getpid())

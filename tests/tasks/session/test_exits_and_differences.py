@@ -43,18 +43,86 @@ def start(start_desk, ledger, broker, minute):
 def rest_all(broker, keeper):
     keeper.keep(broker.now)
     for child in list(broker.sent):
-        broker.tell(child.order_ref, "Submitted")
+        if not broker.orders[child.order_ref].is_over:
+            broker.tell(child.order_ref, "Submitted")
     keeper.desk.pump(broker.now)
 
 
-def test_no_exit_rests_on_shares_that_the_broker_does_not_have(start, broker, ledger):
-    """Sold by hand, and the execution is no longer shown: an exit would end short."""
+def living(broker):
+    return sorted((o.symbol, o.remaining) for o in broker.orders.values() if not o.is_over)
+
+
+def end_cancelled(broker, keeper):
+    """Answer every cancel that was asked for."""
+    for child in broker.sent:
+        if child.order_id in broker.cancels and not broker.orders[child.order_ref].is_over:
+            broker.tell(child.order_ref, "Cancelled")
+    keeper.desk.pump(broker.now)
+
+
+def test_an_exit_covers_what_broker_and_ledger_both_hold(start, broker, ledger):
+    """Sold by hand, and the execution is no longer shown: an exit of all would end short."""
     broker.book("KO", 90, Decimal(50))
     start()
     broker.positions = {"KO": 40}
     desk, keeper = start()
-    keeper.keep(broker.now)
+    rest_all(broker, keeper)
     assert desk.book.positions == {"KO": 90}
+    assert living(broker) == [("KO", 40), ("KO", 40)]
+    passed = {c.check: c.reason for c in ledger.parents.verdicts("20221229-exit-KO-1")}
+    assert passed == {}, "nothing was denied"
+
+
+@pytest.mark.parametrize(("theirs", "covered"), [(40, 40), (0, 0), (-10, 0), (130, 90)])
+def test_exits_at_the_broker_are_cut_to_the_shares_of_both(start, broker, theirs, covered):
+    """Rested for 90; what one view alone has is not sold, and a short is not bought back."""
+    broker.book("KO", 90, Decimal(50))
+    _, keeper = start()
+    rest_all(broker, keeper)
+    broker.positions = {"KO": theirs} if theirs else {}
+    _, keeper = start()
+    keeper.keep(broker.now)
+    end_cancelled(broker, keeper)
+    rest_all(broker, keeper)
+    assert living(broker) == [("KO", covered)] * (2 if covered else 0)
+    broker.positions = {"KO": 90}  # found again: both agree
+    _, keeper = start()
+    keeper.keep(broker.now)
+    end_cancelled(broker, keeper)
+    rest_all(broker, keeper)
+    assert living(broker) == [("KO", 90)] * 2
+
+
+def test_a_gap_that_two_looks_tell_differently_moves_no_exit(start, broker, monkeypatch):
+    """An execution may be under way: nothing is cut on the first figure."""
+    broker.book("KO", 90, Decimal(50))
+    _, keeper = start()
+    rest_all(broker, keeper)
+    broker.positions = {"KO": 70}
+    told = iter([70, 60, 60, 60])
+    real = type(broker).collect_evidence
+
+    async def collect(self):
+        self.positions = {"KO": next(told)}
+        return await real(self)
+
+    monkeypatch.setattr(type(broker), "collect_evidence", collect)
+    desk, keeper = start()
+    keeper.keep(broker.now)
+    assert (desk.book.gaps, broker.cancels) == ({}, [])
+    asyncio.run(recover(desk, 0.0))
+    keeper.keep(broker.now)
+    assert desk.book.gaps == {"KO": -30}
+    assert len(broker.cancels) == 2
+
+
+def test_no_new_exit_where_a_split_is_not_booked(start, broker, ledger):
+    """The shares differ by a usual ratio: levels would be at prices of before."""
+    broker.book("KO", 90, Decimal(50))
+    start()
+    broker.positions = {"KO": 180}
+    _, keeper = start()
+    keeper.keep(broker.now)
     assert broker.sent == []
     (denied,) = {c.check for c in ledger.parents.verdicts("20221229-exit-KO-1") if not c.passed}
     assert denied == "blocked_symbol"

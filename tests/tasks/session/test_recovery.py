@@ -68,19 +68,24 @@ async def test_an_order_that_arrives_during_the_quiet_period_is_adopted(
     assert len(broker.sent) == 1
 
 
-async def test_an_order_shown_after_it_was_proven_absent_pauses_its_parent(
+async def test_an_order_shown_after_it_was_proven_absent_counts_again_and_is_told(
     desk, send_into, start_desk, parent, broker, minute
 ):
     send_into(desk, "lost")
     again = start_desk(parent)
+    told = []
+    again.alert = lambda subject, text: told.append((subject, text))
     await recover(again, 0)
+    assert again.ledger.children.get(FIRST).order.state is ChildState.NEVER_SENT
     broker.arrive(broker.sent[0])
     await recover(again, 0)
-    record = again.ledger.parents.get("p-KO")
-    assert record.state is ParentState.PAUSED
-    assert "proven never sent, and now the broker shows it" in again.executions["p-KO"].quarantine
+    assert again.ledger.children.get(FIRST).order.state is ChildState.ACKED
+    assert again.executions["p-KO"].exposure == 30
+    ((subject, text),) = told
+    assert subject == f"{FIRST} arrived late"
+    assert "ROBO_QUIET_PERIOD" in text
     again.slice_due(minute(11))
-    assert len(broker.sent) == 1
+    assert len(broker.sent) == 1, "nothing goes beside it"
 
 
 async def test_a_refused_order_that_left_no_trace_is_rejected_and_not_repeated(
