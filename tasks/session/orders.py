@@ -21,7 +21,7 @@ from models.execution.exposure import working_shares
 from models.risk.context import SendContext
 from models.risk.gate import check_child
 from models.risk.verdict import all_passed, denials
-from tasks.books.check_record import keep_checks
+from tasks.books.check_record import record_of
 from tasks.broker.pacing import urgency_of
 from tasks.broker.protocol import (
     BrokerEvent,
@@ -276,17 +276,17 @@ class OrderDesk:
         """Commit an intent and what let it pass, then send it; uncommitted, all is as `before`."""
         parents = self.resting if child.parent_id in self.resting else self.executions
         try:
-            with self.ledger.transaction(urgent=True):
-                committed = self.ledger.children.commit_intent(
-                    child,
-                    self.gateway.client_id,
-                    self.gateway.account,
-                    next_valid_id=self.gateway.next_order_id(),
-                    at=now,
-                    lease=self.lease,
-                    reduce_only=self.reduce_only,
-                )
-                keep_checks(self.ledger, committed.order_ref, verdicts, now)
+            committed = self.ledger.children.commit_intent(
+                child,
+                self.gateway.client_id,
+                self.gateway.account,
+                next_valid_id=self.gateway.next_order_id(),
+                at=now,
+                lease=self.lease,
+                reduce_only=self.reduce_only,
+                checks=record_of(verdicts),
+                urgent=True,
+            )
         except RoboError:
             parents[child.parent_id] = before  # no intent, no child
             raise
