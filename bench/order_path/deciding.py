@@ -8,7 +8,6 @@ import sqlite3
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -141,21 +140,20 @@ def _note_marks(desk: OrderDesk, times: Times) -> list[float]:
     clock = time.perf_counter
     marks: list[float] = []
     send: Any = desk.gateway.send
-    transaction: Any = desk.ledger.transaction
+    commit: Any = desk.ledger.children.commit_intent
 
     def timed_send(child: Any) -> None:
         send(child)
         marks.append(clock())
 
-    @contextmanager
-    def timed_transaction(**terms: Any) -> Iterator[None]:
+    def timed_commit(*child: Any, **terms: Any) -> Any:
         started = clock()
-        with transaction(**terms):
-            yield
+        committed = commit(*child, **terms)
         times.intent.append(clock() - started)
+        return committed
 
     desk.gateway.send = timed_send  # type: ignore[method-assign]
-    desk.ledger.transaction = timed_transaction  # type: ignore[method-assign]
+    desk.ledger.children.commit_intent = timed_commit  # type: ignore[method-assign]
     return marks
 
 

@@ -6,6 +6,7 @@ for a purchase only once it is filled. Everything is valued at the present mids.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from models.domain.orders import ChildOrder, Quote, Side
@@ -58,21 +59,24 @@ def check_child_books(
 
     Gross is the sum of absolute positions, net the signed sum.
     """
-    books = _books(child, quote, context)
-    if isinstance(books, str):
-        return _no_mid("gross", books), _no_mid("net", books)
-    equity, gross, net = context.equity, "worst-case gross exposure", "worst-case net exposure"
-    sizes = (_gross(books[0]), _gross(books[1]))
-    signed = (_net(books[0]), _net(books[1]))
+    mid = _own_mid(child, quote)
+    others = child.symbol if mid is None else _others(child, context)
+    if mid is None or isinstance(others, str):
+        return _no_mid("gross", str(others)), _no_mid("net", str(others))
+    # Before and after are summed in one order, so that they differ by the child alone.
+    own = (_of_symbol(child.symbol, context, mid), _of_symbol(child.symbol, context, mid, child))
+    sizes = [max(abs(high), abs(low)) for high, low in others]
+    highs, lows = [high for high, _ in others], [low for _, low in others]
+    gross = [sum([one.size, *sizes]) for one in own]
+    net = [max(abs(sum([one.high, *highs])), abs(sum([one.low, *lows]))) for one in own]
+    equity, of_gross, of_net = context.equity, limits.max_gross_exposure, limits.max_net_exposure
     return (
-        _weigh("gross", gross, sizes, limits.max_gross_exposure, equity),
-        _weigh("net", net, signed, limits.max_net_exposure, equity),
+        _weigh("gross", "worst-case gross exposure", gross, of_gross, equity),
+        _weigh("net", "worst-case net exposure", net, of_net, equity),
     )
 
 
-def _weigh(
-    check: str, what: str, values: tuple[float, float], limit: float, equity: float
-) -> Verdict:
+def _weigh(check: str, what: str, values: Sequence[float], limit: float, equity: float) -> Verdict:
     """Compare USD before and after with a limit; what adds nothing to the worst case may pass."""
     before, after = values
     bad = not_finite(check, {"equity": equity, "value before": before, "value after": after})
@@ -85,27 +89,18 @@ def _weigh(
     return compare(check, after / equity, limit, what, "x equity", excused=excused)
 
 
-def _books(
-    child: ChildOrder, quote: Quote | None, context: SendContext
-) -> tuple[list[WorstCase], list[WorstCase]] | str:
-    """Return the worst cases of all symbols before and after the child, or one without a mid.
-
-    Both lists are in one order, so that the sums over them differ by the child alone.
-    """
-    mid = _own_mid(child, quote)
-    if mid is None:
-        return child.symbol
+def _others(child: ChildOrder, context: SendContext) -> list[tuple[float, float]] | str:
+    """Return high and low (USD) of every symbol but the child's, or one that has no mid."""
     held, buying, selling, mids = context.positions, context.buying, context.selling, context.mids
-    before = [_of_symbol(child.symbol, context, mid)]
-    after = [_of_symbol(child.symbol, context, mid, child)]
+    found: list[tuple[float, float]] = []
     for symbol in sorted({*held, *buying, *selling} - {child.symbol}):
         price = mids.get(symbol)
         if price is None:
             return symbol
         shares = held.get(symbol, 0)
         high, low = shares + buying.get(symbol, 0), shares - selling.get(symbol, 0)
-        before.append(WorstCase(high * price, low * price))
-    return before, after + before[1:]
+        found.append((high * price, low * price))
+    return found
 
 
 def _of_symbol(
@@ -118,14 +113,6 @@ def _of_symbol(
     elif child is not None:
         selling += child.quantity
     return WorstCase((held + buying) * mid, (held - selling) * mid)
-
-
-def _gross(book: list[WorstCase]) -> float:
-    return sum([max(abs(high), abs(low)) for high, low in book])
-
-
-def _net(book: list[WorstCase]) -> float:
-    return max(abs(sum([high for high, _ in book])), abs(sum([low for _, low in book])))
 
 
 def _own_mid(child: ChildOrder, quote: Quote | None) -> float | None:

@@ -94,7 +94,7 @@ def check_child_adv(child: ChildOrder, context: SendContext, limits: RiskLimits)
 def check_rate(context: SendContext, limits: RiskLimits, now: datetime) -> Verdict:
     """Deny when this send would exceed the account's orders in the trailing 60 seconds."""
     since = now - MINUTE
-    count = 1 + sum(sent > since for sent in context.recent_sends)
+    count = 1 + len([sent for sent in context.recent_sends if sent > since])
     return compare("rate", count, limits.max_orders_per_minute, "sending", "orders a minute")
 
 

@@ -7,20 +7,58 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
 from math import isfinite
+from typing import NamedTuple
 
 Number = int | float | Decimal
 
 _WHOLE = 2**53  # up to here a float holds every whole number
 
 
+class Comparison(NamedTuple):
+    """A value beside its limit, both in `unit`; `excused` says why it passed above the limit."""
+
+    value: int | float
+    limit: int | float
+    what: str
+    unit: str
+    excused: str = ""
+
+    def sentence(self, passed: bool) -> str:
+        """Say how the two compared."""
+        relation = "within" if passed and not self.excused else "above"
+        unit = self.unit
+        said = f"{self.what} {_show(self.value)} {unit} is {relation} the limit of"
+        excuse = f", but {self.excused}" if self.excused else ""
+        return f"{said} {_show(self.limit)} {unit}{excuse}"
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """One check's answer; `reason` is a full sentence either way, for the ledger and the trader."""
+    """One check's answer, for the ledger and the trader.
+
+    `told` is why, in a full sentence, or the comparison that it came to: an order waits for its
+    checks, so the sentence of a comparison is made when somebody asks. `noted` are the numbers
+    behind a sentence.
+    """
 
     check: str
     passed: bool
-    reason: str
-    numbers: Mapping[str, float | str] = field(default_factory=dict[str, float | str])
+    told: str | Comparison
+    noted: Mapping[str, float | str] = field(default_factory=dict[str, float | str])
+
+    @property
+    def reason(self) -> str:
+        """Why, as a full sentence, whether it passed or not."""
+        told = self.told
+        return told if isinstance(told, str) else told.sentence(self.passed)
+
+    @property
+    def numbers(self) -> Mapping[str, float | str]:
+        """The numbers that were compared."""
+        told = self.told
+        if isinstance(told, str):
+            return self.noted
+        return {"value": float(told.value), "limit": float(told.limit)}
 
 
 def all_passed(verdicts: Iterable[Verdict]) -> bool:
@@ -43,13 +81,10 @@ def compare(
     """
     if not (_is_finite(value) and _is_finite(limit)):
         return _broken(check, {"value": value, "limit": limit})
-    numbers: dict[str, float | str] = {"value": float(value), "limit": float(limit)}
     within = is_within(value, limit)
-    relation = "within" if within else "above"
-    reason = f"{what} {_show(value)} {unit} is {relation} the limit of {_show(limit)} {unit}"
-    if not within and excused:
-        reason = f"{reason}, but {excused}"
-    return Verdict(check, within or bool(excused), reason, numbers)
+    reason = "" if within else excused
+    shown = Comparison(_plain(value), _plain(limit), what, unit, reason)
+    return Verdict(check, within or bool(excused), shown)
 
 
 def not_finite(check: str, values: Mapping[str, Number]) -> Verdict | None:
@@ -92,5 +127,9 @@ def _written(value: float) -> Decimal:
     return Decimal(repr(value))
 
 
-def _show(value: Number) -> str:
-    return f"{value:,}" if isinstance(value, int) else f"{float(value):,.6g}"
+def _plain(value: Number) -> int | float:
+    return value if type(value) is int else float(value)
+
+
+def _show(value: int | float) -> str:
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"

@@ -149,7 +149,7 @@ def _child_step(
         if not exec_base or execution.exec_id.rpartition(".")[0] == exec_base
     ]
     messages = tuple(event for event in events if event.kind != KIND)
-    return ChildStep(child, kept_checks(events), messages, tuple(fills))
+    return ChildStep(child, kept_checks(child, events), messages, tuple(fills))
 
 
 def _fill_step(report: ParentReport, execution: ExecutionTrail) -> FillStep:

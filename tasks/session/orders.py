@@ -17,11 +17,9 @@ from models.domain.orders import ChildOrder, ChildState, Fill, ParentState
 from models.execution.commands import CancelChild, FinishParent, PlaceChild
 from models.execution.engine import step
 from models.execution.events import ChildFilled, ChildSent, ConnectionLost, SessionClosed, SliceDue
-from models.execution.exposure import working_shares
-from models.risk.context import SendContext
 from models.risk.gate import check_child
 from models.risk.verdict import all_passed, denials
-from tasks.books.check_record import keep_checks
+from tasks.books.check_record import record_of
 from tasks.broker.pacing import urgency_of
 from tasks.broker.protocol import (
     BrokerEvent,
@@ -36,6 +34,7 @@ from tasks.crash_points import Boundary, pass_by
 from tasks.session.broker_notices import take_notice
 from tasks.session.cancelling import Cancels
 from tasks.session.reissued_ids import OVERDUE, addressed
+from tasks.session.send_context import send_context
 from tasks.session.send_guard import SendGuard, nothing_told
 
 if TYPE_CHECKING:
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from models.domain.sessions import TradingSession
     from models.execution.events import Event
     from models.execution.state import ParentExecution
+    from models.risk.context import SendContext
     from models.risk.limits import RiskLimits
     from models.risk.verdict import Verdict
     from tasks.broker.protocol import OrderGateway
@@ -277,17 +277,17 @@ class OrderDesk:
         """Commit an intent and what let it pass, then send it; uncommitted, all is as `before`."""
         parents = self.resting if child.parent_id in self.resting else self.executions
         try:
-            with self.ledger.transaction(urgent=True):
-                committed = self.ledger.children.commit_intent(
-                    child,
-                    self.gateway.client_id,
-                    self.gateway.account,
-                    next_valid_id=self.gateway.next_order_id(),
-                    at=now,
-                    lease=self.lease,
-                    reduce_only=self.reduce_only,
-                )
-                keep_checks(self.ledger, committed.order_ref, verdicts, now)
+            committed = self.ledger.children.commit_intent(
+                child,
+                self.gateway.client_id,
+                self.gateway.account,
+                next_valid_id=self.gateway.next_order_id(),
+                at=now,
+                lease=self.lease,
+                reduce_only=self.reduce_only,
+                checks=record_of(verdicts),
+                urgent=True,
+            )
         except RoboError:
             parents[child.parent_id] = before  # no intent, no child
             raise
@@ -315,27 +315,10 @@ class OrderDesk:
 
     def context(self, before: ParentExecution, symbol: str, now: datetime) -> SendContext:
         """Return account and session now, for `symbol`; `before` stands for its parent."""
-        halt = self.ledger.halts.current(symbol)
         since = now - RATE_WINDOW
         if self._sends and self._sends[0] <= since:
             self._sends = [moment for moment in self._sends if moment > since]
-        others = self.everything | {before.parent.parent_id: before}
-        buying, selling = working_shares(others.values())
-        quotes = {s: self.quote(s) for s in {*self.book.positions, *buying, *selling}}
-        return SendContext(
-            halt_reason=None if halt is None else halt.reason,
-            session=self.session,
-            parent_remaining=before.unallocated,
-            positions=self.book.positions,
-            equity=self.book.equity(quotes.get),
-            day_start_equity=self.book.day_start_equity,
-            peak_equity=self.book.peak_equity,
-            recent_sends=tuple(self._sends),
-            buying=buying,
-            selling=selling,
-            mids={s: float(q.mid) for s, q in quotes.items() if q is not None and q.is_sane},
-            blocked_reason=self.ledger.differences.block_reason(self.book.account, symbol),
-        )
+        return send_context(self, before, symbol, tuple(self._sends))
 
     def unpriced(self, now: datetime) -> set[str]:
         """Return the symbols held without a usable quote, or with one of long ago."""
@@ -381,6 +364,8 @@ class OrderDesk:
         parent_id = after.parent.parent_id
         for ref, child in after.children.items():
             known = before.children.get(ref)
+            if known is child and after.reported is before.reported:
+                continue
             if known is None or child.state in (ChildState.INTENT, ChildState.SENT):
                 continue
             told, told_before = after.reported.get(ref, 0), before.reported.get(ref, 0)

@@ -57,6 +57,7 @@ def test_what_the_ledger_wrote_itself_is_whole(filled: OrderLedger) -> None:
         ),
         ("UPDATE executions SET price = '1'", "executions 0001.aa.01 was altered"),
         ("UPDATE children SET quantity = 11", "children 20240102-ml-AAPL.0.1 was altered"),
+        ("UPDATE children SET checks = '[]'", "children 20240102-ml-AAPL.0.1 was altered"),
         ("UPDATE commissions SET amount = '0'", "commissions 0001.aa.01 was altered"),
         ("DELETE FROM commissions", "commissions 0001.aa.01 was removed"),
         ("UPDATE risk_checks SET passed = 0", "risk_checks 1 was altered"),

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from warehouse.ledger.statements import LedgerConnection
+from warehouse.ledger.statements import LedgerConnection, LedgerRow
 
 GENESIS = "0" * 64
 
@@ -54,6 +54,7 @@ SEALED: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
             "stop_price",
             "oca_group",
             "committed_at",
+            "checks",
         ),
     ),
     "executions": (
@@ -100,6 +101,9 @@ SEALED: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "booked_splits": (("adjustment_id",), ("new_shares", "old_shares", "effective_at")),
 }
 
+# Came after the chain: no part of the digest of a row that has none.
+_LATER = frozenset({"checks"})
+
 _HEAD = text("SELECT seq, digest FROM chain ORDER BY seq DESC LIMIT 1")
 _LINKS = text("SELECT * FROM chain ORDER BY seq")
 _INSERT = text(
@@ -116,12 +120,18 @@ class ChainHead:
     digest: str
 
 
-def seal(connection: LedgerConnection, table: str, rows: Iterable[Mapping[str, Any]]) -> None:
+def seal(
+    connection: LedgerConnection,
+    table: str,
+    rows: Iterable[Mapping[str, Any]],
+    head: ChainHead | None = None,
+) -> None:
     """Link rows, just written to `table`, into the chain, inside their own write transaction.
 
-    A row that is sealed again (a later commission report) counts as it was sealed last.
+    A row that is sealed again (a later commission report) counts as it was sealed last. `head` is
+    the chain's end, if this transaction has read it already.
     """
-    head = chain_head(connection)
+    head = chain_head(connection) if head is None else head
     seq, digest = head.seq, head.digest
     links: list[dict[str, Any]] = []
     for row in rows:
@@ -138,7 +148,7 @@ def seal(connection: LedgerConnection, table: str, rows: Iterable[Mapping[str, A
             }
         )
     if links:
-        connection.execute(_INSERT, links)
+        connection.execute(_INSERT, links[0] if len(links) == 1 else links)
 
 
 def seal_history(connection: LedgerConnection) -> None:
@@ -150,7 +160,12 @@ def seal_history(connection: LedgerConnection) -> None:
 def chain_head(connection: LedgerConnection) -> ChainHead:
     """Return the present end of the chain."""
     row = connection.execute(_HEAD).one_or_none()
-    return ChainHead(0, GENESIS) if row is None else ChainHead(int(row.seq), str(row.digest))
+    return ChainHead(0, GENESIS) if row is None else head_of(row)
+
+
+def head_of(row: LedgerRow) -> ChainHead:
+    """Return the end of the chain by a row that holds its `seq` and `digest`, or None for both."""
+    return ChainHead(0, GENESIS) if row.seq is None else ChainHead(int(row.seq), str(row.digest))
 
 
 def check_chain(connection: LedgerConnection) -> list[str]:
@@ -184,8 +199,9 @@ def check_chain(connection: LedgerConnection) -> list[str]:
 def row_digest(table: str, row: Mapping[str, Any]) -> tuple[str, str]:
     """Return the key of a row and the digest of its sealed columns."""
     keys, columns = SEALED[table]
-    key = " ".join(str(row[column]) for column in keys)
-    return key, _sha(json.dumps([table, key, *(row[column] for column in columns)]))
+    key = " ".join([str(row[column]) for column in keys])
+    values = [row[name] for name in columns if row[name] is not None or name not in _LATER]
+    return key, _sha(json.dumps([table, key, *values]))
 
 
 def _rows(connection: LedgerConnection, table: str) -> Iterator[Mapping[str, Any]]:

@@ -26,7 +26,7 @@ from models.domain.errors import InvalidInput, RetryLater
 from warehouse.ledger import sqlite_file
 from warehouse.ledger.chain import seal_history
 from warehouse.ledger.encoding import moment_text
-from warehouse.ledger.failures import translate_failure
+from warehouse.ledger.failures import FailuresTranslated
 from warehouse.ledger.sqlite_file import FileDrivers
 from warehouse.ledger.statements import LedgerConnection
 from warehouse.ledger.wal import require_whole_log
@@ -102,7 +102,7 @@ class LedgerStore:
 
     @contextmanager
     def _writing(self, urgent: bool) -> Generator[LedgerConnection, None, None]:
-        with translate_failure(self.place), self._transaction(writes=True, urgent=urgent) as begun:
+        with FailuresTranslated(self.place), self._transaction(writes=True, urgent=urgent) as begun:
             self._local.writing = begun
             try:
                 yield begun
@@ -112,7 +112,7 @@ class LedgerStore:
 
     @contextmanager
     def _reading(self) -> Generator[LedgerConnection, None, None]:
-        with translate_failure(self.place), self._transaction(writes=False) as begun:
+        with FailuresTranslated(self.place), self._transaction(writes=False) as begun:
             self._local.reading = begun
             try:
                 yield begun
@@ -126,7 +126,7 @@ class LedgerStore:
         On a server a `write` or `read` inside it joins it.
         """
         engine = self._writer() if writes else self._engine.connect()
-        with translate_failure(self.place), engine as connection, connection.begin():
+        with FailuresTranslated(self.place), engine as connection, connection.begin():
             if self.is_sqlite:
                 yield connection
                 return
@@ -136,17 +136,21 @@ class LedgerStore:
             finally:
                 self._local.writing = None
 
-    @contextmanager
     def _transaction(
         self, *, writes: bool, urgent: bool = False
-    ) -> Generator[LedgerConnection, None, None]:
+    ) -> AbstractContextManager[LedgerConnection]:
         """Give a transaction of the database's own kind; a writer's passes commit-before."""
         passed = partial(self.boundary, "commit-before") if writes else None
         if self.is_sqlite:
-            with self._files.transaction(passed, urgent=urgent) as begun:
-                yield begun
-            return
-        with self._writer() if writes else self._engine.connect() as connection, connection.begin():
+            return self._files.transaction(passed, urgent=urgent)
+        return self._on_server(passed)
+
+    @contextmanager
+    def _on_server(
+        self, passed: Callable[[], None] | None
+    ) -> Generator[LedgerConnection, None, None]:
+        opened = self._engine.connect() if passed is None else self._writer()
+        with opened as connection, connection.begin():
             yield connection
             if passed is not None:
                 passed()
@@ -197,7 +201,7 @@ class LedgerStore:
         started = time.monotonic()
         while True:
             try:
-                with translate_failure(self.place):
+                with FailuresTranslated(self.place):
                     return action()
             except RetryLater:
                 if time.monotonic() - started > self._deadline:

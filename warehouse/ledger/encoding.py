@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -50,6 +50,17 @@ def optional_money_text(amount: Decimal | None) -> str | None:
 def json_text(payload: Mapping[str, Any]) -> str:
     """Write a mapping as JSON with sorted keys; decimals, moments and dates become text."""
     return _ENCODER.encode(dict(payload))
+
+
+def list_text(items: Sequence[object]) -> str:
+    """Write a list as JSON, the values in it as `json_text` does."""
+    return _ENCODER.encode(items)
+
+
+def list_of(text: str) -> list[Any]:
+    """Read what `list_text` wrote."""
+    found: list[Any] = json.loads(text)
+    return found
 
 
 def json_of(text: str) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from models.domain.orders import Fill, Side
 from models.execution.child_state import Executed, take
 from models.execution.fills import SETTLED
 from warehouse.ledger.chain import seal
-from warehouse.ledger.children import facts_of
+from warehouse.ledger.child_rows import facts_of
 from warehouse.ledger.encoding import (
     moment_of,
     moment_text,

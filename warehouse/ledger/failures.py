@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Generator
-from contextlib import contextmanager
+from types import TracebackType
 
 from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
 
@@ -18,27 +17,39 @@ _UNUSABLE = ("unable to open database", "readonly database", "permission denied"
 _FULL = ("disk is full", "no space left", "disk i/o error")
 
 
-@contextmanager
-def translate_failure(place: str) -> Generator[None, None, None]:
-    """Turn the database's exceptions of the block into the domain's, naming `place`.
+class FailuresTranslated:
+    """A block whose database exceptions become the domain's, naming `place`.
 
     Raises RetryLater (locked or away), InvalidInput (unusable or corrupt) or HaltTrading (a full
     disk, a constraint that refused a row): without a journal nothing may be sent.
     """
-    try:
-        yield
-    except RoboError:
-        raise
-    except DBAPIError as error:
-        is_away, refused = error.connection_invalidated, isinstance(error, IntegrityError)
-        raise failure_of(error.orig, place, is_away=is_away, refused=refused) from error
-    except sqlite3.Error as error:
-        refused = isinstance(error, sqlite3.IntegrityError)
-        raise failure_of(error, place, refused=refused) from error
-    except SQLAlchemyError as error:
-        raise RetryLater(
-            f"the order ledger {place} could not be used ({error}); try again"
-        ) from error
+
+    __slots__ = ("_place",)
+
+    def __init__(self, place: str) -> None:
+        self._place = place
+
+    def __enter__(self) -> None:
+        """Begin the block."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Translate what ended the block, if a database did."""
+        place = self._place
+        if isinstance(error, DBAPIError):
+            is_away, refused = error.connection_invalidated, isinstance(error, IntegrityError)
+            raise failure_of(error.orig, place, is_away=is_away, refused=refused) from error
+        if isinstance(error, sqlite3.Error):
+            refused = isinstance(error, sqlite3.IntegrityError)
+            raise failure_of(error, place, refused=refused) from error
+        if isinstance(error, SQLAlchemyError):
+            raise RetryLater(
+                f"the order ledger {place} could not be used ({error}); try again"
+            ) from error
 
 
 def failure_of(

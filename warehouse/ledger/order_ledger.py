@@ -30,6 +30,7 @@ from warehouse.ledger.integrity import check_ledger
 from warehouse.ledger.leases import Leases
 from warehouse.ledger.limits_versions import LimitsVersions
 from warehouse.ledger.manifests import ModelManifests
+from warehouse.ledger.obstacles import Obstacles
 from warehouse.ledger.parents import Parents
 from warehouse.ledger.pnl import AccountPnl, account_pnl, transfers_of
 from warehouse.ledger.settlements import Settlements
@@ -60,6 +61,7 @@ class OrderLedger:
         self.external_orders = ExternalOrders(self._store)
         self.settlements = Settlements(self._store, self.children, self.executions)
         self.halts = Halts(self._store)
+        self.obstacles = Obstacles(self._store, self.halts, self.differences)
         self.leases = Leases(self._store)
         self.models = ModelManifests(self._store)
         self.attribution = Attribution(self._store)

@@ -27,10 +27,11 @@ _EXPOSURE = (
 # The last line is the independent gate: no child is stored that its parent has no room for.
 INSERT_CHILD = text(
     "INSERT INTO children (order_ref, parent_id, slice_no, attempt, account, client_id, order_id, "  # noqa: S608
-    "symbol, side, quantity, limit_price, tif, kind, stop_price, oca_group, state, committed_at) "
+    "symbol, side, quantity, limit_price, tif, kind, stop_price, oca_group, state, committed_at, "
+    "checks) "
     "SELECT :order_ref, parents.parent_id, :slice_no, :attempt, :account, :client_id, :order_id, "
     ":symbol, :side, :quantity, :limit_price, :tif, :kind, :stop_price, :oca_group, 'INTENT', "
-    ":committed_at FROM parents "
+    ":committed_at, :checks FROM parents "
     "WHERE parents.parent_id = :parent_id AND symbol = :symbol AND side = :side "
     "AND state IN ('NEW', 'WORKING') AND parents.quantity >= "
     # A sibling of the same one-cancels-all group has taken this child's room already.

@@ -13,7 +13,7 @@ from sqlalchemy import TextClause, text
 from models.domain.errors import InvalidInput
 from models.domain.orders import ChildState, Side
 from warehouse.ledger.connection import LedgerStore
-from warehouse.ledger.encoding import json_of, moment_of, optional_money
+from warehouse.ledger.encoding import json_of, list_of, moment_of, optional_money
 from warehouse.ledger.statements import LedgerRow
 
 _CHILD = text("SELECT * FROM children WHERE order_ref = :id")
@@ -57,7 +57,10 @@ class TrailEnd:
 
 @dataclass(frozen=True, slots=True)
 class ChildTrail:
-    """A child as the ledger keeps it: shares, limit in USD (None: none), moments in UTC."""
+    """A child as the ledger keeps it: shares, limit in USD (None: none), moments in UTC.
+
+    `checks` are what let it pass, as they were kept with its intent.
+    """
 
     order_ref: str
     state: ChildState
@@ -72,6 +75,7 @@ class ChildTrail:
     perm_id: int | None
     committed_at: datetime
     sent_at: datetime | None
+    checks: tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +216,7 @@ def _child(row: LedgerRow) -> ChildTrail:
         perm_id=row.perm_id,
         committed_at=moment_of(row.committed_at),
         sent_at=None if row.sent_at is None else moment_of(row.sent_at),
+        checks=() if row.checks is None else tuple(list_of(row.checks)),
     )
 
 

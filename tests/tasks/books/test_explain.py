@@ -11,8 +11,8 @@ from parent_orders import parent_order
 from flows.explain_text import explanation_lines
 from models.domain.errors import InvalidInput
 from models.domain.orders import ChildOrder, ChildState, Fill, Side
-from models.risk.verdict import Verdict
-from tasks.books.check_record import keep_checks
+from models.risk.verdict import Verdict, compare
+from tasks.books.check_record import record_of
 from tasks.books.explain import explain
 from warehouse.market import MarketWarehouse
 from warehouse.market.targets import Target
@@ -61,9 +61,9 @@ def worked(settings, ledger):
     verdicts = {PARENT: [PASSED], pep.parent_id: [PASSED, DENIED]}
     ledger.parents.replace_plan(DAY, "ranker", [parent(), pep], verdicts)
     child = ChildOrder(PARENT, 1, 1, "KO", Side.SELL, 6, Decimal("49.9"), "IOC")
-    with ledger.transaction():
-        ledger.children.commit_intent(child, 11, "SIM1", next_valid_id=41, at=NOW)
-        keep_checks(ledger, child.order_ref, [PASSED], NOW)
+    ledger.children.commit_intent(
+        child, 11, "SIM1", next_valid_id=41, at=NOW, checks=record_of([PASSED])
+    )
     ledger.children.mark_sent(child.order_ref, NOW)
     ledger.worked.note_mid(PARENT, "arrival", Decimal(50), NOW)
     ledger.events.append("order_status", child.order_ref, status("Submitted", 0, 6), NOW)
@@ -113,14 +113,43 @@ def test_a_denied_order_is_explained_by_its_check(settings, worked):
     assert "no target of ranker for PEP" in text
 
 
-def test_checks_of_an_older_ledger_are_told(settings, ledger):
+@pytest.mark.parametrize("is_named", [True, False])
+def test_checks_of_an_older_ledger_are_told(settings, ledger, is_named):
     ledger.parents.add([parent()])
     older = {"check": "cash", "passed": True, "reason": "enough", "numbers": {"value": 1.0}}
     child = ChildOrder(PARENT, 1, 1, "KO", Side.SELL, 4, Decimal("49.9"), "IOC")
     ledger.children.commit_intent(child, 11, "SIM1", next_valid_id=41, at=NOW)
-    ledger.events.append("checks", child.order_ref, {"verdicts": [older]}, NOW)
-    [[step]] = (child.checks for child in explain(settings, ledger, PARENT).children)
+    kept = older if is_named else list(older.values())
+    ledger.events.append("checks", child.order_ref, {"verdicts": [kept]}, NOW)
+    [found] = explain(settings, ledger, PARENT).children
+    [step] = found.checks
     assert (step.check, step.passed, step.reason, step.numbers) == tuple(older.values())
+    assert not found.messages
+
+
+def test_every_kept_verdict_is_told_in_the_words_and_numbers_of_its_moment(settings, ledger):
+    ledger.parents.add([parent()])
+    verdicts = [
+        PASSED,
+        Verdict("halt", True, "no halt is in force"),
+        compare("rate", 3, 1_800, "sending", "orders a minute"),
+        compare("collar", Decimal("6.04904378"), 100.0, "limit 50 USD is off the mid by", "bps"),
+        compare("net", 1.25, 1.0, "net", "x equity", excused="the order adds nothing to it"),
+        compare("adv", 12, 10.5, "child of", "shares"),
+    ]
+    child = ChildOrder(PARENT, 1, 1, "KO", Side.SELL, 4, Decimal("49.9"), "IOC")
+    ledger.children.commit_intent(
+        child, 11, "SIM1", next_valid_id=41, at=NOW, checks=record_of(verdicts)
+    )
+    [found] = explain(settings, ledger, PARENT).children
+    told = [(c.at, c.check, c.passed, c.reason, dict(c.numbers)) for c in found.checks]
+    assert told == [(NOW, v.check, v.passed, v.reason, dict(v.numbers)) for v in verdicts]
+    assert [step.reason for step in found.checks[2:]] == [
+        "sending 3 orders a minute is within the limit of 1,800 orders a minute",
+        "limit 50 USD is off the mid by 6.04904 bps is within the limit of 100 bps",
+        "net 1.25 x equity is above the limit of 1 x equity, but the order adds nothing to it",
+        "child of 12 shares is above the limit of 10.5 shares",
+    ]
 
 
 def test_a_correction_and_a_bust_are_shown_beside_what_they_replace(settings, worked):
