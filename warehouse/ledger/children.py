@@ -14,7 +14,7 @@ from models.execution.child_state import Told, take
 from warehouse.ledger.attribution import require_reduction
 from warehouse.ledger.child_rows import child_of, facts_of
 from warehouse.ledger.connection import LedgerStore
-from warehouse.ledger.encoding import moment_text
+from warehouse.ledger.encoding import moment_of, moment_text
 from warehouse.ledger.intents import Sender, store_intent
 from warehouse.ledger.leases import Lease
 from warehouse.ledger.parent_room import PARENT
@@ -46,12 +46,13 @@ _SENT_SINCE = text(
 
 @dataclass(frozen=True, slots=True)
 class ChildRecord:
-    """A child with what only the ledger knows: who carried it and why its state is so."""
+    """A child with what only the ledger knows: who carried it, since when (UTC), why it is so."""
 
     order: ChildOrder
     account: str
     client_id: int
     reason: str
+    committed_at: datetime
 
 
 class Children:
@@ -187,4 +188,5 @@ def _require(connection: LedgerConnection, order_ref: str) -> LedgerRow:
 
 
 def _record(row: LedgerRow) -> ChildRecord:
-    return ChildRecord(child_of(row), row.account, row.client_id, row.reason)
+    committed_at = moment_of(row.committed_at)
+    return ChildRecord(child_of(row), row.account, row.client_id, row.reason, committed_at)
