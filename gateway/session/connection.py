@@ -191,7 +191,9 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
 
     def close(self) -> None:
-        """Write what is queued and close."""
+        """Write what is queued and close; cut off who takes longer for it than a handshake."""
         self.write()
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.close()
+            self._deadline.cancel()
+            self._deadline = self._loop.call_later(self._limits.handshake_seconds, self.abort)
