@@ -22,18 +22,48 @@ import pytest
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the long journeys first, and with several workers at the start of each one's share."""
+    """Begin with the longest, shared among the workers; the others fill up what each has.
+
+    Every worker comes to the same order, as xdist demands. Who runs out takes from the others.
+    """
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
-    journeys = [item for item in items if "journeys" in item.path.parts]
-    others = [item for item in items if "journeys" not in item.path.parts]
+    others = [item for item in items if not _is_long(item)]
     share = -(-len(items) // workers)
+    shares = _long_shares([item for item in items if _is_long(item)], workers)
     items.clear()
-    for first in range(workers):
-        long = journeys[first::workers]
+    for long in shares:
         short = max(0, share - len(long))
         items += [*long, *others[:short]]
         del others[:short]
     items += others
+
+
+def _is_long(item: pytest.Item) -> bool:
+    return "journeys" in item.path.parts or item.get_closest_marker("lasts") is not None
+
+
+def _long_shares(long: list[pytest.Item], workers: int) -> list[list[pytest.Item]]:
+    """Give each worker about as many seconds, and first what need not wait for the household.
+
+    Tests that take turns with one home follow each other on one worker, instead of having others
+    wait for them.
+    """
+    in_turns = [item for item in long if "traded_home" in _fixtures(item)]
+    units = [[item] for item in long if item not in in_turns] + [in_turns]
+    shares: list[list[pytest.Item]] = [[] for _ in range(workers)]
+    for unit in sorted(units, key=_seconds, reverse=True):
+        min(shares, key=_seconds).extend(unit)
+    return [sorted(share, key=lambda item: "household" in _fixtures(item)) for share in shares]
+
+
+def _fixtures(item: pytest.Item) -> list[str]:
+    return getattr(item, "fixturenames", [])
+
+
+def _seconds(items: list[pytest.Item]) -> float:
+    """About how long tests take alone on a machine; a journey that does not say so, 6 s."""
+    marks = [item.get_closest_marker("lasts") for item in items]
+    return sum(float(mark.args[0]) if mark else 6.0 for mark in marks)
 
 
 class Forked:

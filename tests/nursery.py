@@ -161,11 +161,15 @@ def serve_programs(path, users):
 
 
 def start_prefect():
-    """Start a server on a free port, without waiting for it."""
+    """Start a server on a free port, without waiting for it.
+
+    It records runs and does nothing of its own: what schedules, triggers and watches would only
+    take processor time from the tests. Journeys that need that start a server of their own.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    options = ["--host", "127.0.0.1", "--port", str(port), "--no-scheduler", "--no-late-runs"]
+    options = ["--host", "127.0.0.1", "--port", str(port), "--no-services"]
     command = [sys.executable, "-m", "prefect", "server", "start", *options]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return server, f"http://127.0.0.1:{port}/api"

@@ -83,9 +83,10 @@ def test_the_extra_order_is_cancelled_at_the_next_start(
 
 
 def test_a_second_order_that_cannot_be_ended_halts_and_what_it_filled_counts_once(
-    gateway, settings, ledger, make_span, make_parent, make_child, execute
+    gateway, settings, ledger, make_span, make_parent, make_child, execute, monkeypatch
 ):
     """The change filled; what it changed still works and is out of its id's reach."""
+    monkeypatch.setattr("tasks.session.halt_ending.PATIENCE", 2.0)  # no patience would end it
     span = make_span(gateway, 9)
     parent = make_parent(span, "KO", quantity=60)
     ledger.parents.add([parent])

@@ -110,6 +110,7 @@ def test_no_gateway(home):
     assert "robo gateway run" in answer["error"]
 
 
+@pytest.mark.lasts(12)
 def test_unknown_symbol_then_a_held_warehouse(home):
     home.start_gateway()
     text = home.robo("ingest", "--symbol", "NOSUCH", "--symbol", "KO", code=2)

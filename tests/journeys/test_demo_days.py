@@ -48,6 +48,7 @@ def require_filled(answer, session):
     assert float(answer["equity_after"]) > 0
 
 
+@pytest.mark.lasts(90)
 def test_two_days_one_of_them_interrupted(traded_home, its_prefect, ask):
     home = traded_home
     require_filled(answer_of((home.folder / "answer.json").read_text()), "2022-12-29")

@@ -62,6 +62,7 @@ def assert_done(home):
     assert_no_share_bought_twice(home, done=True)
 
 
+@pytest.mark.lasts(12)
 def test_gateway_killed_and_the_operator_gives_up(home):
     home.plan()
     gateway = home.start_gateway(SPEED)
@@ -78,6 +79,7 @@ def test_gateway_killed_and_the_operator_gives_up(home):
     finish_and_reconcile(home)
 
 
+@pytest.mark.lasts(15)
 def test_execute_killed_and_run_again(home):
     home.plan()
     home.start_gateway(SPEED)
@@ -91,6 +93,7 @@ def test_execute_killed_and_run_again(home):
     assert "nothing left to execute" in home.robo("execute")
 
 
+@pytest.mark.lasts(25)
 def test_two_sessions_at_once(home):
     home.fork = None  # as a trader's shell starts them
     home.plan()
@@ -104,6 +107,7 @@ def test_two_sessions_at_once(home):
     assert_done(home)
 
 
+@pytest.mark.lasts(15)
 def test_halt_stops_a_session_until_resume(home):
     home.plan()
     home.start_gateway(SPEED)

@@ -16,6 +16,7 @@ def filled(home):
     return sum(n for (n,) in home.ledger("SELECT quantity FROM executions"))
 
 
+@pytest.mark.lasts(12)
 def test_a_signal_halts_then_flatten_then_resume(home):
     home.plan()
     home.start_gateway(SPEED)
@@ -56,6 +57,7 @@ def test_no_gateway_is_said_with_its_exit_code(home):
     assert home.ledger("SELECT count(*) FROM halts WHERE resumed_at IS NULL") == [(1,)]
 
 
+@pytest.mark.lasts(25)
 def test_prefect_gone_in_the_middle_changes_no_order(new_home, prefect_of):
     """The server is killed and does not come back: the session ends its schedule all the same."""
     server, url = prefect_of()

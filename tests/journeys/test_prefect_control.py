@@ -63,6 +63,7 @@ def session_pid(home):
     return pid
 
 
+@pytest.mark.lasts(85)
 def test_a_run_is_cancelled_killed_and_deserted_and_no_share_is_bought_twice(
     new_home, prefect_of, household, ask, tmp_path
 ):

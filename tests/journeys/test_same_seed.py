@@ -22,6 +22,7 @@ def traded_day(new_home, household, speed):
     return fills
 
 
+@pytest.mark.lasts(12)
 def test_same_seed_same_fills_at_any_speed(new_home, household):
     fast = traded_day(new_home, household, 3600)
     slow = traded_day(new_home, household, 1800)

@@ -100,6 +100,7 @@ def require_deployments(api):
         assert listed[name]["work_pool_name"] == "robo"
 
 
+@pytest.mark.lasts(90)
 def test_serve_runs_the_deployments_and_stops_as_one(traded_home, new_home, household, ask):
     home = traded_home
     stack = home.start("serve")

@@ -12,7 +12,7 @@ import time
 from collections import Counter
 
 from pool import Pool
-from universe import Story
+from story import Story
 
 
 def main() -> int:

@@ -3,7 +3,6 @@
 The server is the one of the ledger's own tests, with its data in a folder that goes with the soak.
 """
 
-import importlib.util
 import os
 import shutil
 import socket
@@ -15,7 +14,9 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
 
-FIXTURES = Path(__file__).parent.parent / "warehouse" / "conftest.py"
+sys.path.append(str(Path(__file__).parent.parent / "builders"))
+from postgres_server import PostgresServer, installed_programs, unprivileged_user
+
 ENDED = (
     "SELECT count(DISTINCT parent_id || '.' || slice_no) FROM children "
     "WHERE state IN ('FILLED', 'CANCELLED', 'REJECTED')"
@@ -112,8 +113,7 @@ class Server:
     """The soak's PostgreSQL, started when the first universe needs it; None where there is none."""
 
     def __init__(self) -> None:
-        fixtures = _fixtures()
-        programs = fixtures.installed_programs()
+        programs = installed_programs()
         self.postgres: Any = None
         self._folder: Path | None = None
         self._runs = False
@@ -123,10 +123,10 @@ class Server:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self._folder = Path(tempfile.mkdtemp(prefix="robo-pg-", dir="/tmp"))
-        user = fixtures.unprivileged_user()
+        user = unprivileged_user()
         if user is not None:
             shutil.chown(self._folder, user)
-        self.postgres = fixtures.PostgresServer(programs, self._folder, port, user)
+        self.postgres = PostgresServer(programs, self._folder, port, user)
 
     def start(self) -> None:
         if not self._runs:
@@ -139,16 +139,6 @@ class Server:
             self.postgres.stop()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
-
-
-def _fixtures() -> Any:
-    spec = importlib.util.spec_from_file_location("ledger_fixtures", FIXTURES)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclasses look themselves up
-    spec.loader.exec_module(module)
-    return module
 
 
 def started(server: Server) -> bool:

@@ -16,7 +16,8 @@ from typing import Any
 import scipy.special  # noqa: F401 - the gateway's, imported before the fork
 from ledgers import Server, started
 from scenarios import scenario_of
-from universe import Story, Universe
+from story import Story
+from universe import Universe
 
 from models.domain.sessions import exchange_date, next_session
 from tasks.program_version import code_hash

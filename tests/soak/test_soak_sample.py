@@ -25,6 +25,7 @@ def soak(*arguments):
     )
 
 
+@pytest.mark.lasts(25)
 def test_some_twenty_crashes_lose_and_double_no_share():
     """These seeds sell, protect, watch, halt and resume."""
     ended = soak("22", "20222065", "--workers", "2")

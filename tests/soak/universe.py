@@ -4,8 +4,6 @@ import random
 import shutil
 import tempfile
 import time
-from collections import Counter
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +13,8 @@ from halt_steps import STEPS
 from ledgers import FilePlace, LedgerPlace, ServerPlace
 from market import buy_by_hand, note_facts, plan, write_limits
 from scenarios import OVERDUE, scenario_of
-from verdict import Expected, Verdict, judge, look_between
+from story import Story
+from verdict import Expected, judge, look_between
 
 from tasks.books.account_snapshot import read_account
 from tasks.books.reconciliation import reconcile
@@ -29,24 +28,6 @@ MOST_PROCESSES = 90
 MOST_TRIES = 12  # of one verb
 VERB_BETWEEN = 0.2  # chance of a verb between two sessions
 QUIET = 0.2
-
-
-@dataclass
-class Story:
-    """What happened in one universe, for the summary and for a replay."""
-
-    seed: int
-    points: Counter = field(default_factory=Counter)
-    verbs: Counter = field(default_factory=Counter)
-    shape: str = ""
-    postgres: bool = False
-    sessions: int = 0
-    lines: list[str] = field(default_factory=list)
-    verdict: Verdict = field(default_factory=Verdict)
-    seconds: float = 0.0
-
-    def tell(self, line: str) -> None:
-        self.lines.append(line)
 
 
 class Universe:
