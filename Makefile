@@ -22,7 +22,7 @@ demo: $(STAMP) ## a whole simulated trading day, end to end
 	@$(BIN)/robo demo
 
 test: $(STAMP) ## the tests, in parallel
-	@$(BIN)/pytest -n 3 --dist worksteal  # three for two cores: many tests wait for processes
+	@$(BIN)/pytest -n 4 --dist worksteal  # four for two cores: many tests wait for processes
 
 check: $(STAMP) ## ruff, types, import contracts
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/basedpyright && $(BIN)/lint-imports
