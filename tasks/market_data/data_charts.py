@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 UP, DOWN, GAP = "#1a7f5a", "#b3402e", "rgba(179, 64, 46, 0.18)"
 MOST_CANDLES = 20_000
-MOST_GAPS = 200  # drawn as bands; a symbol with more is told by count
+MOST_GAPS = 200  # bands, each of missing bars that follow one another; the longest are drawn
 DAY = "%Y-%m-%d"
 
 
@@ -50,15 +50,17 @@ def candle_chart(
         x=labels, **prices, increasing_line_color=UP, decreasing_line_color=DOWN, name=title
     )
     figure.add_trace(candles, row=1, col=1)
-    volume = go.Bar(x=labels, y=bars["volume"].to_list(), marker_color="#7a8794", name="volume")
+    marker = {"color": "#7a8794", "line": {"width": 0}}  # a line would cover thin bars
+    volume = go.Bar(x=labels, y=bars["volume"].to_list(), marker=marker, name="volume")
     figure.add_trace(volume, row=2, col=1)
     number = {label: place for place, label in enumerate(places)}
-    for label in list(gaps)[:MOST_GAPS]:
-        at = number[label]
-        figure.add_vrect(x0=at - 0.5, x1=at + 0.5, fillcolor=GAP, line_width=0)
+    for first, last in gap_bands([number[label] for label in gaps]):
+        figure.add_vrect(x0=first - 0.5, x1=last + 0.5, fillcolor=GAP, line_width=0)
     for day, ratio in splits.items():
         at = next(number[label] for label in places if label[:10] >= day)
-        figure.add_vline(x=at - 0.5, line_dash="dot", annotation_text=f"split, {ratio:g} for 1")
+        told = f"split, {ratio:g} for 1"
+        figure.add_vline(x=at - 0.5, line_dash="dot", annotation_text=told, row=1, col=1)
+        figure.add_vline(x=at - 0.5, line_dash="dot", row=2, col=1)
     told = f"{len(bars):,} bars, {len(gaps):,} missing (red bands), {quarantined:,} quarantined"
     zone = "sessions of XNYS" if timeframe == "1d" else "New York time"
     _dress(figure, f"{title}<br><sup>{told}; {zone}</sup>")
@@ -66,6 +68,7 @@ def candle_chart(
         type="category", categoryorder="array", categoryarray=places, nticks=12, showgrid=False
     )
     figure.update_xaxes(rangeslider_visible=False)
+    figure.update_layout(height=700)
     figure.update_yaxes(title_text="USD", row=1, col=1)
     figure.update_yaxes(title_text="shares", rangemode="tozero", row=2, col=1)
     return figure
@@ -103,6 +106,17 @@ def coverage_chart(table: str, scores: pd.DataFrame) -> Any:
     figure.update_yaxes(type="category", dtick=1 if len(wide) <= 60 else None)
     figure.update_layout(height=max(360, 130 + 18 * len(wide)))
     return figure
+
+
+def gap_bands(places: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the first and last of places that follow one another, the longest MOST_GAPS runs."""
+    bands: list[tuple[int, int]] = []
+    for place in sorted(places):
+        if bands and place == bands[-1][1] + 1:
+            bands[-1] = (bands[-1][0], place)
+        else:
+            bands.append((place, place))
+    return sorted(sorted(bands, key=lambda band: band[0] - band[1])[:MOST_GAPS])
 
 
 def labels_of(bars: pd.DataFrame, timeframe: str) -> list[str]:

@@ -104,6 +104,7 @@ BAD = {
     "huge": ({"open": 2e7, "high": 2e7}, "below 1e7 USD"),
     "crossed": ({"high": 1.0}, "does not enclose"),
     "volume": ({"volume": -1}, "volume"),
+    "part of a share": ({"volume": 5.5}, "not whole"),
     "seconds": ({"ts": pd.Timestamp("2024-01-03 15:00:30", tz="UTC")}, "whole minute"),
     "sunday": ({"ts": pd.Timestamp("2024-01-07 15:00", tz="UTC")}, "no session"),
     "christmas": ({"ts": pd.Timestamp("2023-12-25 15:00", tz="UTC")}, "no session"),

@@ -102,6 +102,29 @@ def test_lobster_pairs_become_trades_quotes_and_depth(tmp_path: Path, target: Ti
     ]  # fmt: skip
 
 
+def test_a_lobster_book_with_an_empty_side_and_its_last_moment(
+    tmp_path: Path, target: TickTarget
+) -> None:
+    name = "KO_2013-10-07_34200000_57600000_{}_1.csv"
+    (tmp_path / name.format("message")).write_text(
+        "34200.0,1,1,100,400000,1\n34201.0,3,1,100,400000,1\n34202.0,1,2,70,399900,1\n"
+        "57600.0,4,2,70,399900,1\n"
+    )
+    (tmp_path / name.format("orderbook")).write_text(
+        "400200,50,400000,100\n400200,50,-9999999999,0\n400200,50,399900,70\n"
+        "400200,50,-9999999999,0\n"
+    )
+    (done,) = _run(target, tmp_path)
+    assert done.dropped["events outside the session"] == 1, "the close belongs to no session"
+    quotes = target.files.read("quotes")[["bid", "bid_size", "ask", "ask_size"]]
+    assert quotes.to_numpy().tolist() == [[40.0, 100, 40.02, 50], [39.99, 70, 40.02, 50]]
+    depth = target.files.read("depth")
+    assert depth[["side", "operation", "price", "size"]].to_numpy().tolist() == [
+        ["bid", "update", 40.0, 100], ["ask", "update", 40.02, 50], ["bid", "delete", 0.0, 0.0],
+        ["bid", "update", 39.99, 70],
+    ]  # fmt: skip
+
+
 def test_files_that_cannot_be_used_are_named(tmp_path: Path, target: TickTarget) -> None:
     with pytest.raises(InvalidInput, match="holds no ticks"):
         _run(target, tmp_path)

@@ -98,6 +98,24 @@ def minute(*moments: object) -> pd.DataFrame:
     return pd.DataFrame([{"symbol": "KO", "ts": pd.Timestamp(ts), **row} for ts in moments])
 
 
+@pytest.mark.parametrize(("move", "spike"), [(0.049, 0), (0.051, 1)])
+def test_a_minute_that_leaves_by_five_percent_and_comes_back_is_a_spike(
+    move: float, spike: int
+) -> None:
+    opens = session_on(date(2024, 3, 8)).open
+    frame = minute(*(opens + timedelta(minutes=number) for number in range(9)))
+    frame.loc[4, ["open", "high", "low", "close"]] *= np.exp(move)
+    assert derive_bars("bars_minute", frame, FACTS)["spike"].tolist()[4] == spike
+
+
+def test_a_batch_of_which_more_than_half_cannot_be_used_is_stopped() -> None:
+    frame = daily({})
+    for bad, told in ((62, False), (63, True)):  # of 124
+        broken = frame.assign(volume=np.where(np.arange(len(frame)) < bad, -1, 7))
+        stops = validate_bars("bars_daily", broken, FACTS).stopped
+        assert ("refused_share" in {check.expectation for check in stops}) == told
+
+
 @pytest.mark.parametrize("day", [date(2024, 3, 8), date(2024, 3, 11)])  # winter and summer time
 def test_a_session_has_its_hours_before_and_after_regular_ones(day: date) -> None:
     local = [(3, 59), (4, 0), (9, 30), (19, 59), (20, 0)]

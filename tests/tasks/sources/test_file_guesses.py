@@ -78,6 +78,9 @@ def test_the_year_of_a_spelt_out_date_is_no_offset_from_utc(write):
     lines = ["Symbol,Date,Open,High,Low,Close,Volume"]
     path = write(*lines, *(f"KO,{day}-Jan-2024,{BAR}" for day in (2, 3, 16)))
     assert plan_import(path, FileOptions()).times.text == "%d-%b-%Y, no time zone"
+    path = write(*lines, *(f"KO,{day:02}-01-2024,{BAR}" for day in (2, 3, 16)))
+    plan = plan_import(path, FileOptions(time_format="%d-%m-%Y"))
+    assert plan.times.text == "%d-%m-%Y, no time zone"
 
 
 def test_clocks_that_change_leave_times_that_are_none_or_two():

@@ -162,6 +162,7 @@ def test_mixed_time_zones_are_refused_or_quarantined(store, write):
         ({"Low": -5.0}, "a price is not finite and above zero"),
         ({"High": 1.0}, "the high or the low does not enclose the other prices"),
         ({"Vol": -1}, "the volume is below zero or not whole"),
+        ({"Vol": 10.5}, "the volume is below zero or not whole"),
         ({"Vol": 1e19}, "the volume is below zero or not whole"),
         ({"High": 2e7}, "a price is not below 1e7 USD"),
         ({"Date": "2024-01-06"}, "New York has no session on its date"),
@@ -193,6 +194,8 @@ def test_a_year_of_zeros_stops_and_a_part_of_zeros_is_quarantined(store, write):
     zeros = daily().assign(Open=0, High=0, Low=0, Close=0)
     with pytest.raises(InvalidInput, match=r"61 of 61 rows are no bars.*nothing of this part"):
         bring(store, write(zeros))
+    with pytest.raises(InvalidInput, match="31 of 61 rows are no bars"):
+        bring(store, write(pd.concat([zeros.iloc[:31], daily().iloc[31:]])))
     assert store.bars.coverage().empty
     report = bring(store, write(pd.concat([zeros.iloc[:20], daily().iloc[20:]])))
     assert (report.added, sum(report.rejected.values())) == (41, 20)

@@ -1,13 +1,15 @@
 """How the broker's history is asked for: in which windows, in which parts, how often."""
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from types import MappingProxyType
 
 import pytest
 
 from models.domain.errors import InvalidInput
 from models.domain.sessions import at_exchange_time, session_dates
-from tasks.sources.windows import SIZES, HistoryPacer, plan_windows, requests_of
+from tasks.sources.windows import SIZES, BarSize, HistoryPacer, plan_windows, requests_of
 from warehouse.market.history_windows import HistoryWindow
 
 DAYS = session_dates(date(2024, 11, 18), date(2024, 12, 6))  # with Thanksgiving and its half-day
@@ -55,13 +57,21 @@ class Skipping(asyncio.SelectorEventLoop):
         return self.call_soon(callback, *args, context=context)
 
 
-def paced(asked: list[tuple[str, int]], size=SECONDS) -> list[float]:
-    """Return when each request (symbol, its number) may be made, in seconds."""
+def paced(
+    asked: list[tuple[str, int]],
+    size: BarSize = SECONDS,
+    waits: Mapping[int, float] = MappingProxyType({}),
+) -> list[float]:
+    """Return when each request (symbol, its number) may be made, in seconds.
+
+    `waits` are seconds that pass before requests, by their place.
+    """
     times: list[float] = []
 
     async def ask() -> None:
         pacer = HistoryPacer()
-        for symbol, number in asked:
+        for place, (symbol, number) in enumerate(asked):
+            await asyncio.sleep(waits.get(place, 0.0))
             end = datetime(2024, 11, 18, tzinfo=UTC) + timedelta(hours=number)
             await pacer.turn(symbol, size, (end, "7200 S"))
             times.append(asyncio.get_running_loop().time())
@@ -77,6 +87,8 @@ def test_small_bars_stay_below_sixty_requests_in_any_ten_minutes() -> None:
     for first, later in zip(times, times[58:], strict=False):
         assert later - first >= 600.0
     assert times[-1] == 1200.0, "and no slower than that"
+    spread = [(f"S{number % 20}", number) for number in range(60)]
+    assert paced(spread, waits={57: 400.0})[57:] == [400.0, 600.0, 600.0]
 
 
 def test_one_contract_is_asked_five_times_in_two_seconds_and_others_do_not_wait() -> None:
