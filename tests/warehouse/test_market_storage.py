@@ -12,9 +12,11 @@ import pytest
 
 from models.domain.errors import InvalidInput, RetryLater
 from warehouse.market import MarketWarehouse
+from warehouse.market.checking import check_market
 from warehouse.market.contents import table_contents, whole_content
+from warehouse.market.daily_agreement import differing_days
 from warehouse.market.exchange import export_market, import_market
-from warehouse.market.maintenance import check_market, differing_days, retain_market
+from warehouse.market.maintenance import retain_market
 from warehouse.market.storage import backup_market, compact_market, restore_market
 
 NOW = datetime(2024, 1, 5, 22, 0, tzinfo=UTC)
