@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Reader = Callable[[], AbstractContextManager[DuckDBPyConnection]]
 
-FIRST_PART, LEAST_PART = 200_000, 20_000  # rows a read
+FIRST_PART, LEAST_PART = 200_000, 100_000  # rows a read
 HELD = 0.4  # seconds that a read should hold the file: what a writer waits for
 HOUR = 3_600_000_000  # microseconds
 
