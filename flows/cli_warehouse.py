@@ -109,7 +109,7 @@ def retain(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Drop minutes and replaced rows that are older; daily and larger bars stay."""
+    """Drop minutes that are older; daily and larger bars, and what was known of them, stay."""
     with exits(as_json):
         from tasks.market_data.warehouse_files import retain_warehouse
         from tasks.settings import load_settings

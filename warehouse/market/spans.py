@@ -56,16 +56,18 @@ class Span:
 class Paced:
     """Steps along counted places, each as large as should hold the file for HELD seconds."""
 
-    def __init__(self, counts: Sequence[tuple[date, int]], column: str) -> None:
-        """Take (place, rows) in order: a day or an hour each."""
+    def __init__(
+        self, counts: Sequence[tuple[date, int]], column: str, until: date | None = None
+    ) -> None:
+        """Take (place, rows) in order, a day or an hour each, and where the last span ends."""
         self._counts = counts
+        self._until = until
         self._column = column
         self._size = float(FIRST_PART)
-        self._done = 0
         self._lower: date | None = None
 
     def spans(self) -> Generator[tuple[Span, int], None, None]:
-        """Give each span and its rows; together they cover everything, uncounted places too."""
+        """Give each span and its rows; together they cover all before the end, uncounted or not."""
         place = 0
         while True:
             begin, rows = place, 0
@@ -74,14 +76,15 @@ class Paced:
             ):
                 rows += self._counts[place][1]
                 place += 1
-            upper = self._counts[place][0] if place < len(self._counts) else None
+            is_last = place >= len(self._counts)
+            upper = self._until if is_last else self._counts[place][0]
             started = monotonic()
             yield Span(self._column, self._lower, upper), rows
             held = max(monotonic() - started, 1e-3)
             if rows:
                 self._size = max(min(rows * HELD / held, 2 * self._size), LEAST_PART)
             self._lower = upper
-            if upper is None:
+            if is_last:
                 return
 
 
