@@ -12,12 +12,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from models.domain.corporate_actions import PriceBasis
 from models.domain.errors import InvalidInput
 from tasks.sources.protocol import PRICES, BarBatch
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from tasks.sources.tickers import TickerBook
 
 FILE = "datasets/data/sp500_dataset.csv.gz"
@@ -30,7 +29,6 @@ class SampleSource:
 
     def __init__(self, book: TickerBook) -> None:
         self._book = book
-        self.through: date | None = None  # the last session, whose shares the closes are in
 
     async def batches(self) -> AsyncIterator[BarBatch]:
         """Give all of it as one batch: 20 symbols, 8,313 sessions."""
@@ -47,10 +45,17 @@ class SampleSource:
             )
         wide = pd.read_csv(Path(folders[0]) / FILE, index_col=0, parse_dates=True)
         days = pd.DatetimeIndex(wide.index).date
-        self.through = max(days)
         frame = wide.set_axis(pd.Index(days, name="session")).rename_axis(columns="symbol")
         long = frame.reset_index().melt("session", value_name="close").dropna()
         for name in PRICES:
             long[name] = long["close"]
         known, foreign, reasons = self._book.resolve(long.assign(volume=0))
-        return BarBatch("1d", known, "the packaged sample", foreign, reasons, adjusted=True)
+        return BarBatch(
+            "1d",
+            known,
+            "the packaged sample",
+            foreign,
+            reasons,
+            adjusted=True,
+            basis=PriceBasis(max(days)),
+        )
