@@ -22,7 +22,8 @@ _BEFORE = (
     "ORDER BY symbol, session"
 )
 _OTHER = (
-    "SELECT symbol, session, open, high, low, close, volume, source FROM bars_daily JOIN wanted USING (symbol) "
+    "SELECT symbol, session, open, high, low, close, volume, source FROM bars_daily "
+    "JOIN wanted USING (symbol) "
     "WHERE session >= first AND source <> $source"
 )
 _OTHER_MINUTES = (

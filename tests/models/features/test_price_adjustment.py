@@ -5,7 +5,7 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.domain.corporate_actions import (
@@ -88,6 +88,7 @@ def test_dividends_that_a_source_has_put_into_its_prices_are_taken_out_and_count
     assert closes(before)[:3] == pytest.approx([400.0, 392.0, 396.0]), "nothing was paid yet"
 
 
+@settings(max_examples=20, deadline=None)
 @given(
     closes_of=st.lists(st.floats(5, 500), min_size=8, max_size=8),
     ratio=st.sampled_from([0.1, 0.5, 1.5, 2.0, 20.0]),
