@@ -1,7 +1,9 @@
 """The packaged sample: closes of 20 large US companies (skfolio's S&P 500 data set).
 
-It holds closes alone, adjusted for splits: open, high and low are taken to be the close, and the
-volume is 0 shares. It holds companies that lasted, so nothing earned on it is evidence.
+It holds closes alone, adjusted for splits and dividends up to its last session (beside unadjusted
+bars of AAPL and BAC the ratio falls with every dividend): open, high and low are taken to be the
+close, and the volume is 0 shares. It holds companies that lasted, so nothing earned on it is
+evidence.
 """
 
 from __future__ import annotations
@@ -57,5 +59,5 @@ class SampleSource:
             foreign,
             reasons,
             adjusted=True,
-            basis=PriceBasis(max(days)),
+            basis=PriceBasis(max(days), max(days)),
         )

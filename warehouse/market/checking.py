@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from models.domain.sessions import sessions_between
 from warehouse.market.connection import MarketStore
@@ -175,11 +175,11 @@ class _Check:
             f"SELECT {listed} FROM {rows} GROUP BY {listed} HAVING count(*) > 1 LIMIT 1"  # noqa: S608
         ).fetchone()
         if twice:
-            self._note(name, _TWICE, 1, f"{twice[0]} {twice[1]}")
+            self._note(name, _TWICE, (1, f"{twice[0]} {twice[1]}"))
         bad = connection.execute(
             f"SELECT count(*), min(symbol) FROM {rows} WHERE {_BAD_BAR}"  # noqa: S608
         ).fetchone()
-        self._note(name, _BAD, *(bad or (0, "")))
+        self._note(name, _BAD, bad)
 
     def _look_at_days(self, connection: DuckDBPyConnection, span: Span) -> None:
         """Look for minutes on days without a session, and for those of another day."""
@@ -189,11 +189,11 @@ class _Check:
         closed = connection.execute(
             f"{counted} FROM {minutes} ANTI JOIN hours USING (session)"
         ).fetchone()
-        self._note(MINUTES, _CLOSED, *(closed or (0, "")))
+        self._note(MINUTES, _CLOSED, closed)
         elsewhere = connection.execute(
             f"{counted} FROM {minutes} JOIN hours USING (session) WHERE NOT ({_OWN_DAY})"
         ).fetchone()
-        self._note(MINUTES, _ELSEWHERE, *(elsewhere or (0, "")))
+        self._note(MINUTES, _ELSEWHERE, elsewhere)
 
     def _compare_sums(
         self, connection: DuckDBPyConnection, small: str, large: str, span: Span
@@ -214,13 +214,13 @@ class _Check:
             "(large.volume, large.high, large.low, large.minutes)"
             + (" AND small.volume IS NOT NULL" if is_minutes else "")
         ).fetchone()
-        self._note(large, _SUMS.replace("{below}", small), *(found or (0, "")))
+        self._note(large, _SUMS.replace("{below}", small), found)
 
-    def _note(self, table: str, text: str, count: int, first: str) -> None:
-        """Add to what was found of one kind in a table; the first place stays."""
-        if count:
-            so_far, where = self._found.get((table, text), (0, first))
-            self._found[table, text] = (so_far + int(count), where)
+    def _note(self, table: str, text: str, found: tuple[Any, ...] | None) -> None:
+        """Add (count, where) to what was found of one kind in a table; the first place stays."""
+        if found and found[0]:
+            so_far, first = self._found.get((table, text), (0, str(found[1])))
+            self._found[table, text] = (so_far + int(found[0]), first)
 
 
 def _mark(store: MarketStore) -> tuple[int, ...]:

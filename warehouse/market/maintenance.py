@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str], None]
 
-DROPPED = ("bars_minute", "bars_minute_history")
+DROPPED: tuple[str, ...] = ("bars_minute", "bars_minute_history")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +45,14 @@ def retain_market(
     first. Raises InvalidInput for a folder that holds such files.
     """
     with store.read() as connection:
-        counts = dict.fromkeys(DROPPED, 0)
-        for name in DROPPED:
-            counts[name] = _count_before(connection, name, before)
+        counts = {name: _count_before(connection, name, before) for name in DROPPED}
         places = [one for one in count_places(connection, DROPPED, "session") if one[0] < before]
     if not remove or not places:
         return Retained(before, counts, (), remove)
     if folder is not None and any(folder.glob("*.parquet")):
         raise InvalidInput(f"{folder} holds Parquet files; name another folder, nothing is removed")
     sessions_between(places[0][0], places[0][0])  # the calendar is slow to load
-    total, written = dict.fromkeys(DROPPED, 0), list[str]()
+    total, written = dict.fromkeys(counts, 0), list[str]()
     for span, _ in Paced(places, "session", before).spans():
         with store.write() as connection:
             keep_known(connection, span)
