@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -77,6 +77,14 @@ def file(
     new_symbols: Annotated[
         bool, typer.Option("--new-symbols", help="Take unknown symbols for new instruments.")
     ] = False,
+    adjusted: Annotated[
+        str | None,
+        typer.Option(help="What the source has put into daily prices: splits, splits+dividends."),
+    ] = None,
+    adjusted_through: Annotated[
+        datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Up to when; default: when it was known."),
+    ] = None,
     known_at: KnownAt = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show how the file would be read; import nothing.")
@@ -84,9 +92,10 @@ def file(
     as_json: AsJson = False,
 ) -> None:
     """Import bars from CSV or Parquet; what is taken for what is shown first."""
-    from tasks.sources.files import FileOptions, plan_import
+    from tasks.sources.files import ADJUSTED, FileOptions, plan_import
 
     with exits(as_json):
+        learnt = _utc(known_at)
         options = FileOptions(
             _one_of(layout, ("long", "per-symbol", "wide"), "--layout"),
             _pairs(map or []),
@@ -94,6 +103,8 @@ def file(
             _one_of(timeframe, ("1m", "1d"), "--timeframe"),
             symbol,
             time_format,
+            _one_of(adjusted, ADJUSTED, "--adjusted"),
+            _through(adjusted, adjusted_through, learnt),
         )
         plan = plan_import(path, options)
         _tell(as_json, plan.lines)
@@ -109,7 +120,7 @@ def file(
                 plan,
                 _progress(as_json),
                 register=new_symbols,
-                known_at=_utc(known_at),
+                known_at=learnt,
                 universe=(*settings.universe, *([symbol.upper()] if symbol else ())),
                 quality=_quality(settings),
             )
@@ -299,13 +310,31 @@ def _progress(as_json: bool) -> Callable[[str], None]:
 
 def _utc(moment: datetime | None) -> datetime | None:
     """Return a stated --known-at; one to come would hide the rows and refuse their corrections."""
-    from datetime import UTC
-
     from models.domain.errors import InvalidInput
 
     if moment is not None and moment.replace(tzinfo=UTC) > datetime.now(UTC):
         raise InvalidInput(f"--known-at {moment} is in the future; give when it was known, UTC")
     return moment.replace(tzinfo=UTC) if moment else None
+
+
+def _through(
+    adjusted: str | None, stated: datetime | None, known_at: datetime | None
+) -> date | None:
+    """Return up to when a vendor's prices are adjusted: a file is, up to the day it was made."""
+    from models.domain.errors import InvalidInput
+    from models.domain.sessions import exchange_date
+
+    today = exchange_date(known_at or datetime.now(UTC))
+    if adjusted is None:
+        if stated:
+            raise InvalidInput("--adjusted-through says up to when; say for what with --adjusted")
+        return None
+    if stated and stated.date() > today:
+        raise InvalidInput(
+            f"--adjusted-through {stated.date()} lies after {today}, when the file "
+            "was known; give the day on which it was made"
+        )
+    return stated.date() if stated else today
 
 
 def _one_of(value: str | None, allowed: tuple[str, ...], option: str) -> Any:

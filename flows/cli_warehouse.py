@@ -39,7 +39,12 @@ def check(
         rows = sum(table.rows for table in found.tables.values())
         lines = [f"{found.place}: {len(found.tables)} tables, {rows:,} rows"]
         lines += [f"  {problem}" for problem in found.problems] or ["no problem was found"]
-        answer(found, as_json, "\n".join([*lines, f"SHA-256 of the content {found.sha256}"]))
+        lines.append(
+            f"SHA-256 of the content {found.sha256}"
+            if found.sha256
+            else "no hash: the warehouse was written to while it was read, a part at a time"
+        )
+        answer(found, as_json, "\n".join(lines))
         if found.problems:
             raise typer.Exit(FAILED)
 
@@ -104,7 +109,7 @@ def retain(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Drop minutes and replaced rows that are older; daily and larger bars stay."""
+    """Drop minutes that are older; daily and larger bars, and what was known of them, stay."""
     with exits(as_json):
         from tasks.market_data.warehouse_files import retain_warehouse
         from tasks.settings import load_settings

@@ -55,6 +55,17 @@ class CorporateAction:
         return Fraction(self.value).limit_denominator(FINEST_SPLIT)
 
 
+@dataclass(frozen=True, slots=True)
+class PriceBasis:
+    """What a source had put into its prices: splits, and dividends, with ex-dates up to a date.
+
+    None is no dividends.
+    """
+
+    splits_through: date
+    dividends_through: date | None = None
+
+
 def shares_after(shares: int, splits: Iterable[CorporateAction]) -> Fraction:
     """Return what signed `shares` have become after the splits; a fraction is paid out in cash."""
     held = Fraction(shares)

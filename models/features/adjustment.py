@@ -5,31 +5,40 @@ Raw bars are never changed; an adjusted price is a view of them as of a date.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from models.domain.corporate_actions import ActionKind, Adjustment, CorporateAction
+from models.domain.corporate_actions import (
+    ActionKind,
+    Adjustment,
+    CorporateAction,
+    PriceBasis,
+)
 
 PRICES = ("open", "high", "low", "close")
-NO_BASIS = date.min
+NO_BASIS = PriceBasis(date.min)
+Bases = Mapping[tuple[str, str], PriceBasis]
+_Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
+FactorsOf = Callable[[pd.DataFrame, Sequence[CorporateAction]], _Pair]
 
 
 def adjust_bars(
     bars: pd.DataFrame,
     actions: Sequence[CorporateAction],
-    bases: Mapping[tuple[str, str], date],
+    bases: Bases,
     as_of: date,
     adjustment: Adjustment,
 ) -> pd.DataFrame:
     """Return the Bars frame (symbol, session, prices USD, volume shares) in shares of `as_of`.
 
-    An action counts when its ex-date is at most `as_of`. `bases` maps (symbol, source) to the date
-    up to which that source had put splits into the prices itself; the frame's column `source` says
-    whose each bar is, and a split after `as_of` is taken out of its prices again. A price before a
+    An action counts when its ex-date is at most `as_of`. `bases` maps (symbol, source) to what that
+    source had put into the prices itself; the frame's column `source` says whose each bar is, and
+    a split after `as_of`, and every dividend, is taken out of its prices again. A price before a
     split is divided by its ratio, a volume multiplied; a price
     before a dividend D is multiplied by 1 - D / close of the session before (CRSP, 2024, Data
     Definitions and Coding Schemes, cumulative factor to adjust prices). The last bar keeps its
@@ -40,15 +49,31 @@ def adjust_bars(
     by_symbol: dict[str, list[CorporateAction]] = {}
     for action in sorted(actions, key=lambda action: action.ex_date):
         by_symbol.setdefault(action.symbol, []).append(action)
+    return _scaled(bars, actions, lambda part, told: _factors(part, told, bases, as_of, adjustment))
+
+
+def as_traded(bars: pd.DataFrame, actions: Sequence[CorporateAction], bases: Bases) -> pd.DataFrame:
+    """Return the Bars frame (with `source`) in shares of each bar's own day, without adjustments.
+
+    What `bases` says that a source has put into its prices is taken out, as far as it is among the
+    actions.
+    """
+    return bars.copy() if bars.empty else _scaled(bars, actions, _Undone.factors(bases))
+
+
+def _scaled(
+    bars: pd.DataFrame, actions: Sequence[CorporateAction], factors_of: FactorsOf
+) -> pd.DataFrame:
+    """Multiply prices and volumes of each symbol that has actions by its factors."""
+    by_symbol: dict[str, list[CorporateAction]] = {}
+    for action in sorted(actions, key=lambda action: action.ex_date):
+        by_symbol.setdefault(action.symbol, []).append(action)
     adjusted = bars.copy()
-    places = bars.groupby("symbol", sort=False).indices
+    places = bars.groupby("symbol", sort=False, observed=True).indices
     chosen = [(symbol, places[symbol]) for symbol in by_symbol if symbol in places]
     price, volume = np.ones(len(bars)), np.ones(len(bars))
     for symbol, rows in chosen:
-        part = bars.iloc[rows]
-        basis = [bases.get((symbol, str(source)), NO_BASIS) for source in part["source"]]
-        factors = _factors(part, by_symbol[symbol], _days(basis), as_of, adjustment)
-        price[rows], volume[rows] = factors
+        price[rows], volume[rows] = factors_of(bars.iloc[rows], by_symbol[symbol])
     if chosen:
         for name in PRICES:
             adjusted[name] = bars[name].to_numpy(np.float64) * price
@@ -56,29 +81,77 @@ def adjust_bars(
     return adjusted
 
 
+@dataclass(frozen=True, slots=True)
+class _Undone:
+    """What takes a source's own adjustments out of one symbol's prices, row by row.
+
+    A raw price is the given one times `splits` over `dividends`; a split is in the prices of the
+    rows with `splits_through` (ordinal days) at or after its ex-date.
+    """
+
+    splits: NDArray[np.float64]
+    dividends: NDArray[np.float64]
+    splits_through: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, part: pd.DataFrame, actions: Sequence[CorporateAction], bases: Bases) -> _Undone:
+        """Work out the factors of a symbol's bars.
+
+        A dividend D was put in as the factor f = 1 - D / P with the raw close P of the session
+        before; that session's close, freed of all later actions, is P - D, so f = (P - D) / P.
+        """
+        keys = zip(part["symbol"], part["source"], strict=True)
+        found = [bases.get((str(symbol), str(source)), NO_BASIS) for symbol, source in keys]
+        splits_through = _days([basis.splits_through for basis in found])
+        paid_through = _days([basis.dividends_through or date.min for basis in found])
+        sessions, close = _days(part["session"]), part["close"].to_numpy(np.float64)
+        splits, dividends = np.ones(len(part)), np.ones(len(part))
+        for action in actions:
+            ex = action.ex_date.toordinal()
+            if action.kind is ActionKind.SPLIT:
+                splits[(sessions < ex) & (splits_through >= ex)] *= action.value
+        for action in reversed(actions):
+            ex = action.ex_date.toordinal()
+            held = (sessions < ex) & (paid_through >= ex)
+            if action.kind is ActionKind.DIVIDEND and held.any():
+                last = int(np.flatnonzero(held)[np.argmax(sessions[held])])
+                freed = close[last] * splits[last] / dividends[last]
+                dividends[held] *= freed / (freed + action.value)
+        return cls(splits, dividends, splits_through)
+
+    @staticmethod
+    def factors(bases: Bases) -> FactorsOf:
+        """Return what gives the factors of prices and volumes that lead back to the raw ones."""
+
+        def raw(part: pd.DataFrame, actions: Sequence[CorporateAction]) -> _Pair:
+            undone = _Undone.of(part, actions, bases)
+            return undone.splits / undone.dividends, 1.0 / undone.splits
+
+        return raw
+
+
 def _factors(
     part: pd.DataFrame,
     actions: Sequence[CorporateAction],
-    basis: NDArray[np.int64],
+    bases: Bases,
     as_of: date,
     adjustment: Adjustment,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+) -> _Pair:
     """Return what one symbol's prices and volumes are to be multiplied by, row by row."""
     sessions = _days(part["session"])
-    price, volume, undone = (np.ones(len(part)) for _ in range(3))
-    splits = [action for action in actions if action.kind is ActionKind.SPLIT]
-    for split in splits:
+    undone = _Undone.of(part, actions, bases)
+    price, volume = 1.0 / undone.dividends, np.ones(len(part))
+    for split in (action for action in actions if action.kind is ActionKind.SPLIT):
         ex = split.ex_date.toordinal()
         before = sessions < ex
-        in_price = before & (basis >= ex)
-        undone[in_price] *= split.value
+        in_price = before & (undone.splits_through >= ex)
         is_in_force = split.ex_date <= as_of
         wrong = before & ~in_price if is_in_force else in_price
         ratio = split.value if is_in_force else 1.0 / split.value
         price[wrong] /= ratio
         volume[wrong] *= ratio
     if adjustment is Adjustment.TOTAL_RETURN:
-        raw_close = part["close"].to_numpy(np.float64) * undone  # as it was traded that day
+        raw_close = part["close"].to_numpy(np.float64) * undone.splits / undone.dividends
         for action in actions:
             if action.kind is ActionKind.DIVIDEND and action.ex_date <= as_of:
                 price *= _dividend_factors(sessions, raw_close, action)

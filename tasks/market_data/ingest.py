@@ -16,6 +16,7 @@ from models.domain.sessions import (
     session_on,
     sessions_between,
 )
+from tasks.market_data.daily_reach import missing_in_front, note_reach
 from tasks.market_data.restatements import (
     in_shares_of_then,
     restatement,
@@ -134,6 +135,7 @@ async def ingest_daily(
     admitted = await asyncio.to_thread(_admit, warehouse, settings, batch, origin, fetched.splits)
     started = time.perf_counter()
     merged = await asyncio.to_thread(_merge, warehouse, admitted.rows, fetched, last, now)
+    await asyncio.to_thread(note_reach, warehouse, fetched.whole, fetched.earliest, last, now)
     newest = batch.groupby("symbol")["session"].max()
     report = IngestReport(
         symbols=settings.universe,
@@ -164,6 +166,8 @@ class _Fetched:
     failed: Mapping[str, str]
     refetched: tuple[str, ...]
     splits: Mapping[str, CorporateAction]
+    earliest: date
+    whole: tuple[str, ...]  # symbols whose bars were asked for from `earliest` on
 
 
 async def _fetch_all(
@@ -178,13 +182,15 @@ async def _fetch_all(
     starts = _starts(stored, symbols)
     earliest = _years_before(last, settings.history_years)
     known = _stored_closes(warehouse, [start for start in starts.values() if start], last)
+    front = missing_in_front(warehouse, symbols, earliest)
     frames: dict[str, pd.DataFrame] = {}
     failed: dict[str, str] = {}
     refetched: list[str] = []
     splits: dict[str, CorporateAction] = {}
     for number, symbol in enumerate(symbols, start=1):
         try:
-            frame = await source.daily_bars(symbol, starts[symbol] or earliest, last)
+            start = None if symbol in front else starts[symbol]
+            frame = await source.daily_bars(symbol, start or earliest, last)
             ratio = restatement(frame, known) if starts[symbol] else None
             split = split_of(symbol, ratio, stored[symbol]) if ratio is not None else None
             if split is not None:
@@ -201,7 +207,8 @@ async def _fetch_all(
             continue
         frames[symbol] = frame
         progress(f"{symbol}: {len(frame)} bars ({number} of {len(symbols)})")
-    return _Fetched(frames, failed, tuple(refetched), splits)
+    whole = tuple(name for name in frames if name in front or starts[name] is None)
+    return _Fetched(frames, failed, tuple(refetched), splits, earliest, whole)
 
 
 def _years_before(day: date, years: int) -> date:

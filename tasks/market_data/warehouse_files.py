@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tasks.settings import Settings
+    from warehouse.market.checking import MarketCheck
     from warehouse.market.exchange import Exported, Imported
-    from warehouse.market.maintenance import MarketCheck, Retained
+    from warehouse.market.maintenance import Retained
     from warehouse.market.storage import Backup, Compacted, Restored
 
     Progress = Callable[[str], None]
@@ -25,7 +26,7 @@ def check_warehouse(
     settings: Settings, progress: Progress, daily_bps: float | None = None
 ) -> MarketCheck:
     """Read every row and compare what must agree; with `daily_bps` the broker's daily bars too."""
-    from warehouse.market.maintenance import check_market
+    from warehouse.market.checking import check_market
 
     _require_one(settings)
     return check_market(open_warehouse(settings).store, progress, daily_bps)

@@ -82,7 +82,9 @@ def bar_rules(table: str) -> tuple[Rule, ...]:
         flag("split_suspected", "split_like", warn,
              "a move by a simple ratio in prices that are adjusted for splits"),
         flag("level_shift", "since_shift", refuse,
-             "from a move beyond 1.5 log units on: another company, or an unrecorded split"),
+             "from a move beyond 1.5 log units on: another company, an unrecorded split, or prices "
+             "adjusted for splits (the sample's, a vendor's) beside unadjusted ones: record the "
+             "splits, state --adjusted"),
         Rule("jump", Kind.BETWEEN, "jump", warn, "a move far beyond the symbol's volatility",
              high=25, unit="robust sigmas"),
         Rule("stale", Kind.BETWEEN, "unchanged", warn, "nothing has changed for several bars",

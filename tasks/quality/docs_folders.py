@@ -27,15 +27,6 @@ def tidy(folder: Path) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
-def first_page(folder: Path, index: str) -> str:
-    """Return the address of the only validation, else the index.
-
-    The index fills its table by a script from the network; a validation's page needs none.
-    """
-    pages = list(folder.glob("validations/**/*.html"))
-    return pages[0].resolve().as_uri() if len(pages) == 1 else index
-
-
 def _is_run(name: str) -> bool:
     try:
         datetime.strptime(name, STAMP)  # noqa: DTZ007 - only the form is asked

@@ -16,7 +16,8 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from tasks.quality.docs_folders import first_page, run_folder, tidy
+from tasks.quality.docs_folders import run_folder, tidy
+from tasks.quality.docs_index import ShownBatch, write_index
 from tasks.quality.report import SHOWN_ROWS, QualityCheck, QualityReport, RefusedRow
 from tasks.quality.rules import Kind, Rule, Severity
 from tasks.settings import quiet_dependencies
@@ -51,7 +52,7 @@ class Judge:
         self._docs = run_folder(docs) if docs is not None else None
         self._context: Any = None
         self._definitions: dict[tuple[str, tuple[Rule, ...]], Any] = {}
-        self._shown: set[Any] = set()
+        self._shown: dict[Any, ShownBatch | None] = {}
 
     def judge(self, table: str, derived: pd.DataFrame, rules: Sequence[Rule]) -> QualityReport:
         """Run the rules on a frame that has their columns (positions 0 … n-1 as its index).
@@ -67,10 +68,13 @@ class Judge:
                 batch_parameters={"dataframe": _comparable(chosen)},
                 result_format={"result_format": "COMPLETE", "partial_unexpected_count": DOCS_ROWS},
             )
-            self._forget_others(success=bool(result.success))
+            shown = self._forget_others(success=bool(result.success))
         by_name = {_rule_of(found): found for found in result.results}
         outcomes = [(rule, by_name[rule.name]) for rule in rules]
-        return _report(table, outcomes, len(derived), time.perf_counter() - started)
+        report = _report(table, outcomes, len(derived), time.perf_counter() - started)
+        for key in shown:
+            self._shown[key] = ShownBatch(tuple(rules), report, tuple(key.to_tuple()))
+        return report
 
     def publish(self) -> str:
         """Write the Data Docs and return the address of their first page; empty without any."""
@@ -78,9 +82,9 @@ class Judge:
             return ""
         with _LOCK:
             self._enter()
-            index = str(self._context.build_data_docs(site_names=[SITE]).get(SITE, ""))
+            self._context.build_data_docs(site_names=[SITE])
             tidy(self._docs)
-            return first_page(self._docs, index)
+            return write_index(self._docs, [batch for batch in self._shown.values() if batch])
 
     def _enter(self) -> None:
         """Make this context the current one: the engine has one a process."""
@@ -118,17 +122,23 @@ class Judge:
         self._definitions[table, rules] = definition
         return definition
 
-    def _forget_others(self, *, success: bool) -> None:
-        """Drop the stored result of the last run unless the Data Docs show it: it may be large."""
+    def _forget_others(self, *, success: bool) -> list[Any]:
+        """Drop the stored result of the last run unless the Data Docs show it: it may be large.
+
+        Returns the keys of what they show now and did not before.
+        """
+        fresh: list[Any] = []
         store = self._context.validation_results_store
         for key in store.list_keys():
             if key in self._shown:
                 continue
             wanted = self._docs is not None and not (success and self._shown)
             if wanted and len(self._shown) < PAGES:
-                self._shown.add(key)
+                self._shown[key] = None
+                fresh.append(key)
             else:
                 store.remove_key(key)
+        return fresh
 
 
 def judge(

@@ -14,6 +14,7 @@ import numpy as np
 from models.domain.errors import InvalidInput
 from models.domain.sessions import exchange_date, sessions_between
 from tasks.quality.bars import BarFacts, derive_bars
+from tasks.quality.basis import BasisOf
 from tasks.quality.engine import judge_for
 from tasks.quality.gate import (
     Admission,
@@ -30,6 +31,7 @@ from tasks.quality.rules import Rule, Severity
 if TYPE_CHECKING:
     import pandas as pd
 
+    from models.domain.corporate_actions import PriceBasis
     from warehouse.market import MarketWarehouse
     from warehouse.market.quarantine import QuarantinedRow
 
@@ -143,20 +145,29 @@ class ImportGate:
                 )
 
     def admit(
-        self, table: str, frame: pd.DataFrame, at: datetime, *, adjusted: bool, hold: bool = False
+        self,
+        table: str,
+        frame: pd.DataFrame,
+        at: datetime,
+        *,
+        adjusted: bool,
+        hold: bool = False,
+        basis: PriceBasis | None = None,
     ) -> Admission:
         """Judge sifted bars of bars_daily or bars_minute, learnt at `at` (UTC).
 
-        `adjusted` says that the source makes up for splits itself. With `hold`, a symbol's newest
+        `adjusted` says that the source makes up for splits itself, `basis` up to when: the stored
+        bars beside these are read in the same shares. With `hold`, a symbol's newest
         bar that may be a spike is kept out until the next batch: `with_held` gives it back. Raises
         InvalidInput when a rule stops the batch (nothing of it is merged), RetryLater when the
         warehouse stays locked.
         """
         batch = Batch(self._source, self._run_id, at)
         daily = table == "bars_daily"
-        facts = (_daily_facts if daily else minute_facts)(
-            self._warehouse, frame, batch, adjusted=adjusted
-        )
+        if daily:
+            facts = _daily_facts(self._warehouse, frame, batch, adjusted=adjusted, basis=basis)
+        else:
+            facts = minute_facts(self._warehouse, frame, batch, adjusted=adjusted)
         rules = tuple(rule for rule in self._rules[table] if rule.name not in SIFTED)
         derived = derive_bars(table, frame, facts)
         judged = np.ones(len(frame), dtype=np.bool_)
@@ -218,11 +229,17 @@ class ImportGate:
 
 
 def _daily_facts(
-    warehouse: MarketWarehouse, frame: pd.DataFrame, batch: Batch, *, adjusted: bool
+    warehouse: MarketWarehouse,
+    frame: pd.DataFrame,
+    batch: Batch,
+    *,
+    adjusted: bool,
+    basis: PriceBasis | None,
 ) -> BarFacts:
     grouped = frame.groupby("symbol", observed=True)["session"]
     firsts = {str(symbol): first for symbol, first in grouped.min().items()}
-    before = warehouse.context.before(firsts)
+    in_shares = BasisOf(warehouse, list(firsts), basis)
+    before = in_shares.of(warehouse.context.before(firsts))
     earliest = min([*firsts.values(), *before["session"].tolist()])
     last = min(frame["session"].max(), exchange_date(batch.at))
     known = sessions_between(earliest, last) if earliest <= last else ()
@@ -230,6 +247,6 @@ def _daily_facts(
         tuple(session for session in known if session.close <= batch.at),
         before=before,
         splits=split_frame(warehouse, firsts),
-        other=warehouse.context.other_sources(firsts, batch.source),
+        other=in_shares.of(warehouse.context.other_sources(firsts, batch.source)),
         adjusted=adjusted,
     )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.domain.corporate_actions import PriceBasis
 from models.domain.errors import InvalidInput
 from tasks.sources.file_reader import bar_files, blocks, first_rows, header_of, symbol_of
 from tasks.sources.file_rows import BlockReader, texts_of
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 
     from tasks.sources.tickers import TickerBook
 
+TOTAL = "splits+dividends"
+ADJUSTED = ("splits", TOTAL)
 MINUTE, DAY = 60.0, 72_000.0  # seconds between bars; a day may be as short as 20 hours
 
 
@@ -33,6 +37,16 @@ class FileOptions:
     timeframe: Timeframe | None = None
     symbol: str | None = None
     time_format: str | None = None
+    adjusted: str | None = None  # one of ADJUSTED
+    adjusted_through: date | None = None
+
+    @property
+    def basis(self) -> PriceBasis | None:
+        """What is stated to be in the prices."""
+        if self.adjusted is None or self.adjusted_through is None:
+            return None
+        is_total = self.adjusted == TOTAL
+        return PriceBasis(self.adjusted_through, self.adjusted_through if is_total else None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +69,7 @@ class FilePlan:
             *describe_columns(self.columns),
             f"times     {self.times.text}",
             f"bars      of {self.timeframe}",
+            f"prices    {_told_basis(self.options)}",
         ]
 
 
@@ -79,7 +94,18 @@ def plan_import(path: Path, options: FileOptions) -> FilePlan:
             f"the times of {first.name} have no time zone (the first is {texts.iloc[0]!r}); "
             "state it, as in --timezone America/New_York"
         )
+    if options.adjusted and timeframe != "1d":
+        raise InvalidInput(
+            f"--adjusted is for daily bars, {first.name} has bars of {timeframe}: minutes are kept "
+            "as they were traded; import unadjusted ones, and the splits by robo ingest actions"
+        )
     return FilePlan(files, columns, times, timeframe, options)
+
+
+def _told_basis(options: FileOptions) -> str:
+    if options.basis is None:
+        return "as they were traded (--adjusted splits or splits+dividends where they are not)"
+    return f"adjusted by their source for {options.adjusted} to {options.adjusted_through}"
 
 
 def _timeframe(texts: pd.Series, symbols: list[Any], times: TimeForm) -> Timeframe:
@@ -106,9 +132,12 @@ class FileSource:
     """The bars of planned files; unknown symbols are the ticker book's affair."""
 
     def __init__(self, plan: FilePlan, book: TickerBook, name: str = "file") -> None:
+        """Name the source after what is in its prices, so that each bar keeps its own basis."""
         self._plan = plan
         self._book = book
-        self._name = name
+        options = plan.options
+        through = f" ({options.adjusted} to {options.adjusted_through})" if options.basis else ""
+        self._name = f"{name}{through}"
 
     @property
     def name(self) -> str:
@@ -125,7 +154,9 @@ class FileSource:
                 block += 1
                 rows += len(batch.frame) + len(batch.reasons)
                 label = f"{file.name} ({number} of {len(self._plan.files)}, {whole / 1e6:,.0f} MB)"
-                yield _labelled(batch, f"{label}, part {block}, {rows} rows read")
+                basis = self._plan.options.basis
+                told = f"{label}, part {block}, {rows} rows read"
+                yield replace(batch, label=told, adjusted=basis is not None, basis=basis)
 
     def _of_file(self, file: Path) -> Iterator[BarBatch]:
         options = self._plan.options
@@ -135,9 +166,3 @@ class FileSource:
         reader = BlockReader(columns, self._plan.times, self._plan.timeframe, symbol.upper())
         for table in blocks(file, columns.needed):
             yield reader.batch(table, self._book)
-
-
-def _labelled(batch: BarBatch, label: str) -> BarBatch:
-    return BarBatch(
-        batch.timeframe, batch.frame, label, batch.rejected, batch.reasons, batch.left_out
-    )

@@ -93,11 +93,7 @@ def import_sample(
 
     book = _book(warehouse, register=True, universe=())
     source, moment = SampleSource(book), known_at or datetime.now(UTC)
-    report = _import(warehouse, source, book, moment, progress, quality=quality)
-    if source.through is not None:
-        held = dict.fromkeys(sorted(report.landing.symbols), source.through)
-        warehouse.actions.set_basis(held, source.name, moment)
-    return report
+    return _import(warehouse, source, book, moment, progress, quality=quality)
 
 
 def import_table(

@@ -175,9 +175,14 @@ def _merged(
     place.gate.require_sifted("bars_daily", sifted.reasons)
     rows, judged = sifted.rows, ()
     if len(rows):
-        admitted = place.gate.admit("bars_daily", rows, place.known_at, adjusted=batch.adjusted)
+        admitted = place.gate.admit(
+            "bars_daily", rows, place.known_at, adjusted=batch.adjusted, basis=batch.basis
+        )
         rows = admitted.rows
         judged = tuple(row.reason for row in admitted.report.refused)
+    if batch.basis is not None:  # before the bars, which could not be read rightly without it
+        bases = dict.fromkeys((str(symbol) for symbol in rows["symbol"].unique()), batch.basis)
+        place.warehouse.actions.set_bases(bases, place.source, place.known_at)
     merged = place.warehouse.bars.merge_daily(rows, place.source, place.known_at)
     return merged, sifted.rejected, sifted.reasons, judged
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     import pandas as pd
 
+    from models.domain.corporate_actions import PriceBasis
     from models.domain.errors import InvalidInput
     from warehouse.market.as_of import MergeResult
 
@@ -25,7 +26,8 @@ class BarBatch:
     (shares), in any order. `rejected` are rows that are none, with `reasons` row by row; `left_out`
     counts what is rightly not imported, by why. `landed` is called once the bars are merged,
     `refused` when a rule stops the batch: without it, that ends the run.
-    `adjusted` says that the source makes up for splits itself.
+    `adjusted` says that the source makes up for splits itself, `basis` what it says to have put
+    into the prices of daily bars.
     """
 
     timeframe: Timeframe
@@ -37,6 +39,7 @@ class BarBatch:
     landed: Callable[[MergeResult], None] | None = None
     refused: Callable[[InvalidInput], None] | None = None
     adjusted: bool = False
+    basis: PriceBasis | None = None
 
 
 class BarSource(Protocol):

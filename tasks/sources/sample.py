@@ -1,7 +1,9 @@
 """The packaged sample: closes of 20 large US companies (skfolio's S&P 500 data set).
 
-It holds closes alone, adjusted for splits: open, high and low are taken to be the close, and the
-volume is 0 shares. It holds companies that lasted, so nothing earned on it is evidence.
+It holds closes alone, adjusted for splits and dividends up to its last session (beside unadjusted
+bars of AAPL and BAC the ratio falls with every dividend): open, high and low are taken to be the
+close, and the volume is 0 shares. It holds companies that lasted, so nothing earned on it is
+evidence.
 """
 
 from __future__ import annotations
@@ -12,12 +14,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from models.domain.corporate_actions import PriceBasis
 from models.domain.errors import InvalidInput
 from tasks.sources.protocol import PRICES, BarBatch
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from tasks.sources.tickers import TickerBook
 
 FILE = "datasets/data/sp500_dataset.csv.gz"
@@ -30,7 +31,6 @@ class SampleSource:
 
     def __init__(self, book: TickerBook) -> None:
         self._book = book
-        self.through: date | None = None  # the last session, whose shares the closes are in
 
     async def batches(self) -> AsyncIterator[BarBatch]:
         """Give all of it as one batch: 20 symbols, 8,313 sessions."""
@@ -47,10 +47,17 @@ class SampleSource:
             )
         wide = pd.read_csv(Path(folders[0]) / FILE, index_col=0, parse_dates=True)
         days = pd.DatetimeIndex(wide.index).date
-        self.through = max(days)
         frame = wide.set_axis(pd.Index(days, name="session")).rename_axis(columns="symbol")
         long = frame.reset_index().melt("session", value_name="close").dropna()
         for name in PRICES:
             long[name] = long["close"]
         known, foreign, reasons = self._book.resolve(long.assign(volume=0))
-        return BarBatch("1d", known, "the packaged sample", foreign, reasons, adjusted=True)
+        return BarBatch(
+            "1d",
+            known,
+            "the packaged sample",
+            foreign,
+            reasons,
+            adjusted=True,
+            basis=PriceBasis(max(days), max(days)),
+        )

@@ -12,9 +12,11 @@ import pytest
 
 from models.domain.errors import InvalidInput, RetryLater
 from warehouse.market import MarketWarehouse
+from warehouse.market.checking import check_market
 from warehouse.market.contents import table_contents, whole_content
+from warehouse.market.daily_agreement import differing_days
 from warehouse.market.exchange import export_market, import_market
-from warehouse.market.maintenance import check_market, differing_days, retain_market
+from warehouse.market.maintenance import retain_market
 from warehouse.market.storage import backup_market, compact_market, restore_market
 
 NOW = datetime(2024, 1, 5, 22, 0, tzinfo=UTC)
@@ -168,8 +170,10 @@ def test_retention_drops_minutes_and_keeps_what_was_built_of_them(
     assert not (tmp_path / "old").exists()
     hours = warehouse.minutes.bars(timeframe="1h")
     done = retain_market(warehouse.store, DAYS[1], tmp_path / "old", True, say)
-    assert done.rows == {"bars_minute": 390, "bars_minute_history": 3, "bars_daily_history": 0}
+    assert done.rows == {"bars_minute": 390, "bars_minute_history": 3}
     assert len(pd.read_parquet(done.written[0])) == 390
+    with pytest.raises(InvalidInput, match="holds Parquet files"):
+        retain_market(warehouse.store, date(2024, 1, 5), tmp_path / "old", True, say)
     pd.testing.assert_frame_equal(warehouse.minutes.bars(timeframe="1h"), hours)
     assert check_market(warehouse.store, say).problems == ()
     with pytest.raises(InvalidInput, match="only 389 of 390 minutes"):

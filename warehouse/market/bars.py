@@ -146,6 +146,16 @@ class DailyBars:
             rows = connection.execute(query, [without]).fetchall()
         return {str(symbol): last for symbol, last in rows}
 
+    def first_sessions(self, *, without: str = "") -> dict[str, date]:
+        """Return the first stored session of every symbol, bars of `without` left out."""
+        query = (
+            "SELECT symbol, MIN(session) FROM bars_daily WHERE source <> ? "
+            "GROUP BY symbol ORDER BY symbol"
+        )
+        with self._store.read() as connection:
+            rows = connection.execute(query, [without]).fetchall()
+        return {str(symbol): first for symbol, first in rows}
+
     def last_closes(self, before: date) -> dict[str, tuple[date, float]]:
         """Return, by symbol, the last session before a date and its close in USD."""
         query = (

@@ -52,6 +52,33 @@ def table_content(
     connection: DuckDBPyConnection, source: str, columns: tuple[str, ...]
 ) -> TableContent:
     """Return the content of a table, or of a subquery, with these columns."""
+    return content_sum(connection, source, columns).content(columns)
+
+
+@dataclass(frozen=True, slots=True)
+class ContentSum:
+    """The sums that a hash is made of; those of parts of a table add up to those of the whole."""
+
+    rows: int = 0
+    lower: int = 0
+    upper: int = 0
+
+    def __add__(self, other: ContentSum) -> ContentSum:
+        """Sum up two parts of a table."""
+        return ContentSum(
+            self.rows + other.rows, self.lower + other.lower, self.upper + other.upper
+        )
+
+    def content(self, columns: tuple[str, ...]) -> TableContent:
+        """Return the content of the table with these columns whose rows were summed up."""
+        text = f"{','.join(sorted(columns))}|{self.rows}|{self.lower}|{self.upper}"
+        return TableContent(self.rows, hashlib.sha256(text.encode()).hexdigest())
+
+
+def content_sum(
+    connection: DuckDBPyConnection, source: str, columns: tuple[str, ...]
+) -> ContentSum:
+    """Read every row of a table or of a subquery and sum up its content."""
     cells = ", ".join(f'coalesce("{name}"::VARCHAR, chr(30))' for name in sorted(columns))
     found = connection.execute(
         "SELECT count(*), sum(md5_number_lower(line)::HUGEINT), "  # noqa: S608 - names are ours
@@ -59,8 +86,7 @@ def table_content(
         f"FROM {source})"
     ).fetchone()
     rows, lower, upper = found or (0, None, None)
-    text = f"{','.join(sorted(columns))}|{rows}|{lower or 0}|{upper or 0}"
-    return TableContent(int(rows), hashlib.sha256(text.encode()).hexdigest())
+    return ContentSum(int(rows), int(lower or 0), int(upper or 0))
 
 
 def whole_content(tables: dict[str, TableContent]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING
 
-from models.domain.corporate_actions import ActionKind, CorporateAction
+from models.domain.corporate_actions import ActionKind, CorporateAction, PriceBasis
 from warehouse.market.as_of import MergeResult, VersionedTable
 from warehouse.market.connection import MarketStore, utc_naive
 from warehouse.market.selection import OF_SYMBOLS, known_then
@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
 ACTIONS = VersionedTable("corporate_actions", ("symbol", "ex_date", "kind"), ("value",))
-BASES = VersionedTable("price_bases", ("symbol", "bar_source"), ("splits_through",))
+BASES = VersionedTable(
+    "price_bases", ("symbol", "bar_source"), ("splits_through", "dividends_through")
+)
 
 
 class CorporateActions:
@@ -68,21 +70,35 @@ class CorporateActions:
         self, splits_through: Mapping[str, date], bar_source: str, known_at: datetime
     ) -> MergeResult:
         """Note, by symbol, that prices of `bar_source` hold the splits up to a date."""
-        symbols = sorted(splits_through)
+        bases = {symbol: PriceBasis(day) for symbol, day in splits_through.items()}
+        return self.set_bases(bases, bar_source, known_at)
+
+    def set_bases(
+        self, bases: Mapping[str, PriceBasis], bar_source: str, known_at: datetime
+    ) -> MergeResult:
+        """Note, by symbol, what prices of `bar_source` hold already."""
+        symbols = sorted(bases)
+        paid = [bases[symbol].dividends_through for symbol in symbols]
         staged = stage(
             {
                 "symbol": ("text", symbols),
                 "bar_source": ("text", [bar_source] * len(symbols)),
-                "splits_through": ("date", [splits_through[symbol] for symbol in symbols]),
+                "splits_through": ("date", [bases[symbol].splits_through for symbol in symbols]),
+                "dividends_through": ("date", paid),
             }
         )
         with self._store.write() as connection:
             return BASES.merge(connection, staged, bar_source, utc_naive(known_at))
 
-    def bases(self, as_of: datetime | None = None) -> dict[tuple[str, str], date]:
-        """Return by (symbol, source of bars) the date up to which splits are in the prices."""
+    def known_bases(self, as_of: datetime | None = None) -> dict[tuple[str, str], PriceBasis]:
+        """Return by (symbol, source of bars) what is in the prices already."""
         with self._store.read() as connection:
             return read_bases(connection, as_of)
+
+    def bases(self, as_of: datetime | None = None) -> dict[tuple[str, str], date]:
+        """Return by (symbol, source of bars) the date up to which splits are in the prices."""
+        found = self.known_bases(as_of)
+        return {key: basis.splits_through for key, basis in found.items()}
 
 
 def read_actions(
@@ -105,11 +121,14 @@ def read_actions(
 
 def read_bases(
     connection: DuckDBPyConnection, as_of: datetime | None
-) -> dict[tuple[str, str], date]:
-    """Return by (symbol, source of bars) the date up to which splits are in the prices."""
-    query = f"SELECT symbol, bar_source, splits_through FROM ({BASES.known(as_of)})"  # noqa: S608
+) -> dict[tuple[str, str], PriceBasis]:
+    """Return by (symbol, source of bars) what is in the prices already."""
+    query = (
+        "SELECT symbol, bar_source, splits_through, dividends_through "  # noqa: S608
+        f"FROM ({BASES.known(as_of)})"
+    )
     rows = connection.execute(query, known_then(as_of) or None).fetchall()
-    return {(str(symbol), str(source)): through for symbol, source, through in rows}
+    return {(str(symbol), str(source)): PriceBasis(*basis) for symbol, source, *basis in rows}
 
 
 def _staged(actions: Sequence[CorporateAction]) -> object:

@@ -17,6 +17,7 @@ import numpy as np
 from models.domain.errors import InvalidInput
 from warehouse.market.as_of import MergeResult, require_none_newer
 from warehouse.market.connection import MarketStore, utc_naive
+from warehouse.market.larger_history import refuse_older, with_dropped
 from warehouse.market.lookups import MINUTES, last_complete
 from warehouse.market.minute_rows import SiftedMinutes, sift_minutes
 from warehouse.market.ranking import outranked, outranks
@@ -135,7 +136,8 @@ class MinuteBars:
         """Return the minute frame of `symbols` (None: all), sessions in [first, last].
 
         `timeframe` is 1m, 5m, 15m, 1h or 1d; above 1m the regular hours alone count, and 1d is one
-        bar a session that starts at its opening. With `as_of` (UTC): what was known then.
+        bar a session that starts at its opening. With `as_of` (UTC): what was known then; of
+        sessions whose minutes a retention dropped, the larger bars that had ended by then.
         Raises InvalidInput for another timeframe.
         """
         chosen = wanted(symbols, first, last) | known_then(as_of)
@@ -148,7 +150,8 @@ class MinuteBars:
             return read_frame(self._store, f"{known} ORDER BY symbol, ts", chosen)
         with self._store.read() as connection:
             connection.execute(f"CREATE TEMP TABLE known AS {known}", chosen)
-            found = fetch_table(connection, resampled(connection, "known", size, _BAR))
+            built = resampled(connection, "known", size, _BAR)
+            found = fetch_table(connection, with_dropped(built, size), chosen)
         return as_frame(found)
 
     def last_complete(
@@ -227,4 +230,5 @@ def _merge_part(
         connection.execute(_ADD, {"source": source, "known_at": moment})
     if added or changed:
         rebuild(connection, "SELECT DISTINCT symbol, session FROM delta")
+        refuse_older(connection, moment)
     return MergeResult(added, changed, staged.num_rows - added - changed - kept, kept)

@@ -16,13 +16,14 @@ BARS_BEFORE = 60
 DAYS_BEFORE = 7  # calendar days in which the minutes before a batch are looked for
 
 _BEFORE = (
-    "SELECT symbol, session, open, high, low, close, volume FROM bars_daily "
+    "SELECT symbol, session, open, high, low, close, volume, source FROM bars_daily "
     "JOIN wanted USING (symbol) WHERE session < first "
     "QUALIFY ROW_NUMBER() OVER (PARTITION BY symbol ORDER BY session DESC) <= $most "
     "ORDER BY symbol, session"
 )
 _OTHER = (
-    "SELECT symbol, session, close FROM bars_daily JOIN wanted USING (symbol) "
+    "SELECT symbol, session, open, high, low, close, volume, source FROM bars_daily "
+    "JOIN wanted USING (symbol) "
     "WHERE session >= first AND source <> $source"
 )
 _OTHER_MINUTES = (
@@ -48,7 +49,7 @@ class QualityContext:
         self._store = store
 
     def before(self, firsts: Mapping[str, date], most: int = BARS_BEFORE) -> pd.DataFrame:
-        """Return the last `most` bars of each symbol before its date, in Bars columns."""
+        """Return the last `most` bars of each symbol before its date, and their source."""
         return self._ask(_BEFORE, firsts, {"most": most})
 
     def before_minutes(
@@ -69,7 +70,7 @@ class QualityContext:
             return fetch_frame(connection, _BEFORE_MINUTES, {"most": most} | bounds)
 
     def other_sources(self, firsts: Mapping[str, date], source: str) -> pd.DataFrame:
-        """Return symbol, session and close (USD) from each date on that `source` did not bring."""
+        """Return the bars, with their source, from each date on that `source` did not bring."""
         return self._ask(_OTHER, firsts, {"source": source})
 
     def other_minutes(

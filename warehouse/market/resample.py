@@ -28,6 +28,7 @@ TABLES = {
     "1d": "bars_session",
 }
 BUILT = ("5m", "15m", "1h", "1d")
+LATE_FIRST = ("1h", "1d")  # their first bar starts at the opening, not on a whole one
 _SECONDS = {"5m": 300, "15m": 900, "1h": 3600, "1d": 86_400}
 _FIGURES = (
     "arg_min(open, ts) AS open, max(high) AS high, min(low) AS low, arg_max(close, ts) AS close, "
@@ -40,6 +41,22 @@ def timeframe_of(text: str) -> str:
     if text in TABLES:
         return text
     raise InvalidInput(f"there is no timeframe {text!r}; choose one of {', '.join(TABLES)}")
+
+
+def width_of(size: str) -> int:
+    """Return the microseconds of a larger bar."""
+    return _SECONDS[size] * 1_000_000
+
+
+def bucket_of(ts: str, size: str) -> str:
+    """Return the SQL expression of the number of the bar in which the moment `ts` is."""
+    return f"(epoch_us({ts}) // {width_of(size)})"
+
+
+def bar_start(size: str) -> str:
+    """Return the SQL expression of a bar's start from its `bucket` and the session's `opens`."""
+    start = f"make_timestamp(bucket * {width_of(size)})"
+    return f"greatest({start}, opens)" if size in LATE_FIRST else start
 
 
 def rebuild(connection: DuckDBPyConnection, touched: str) -> None:
@@ -122,21 +139,20 @@ def build(connection: DuckDBPyConnection, source: str, size: str) -> None:
     Regular hours lie within one date of UTC, so that the session follows from the bar's place in
     time; the groups are of symbol and place alone, which is what most of the time goes into.
     """
-    width = _SECONDS[size] * 1_000_000
+    width = width_of(size)
     counted, hours = "sum(minutes)", ""
     if size == BUILT[0]:
         stage_hours(connection, source)
         counted = "count(*)"
         hours = "JOIN hours USING (session) WHERE small.ts >= opens AND small.ts < closes "
-    start, opening = f"make_timestamp(bucket * {width})", ""
-    if size in ("1h", "1d"):  # their first bar starts at the opening, not on a whole one
-        start, opening = f"greatest({start}, opens)", "JOIN hours USING (session)"
+    opening = "JOIN hours USING (session)" if size in LATE_FIRST else ""
     connection.execute(
         f"CREATE OR REPLACE TEMP TABLE built_{size} AS "  # noqa: S608 - names are ours
-        f"SELECT symbol, {start} AS ts, session, open, high, low, close, volume, minutes FROM ("
+        f"SELECT symbol, {bar_start(size)} AS ts, session, open, high, low, close, volume, "
+        "minutes FROM ("
         f"SELECT symbol, bucket, make_timestamp(bucket * {width})::DATE AS session, "
         "open, high, low, close, volume, minutes FROM ("
-        f"SELECT symbol, epoch_us(small.ts) // {width} AS bucket, {_FIGURES}, "
+        f"SELECT symbol, {bucket_of('small.ts', size)} AS bucket, {_FIGURES}, "
         f"{counted}::INTEGER AS minutes FROM {source} AS small {hours}GROUP BY symbol, bucket"
         f")) {opening}"
     )

@@ -140,7 +140,7 @@ def compact_market(store: MarketStore, progress: Progress) -> Compacted:
         progress(f"copied {before / 1e6:,.1f} MB")
         contents = _rewritten(store, copied, fresh)
         with store.write():
-            if _mark(place) != mark:
+            if file_mark(place) != mark:
                 raise RetryLater(
                     f"{place} was written to meanwhile, so it was left as it is; run this again "
                     "when nothing is being ingested"
@@ -159,7 +159,7 @@ def copy_file(store: MarketStore, target: Path) -> tuple[int, int]:
         with store.write():
             pass
     with store.read():
-        mark = _mark(store.path)
+        mark = file_mark(store.path)
         shutil.copyfile(store.path, target)
         if log.exists():
             shutil.copyfile(log, Path(f"{target}.wal"))
@@ -219,6 +219,7 @@ def _draft(target: Path) -> Path:
     return target.with_name(f".{target.name}.{os.getpid()}.draft")
 
 
-def _mark(path: Path) -> tuple[int, int]:
+def file_mark(path: Path) -> tuple[int, int]:
+    """Return what a change of the file changes: its time of writing (ns) and size (bytes)."""
     found = path.stat()
     return found.st_mtime_ns, found.st_size

@@ -5,14 +5,17 @@ from datetime import date, timedelta
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from models.domain.corporate_actions import (
     ActionKind,
     Adjustment,
     CorporateAction,
+    PriceBasis,
     shares_after,
 )
-from models.features.adjustment import adjust_bars
+from models.features.adjustment import adjust_bars, as_traded
 
 EX = date(2020, 8, 31)
 SPLIT = CorporateAction("A", EX, ActionKind.SPLIT, 4.0)
@@ -51,7 +54,7 @@ def test_a_dividend_counts_in_the_total_return_only():
 
 def test_prices_that_hold_a_split_already_are_not_divided_twice():
     given = RAW.assign(close=[100.0, 98.0, 99.0, 100.0, 101.0], source="ibkr")
-    bases = {("A", "ibkr"): EX}
+    bases = {("A", "ibkr"): PriceBasis(EX)}
     assert closes(adjust_bars(given, [SPLIT], bases, EX, Adjustment.SPLITS)) == closes(given)
     total = closes(adjust_bars(given, [PAID, SPLIT], bases, EX, Adjustment.TOTAL_RETURN))
     assert total == pytest.approx([98.0, 98.0, 99.0, 100.0, 101.0]), "8 USD of 400, not of 100"
@@ -59,7 +62,7 @@ def test_prices_that_hold_a_split_already_are_not_divided_twice():
 
 def test_a_later_split_that_a_source_has_put_into_its_prices_is_taken_out_again():
     given = RAW.assign(close=[100.0, 98.0, 99.0, 100.0, 101.0], source="ibkr")[:3]
-    bases, day = {("A", "ibkr"): EX}, EX - timedelta(days=1)
+    bases, day = {("A", "ibkr"): PriceBasis(EX)}, EX - timedelta(days=1)
     then = adjust_bars(given, [PAID, SPLIT], bases, day, Adjustment.SPLITS)
     assert closes(then) == [400.0, 392.0, 396.0], "the shares of the day have not been split"
     assert then["volume"].tolist() == [250, 250, 250]
@@ -67,6 +70,50 @@ def test_a_later_split_that_a_source_has_put_into_its_prices_is_taken_out_again(
     assert total == pytest.approx([392.0, 392.0, 396.0])
     before = adjust_bars(given, [PAID], bases, PAID.ex_date - timedelta(1), Adjustment.TOTAL_RETURN)
     assert closes(before) == closes(given), "no dividend before its ex-date"
+
+
+def test_dividends_that_a_source_has_put_into_its_prices_are_taken_out_and_counted_once():
+    raw_total = closes(adjust_bars(RAW, [PAID, SPLIT], {}, EX, Adjustment.TOTAL_RETURN))
+    vendor = RAW.assign(close=raw_total, source="vendor")
+    bases = {("A", "vendor"): PriceBasis(EX, EX)}
+    told = [PAID, SPLIT]
+    again = adjust_bars(vendor, told, bases, EX, Adjustment.TOTAL_RETURN)
+    assert closes(again) == pytest.approx(raw_total)
+    assert closes(adjust_bars(vendor, told, bases, EX, Adjustment.SPLITS)) == pytest.approx(
+        [100.0, 98.0, 99.0, 100.0, 101.0]
+    )
+    assert closes(as_traded(vendor, told, bases)) == pytest.approx(RAW["close"].tolist())
+    day = PAID.ex_date - timedelta(1)
+    before = adjust_bars(vendor, told, bases, day, Adjustment.TOTAL_RETURN)
+    assert closes(before)[:3] == pytest.approx([400.0, 392.0, 396.0]), "nothing was paid yet"
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    closes_of=st.lists(st.floats(5, 500), min_size=8, max_size=8),
+    ratio=st.sampled_from([0.1, 0.5, 1.5, 2.0, 20.0]),
+    split_on=st.integers(1, 7),
+    paid_on=st.lists(st.integers(1, 7), max_size=4, unique=True),
+    share=st.floats(0.001, 0.3),
+)
+def test_what_a_vendor_put_in_comes_out_again(closes_of, ratio, split_on, paid_on, share):
+    raw = _bars(closes_of)
+    days = raw["session"].tolist()
+    actions = [CorporateAction("A", days[split_on], ActionKind.SPLIT, ratio)]
+    actions += [
+        CorporateAction("A", days[at], ActionKind.DIVIDEND, share * closes_of[at - 1])
+        for at in paid_on
+    ]
+    for kind, paid in ((Adjustment.SPLITS, None), (Adjustment.TOTAL_RETURN, days[-1])):
+        vendor = adjust_bars(raw, actions, {}, days[-1], kind).assign(source="vendor")
+        bases = {("A", "vendor"): PriceBasis(days[-1], paid)}
+        assert closes(as_traded(vendor, actions, bases)) == pytest.approx(closes_of)
+        for day in (days[0], days[4], days[-1]):
+            for view in (Adjustment.SPLITS, Adjustment.TOTAL_RETURN):
+                of_vendor = adjust_bars(vendor, actions, bases, day, view)
+                assert closes(of_vendor)[: days.index(day) + 1] == pytest.approx(
+                    closes(adjust_bars(raw, actions, {}, day, view))[: days.index(day) + 1]
+                )
 
 
 def test_a_dividend_above_the_price_is_no_factor():

@@ -8,6 +8,7 @@ import pytest
 
 from models.domain.corporate_actions import ActionKind, CorporateAction
 from models.domain.errors import InvalidInput, RetryLater
+from models.domain.sessions import session_dates
 from tasks.market_data.ingest import (
     IngestReport,
     PartlyIngested,
@@ -89,6 +90,22 @@ async def test_second_ingest_adds_nothing_and_says_so(ingest, source, store) -> 
     # five sessions before Monday the 30th: Monday the 23rd
     assert source.asked == [("AAPL", date(2020, 3, 23), MONDAY), ("KO", date(2020, 3, 23), MONDAY)]
     assert store.bars.content_hash() == before
+
+
+async def test_more_years_bring_what_is_missing_in_front_once(ingest, source, store) -> None:
+    await ingest(MORNING, history_years=1)
+    older = source.frame.assign(session=[d.replace(year=2012) for d in source.frame["session"]])
+    older = older[older["session"].isin(session_dates(date(2012, 1, 3), date(2012, 3, 30)))]
+    source.frame = pd.concat([older, source.frame], ignore_index=True)
+    await ingest(MORNING)
+    source.asked.clear()
+    longer = await ingest(MORNING, history_years=40)
+    assert (longer.added, longer.quarantined) == (0, 0), "33 years were asked for already"
+    assert set(store.bars.first_sessions().values()) == {older["session"].min()}
+    assert source.asked == [(name, date(1980, 3, 30), MONDAY) for name in ("AAPL", "KO")]
+    source.asked.clear()
+    await ingest(MORNING, history_years=40)
+    assert source.asked == [(name, date(2020, 3, 23), MONDAY) for name in ("AAPL", "KO")]
 
 
 async def test_next_evening_adds_one_session(ingest) -> None:

@@ -77,6 +77,51 @@ def test_one_long_file_is_guessed_shown_and_merged_once(store, write):
     assert {instrument.symbol for instrument in store.instruments.all()} == {"KO", "PEP"}
 
 
+def test_prices_that_a_vendor_has_adjusted_are_not_adjusted_twice(store, write, tmp_path):
+    split = DAYS[30]
+    raw = daily(start=60.0)
+    after = np.array(DAYS) >= split
+    raw.loc[after, ["Open", "High", "Low", "Close"]] /= 2
+    vendor = raw.copy()
+    vendor.loc[~after, ["Open", "High", "Low", "Close"]] /= 2
+    table = tmp_path / "a.csv"
+    table.write_text(f"symbol,ex_date,kind,value\nKO,{split},split,2\nPEP,{split},split,2\n")
+    import_table(store, "actions", table)
+    options = FileOptions(adjusted="splits", adjusted_through=DAYS[-1])
+    path = write(vendor)
+    assert "for splits to 2024-03-28" in "\n".join(plan_import(path, options).lines)
+    report = bring(store, path, adjusted="splits", adjusted_through=DAYS[-1])
+    assert (report.added, report.quality.refused.total()) == (len(DAYS), 0)
+    bring(store, write(raw.assign(Ticker="PEP"), "raw.csv"))
+    for on in (DAYS[0], DAYS[29], split, DAYS[-1]):
+        views = store.bars.adjusted(last=on, on=on).pivot(
+            index="session", columns="symbol", values="close"
+        )
+        np.testing.assert_allclose(views["KO"], views["PEP"])
+    with pytest.raises(InvalidInput, match="minutes are kept as they were traded"):
+        plan_import(write(minutes(), "KO.csv"), FileOptions(zone=NY, adjusted="splits"))
+
+
+def test_unadjusted_bars_beside_adjusted_ones_pass_once_the_splits_are_on_record(
+    store, write, tmp_path
+):
+    cut = 40
+    vendor = daily(start=60.0).iloc[:cut]
+    vendor[["Open", "High", "Low", "Close"]] /= 20
+    bring(store, write(vendor), adjusted="splits", adjusted_through=date(2024, 6, 28))
+    raw = write(daily(start=60.0).iloc[cut:], "raw.csv")
+    report = bring(store, raw)
+    (reason,) = report.quality.refused
+    assert "adjusted for splits (the sample's, a vendor's) beside unadjusted ones" in reason
+    table = tmp_path / "a.csv"
+    table.write_text("symbol,ex_date,kind,value\nKO,2024-06-10,split,20\n")
+    import_table(store, "actions", table)
+    report = bring(store, raw)
+    assert (report.added, report.quality.settled) == (len(DAYS) - cut, len(DAYS) - cut)
+    seen = store.bars.adjusted(on=DAYS[-1])["close"]
+    np.testing.assert_allclose(seen, daily(start=60.0)["Close"])
+
+
 def test_one_file_a_symbol_takes_the_name_of_the_file(store, write):
     folder = write(daily().drop(columns="Ticker"), "ko.csv").parent
     write(daily(start=170.0).drop(columns="Ticker"), "PEP.parquet")

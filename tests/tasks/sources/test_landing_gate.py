@@ -1,6 +1,7 @@
 """Every import passes Great Expectations: refused rows wait, days are scored, one run is told."""
 
 import asyncio
+import re
 from datetime import UTC, date, datetime, timedelta
 
 import numpy as np
@@ -101,7 +102,14 @@ def test_a_rule_that_stops_merges_nothing_and_the_data_docs_are_written(store, t
     files = QualityFiles(policy, tmp_path / "docs")
     frame = daily()
     assert bring(store, BarBatch("1d", frame, "fine"), quality=files).quality.docs
-    assert list((tmp_path / "docs").glob("*/index.html"))
+    (index,) = (tmp_path / "docs").glob("*/index.html")
+    page = index.read_text()
+    assert "spike(spike)" in page and "the price leaves and comes back a bar later" in page
+    assert "http" not in page, "the first page needs no network"
+    (linked,) = re.findall(r"href='(validations/[^']+)'", page)
+    assert (index.parent / linked).is_file() and (
+        index.parent / "great-expectations.html"
+    ).is_file()
     frame.loc[20, ["open", "high", "low", "close"]] *= 2.0
     with pytest.raises(InvalidInput, match="checks stop the batch"):
         bring(store, BarBatch("1d", frame, "spike"), quality=files, run="second")
