@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime
+from fractions import Fraction
 
 from models.domain.orders import Fill, Side
 from models.domain.sessions import exchange_date
@@ -21,7 +22,7 @@ from models.risk.verdict import Verdict, compare, not_finite
 class OpenedToday:
     """Signed shares of a symbol opened today and not closed; was its last execution a closing?"""
 
-    shares: int = 0
+    shares: Fraction | int = 0
     is_closing: bool = False
 
     def would_count(self, side: Side) -> bool:
@@ -46,28 +47,57 @@ class DayTrades:
         return self.today.get(symbol, OpenedToday()).would_count(side)
 
 
+@dataclass(frozen=True, slots=True)
+class ShareChange:
+    """Shares of a symbol that came without a trade at `at` (UTC): held * factor + shares."""
+
+    symbol: str
+    at: datetime
+    factor: Fraction = Fraction(1)
+    shares: Fraction = Fraction(0)
+
+
 def count_day_trades(
-    fills: Iterable[Fill], held: Mapping[str, int], sessions: Sequence[date]
+    fills: Iterable[Fill],
+    held: Mapping[str, int],
+    sessions: Sequence[date],
+    changes: Iterable[ShareChange] = (),
 ) -> DayTrades:
     """Count over `sessions` (New York dates, oldest first; the last one is today).
 
     `fills` are the account's executions in any order, `held` its signed shares now, all of these
-    counted: what was held before a day follows from the two.
+    and `changes` (splits, transfers) counted: what was held before a day follows from them.
     """
     window = [f for f in fills if f.quantity and exchange_date(f.at) >= sessions[0]]
-    window.sort(key=lambda fill: (fill.at, fill.exec_id))
-    shares = dict(held)
-    for fill in window:
-        shares[fill.symbol] = shares.get(fill.symbol, 0) - fill.side.sign * fill.quantity
-    made, today = 0, {}
-    for day in sessions:
-        today = dict[str, OpenedToday]()
-        for fill in (one for one in window if exchange_date(one.at) == day):
-            before = today.get(fill.symbol, OpenedToday())
-            made += before.would_count(fill.side)
-            today[fill.symbol] = _after(before, shares[fill.symbol], fill)
-            shares[fill.symbol] += fill.side.sign * fill.quantity
-    return DayTrades(made, today)
+    moves: list[Fill | ShareChange] = [*window]
+    moves += [change for change in changes if exchange_date(change.at) >= sessions[0]]
+    moves.sort(key=_moment)
+    shares: dict[str, Fraction | int] = dict(held)
+    for move in reversed(moves):
+        shares[move.symbol] = _before(move, shares.get(move.symbol, 0))
+    made, day, today = 0, sessions[0], dict[str, OpenedToday]()
+    for move in moves:
+        if exchange_date(move.at) != day:
+            day, today = exchange_date(move.at), {}
+        now = shares[move.symbol]
+        if isinstance(move, ShareChange):
+            shares[move.symbol] = now * move.factor + move.shares
+            continue
+        before = today.get(move.symbol, OpenedToday())
+        made += before.would_count(move.side)
+        today[move.symbol] = _after(before, now, move)
+        shares[move.symbol] = now + move.side.sign * move.quantity
+    return DayTrades(made, today if day == sessions[-1] else {})
+
+
+def _moment(move: Fill | ShareChange) -> tuple[datetime, str]:
+    return move.at, move.exec_id if isinstance(move, Fill) else ""
+
+
+def _before(move: Fill | ShareChange, after: Fraction | int) -> Fraction | int:
+    if isinstance(move, ShareChange):
+        return (after - move.shares) / move.factor
+    return after - move.side.sign * move.quantity
 
 
 def unseen_day_trades(made: int, remaining: int | None, limits: RiskLimits) -> int:
@@ -108,7 +138,7 @@ def check_day_trades(
     return compare("day_trades", count, limits.max_day_trades, what, "day trades in 5 sessions")
 
 
-def _after(before: OpenedToday, held: int, fill: Fill) -> OpenedToday:
+def _after(before: OpenedToday, held: Fraction | int, fill: Fill) -> OpenedToday:
     """Return today's opening after a fill; `held` signed shares just before it."""
     signed = fill.side.sign * fill.quantity
     closes = min(abs(before.shares), fill.quantity) if before.shares * signed < 0 else 0

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from models.domain.sessions import session_dates
-from models.risk.day_trades import count_day_trades, unseen_day_trades
+from models.portfolio.lots import Split
+from models.risk.day_trades import ShareChange, count_day_trades, unseen_day_trades
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import date
 
+    from models.portfolio.lots import Adjustment
     from models.risk.day_trades import DayTrades
     from models.risk.limits import RiskLimits
     from tasks.broker.protocol import Evidence
@@ -56,4 +59,11 @@ def unseen_by_ledger(
 def _counted(ledger: OrderLedger, account: str, held: Mapping[str, int], today: date) -> DayTrades:
     """Count, the executions before the opening balance included: their shares are in `held`."""
     sessions = session_dates(today - LOOK_BACK, today)[-WINDOW:]
-    return count_day_trades(ledger.executions.all_fills_of_account(account), held, sessions)
+    fills = ledger.executions.all_fills_of_account(account)
+    return count_day_trades(fills, held, sessions, map(_change, ledger.position_changes(account)))
+
+
+def _change(booked: Adjustment) -> ShareChange:
+    if isinstance(booked, Split):
+        return ShareChange(booked.symbol, booked.at, factor=Fraction(booked.new, booked.old))
+    return ShareChange(booked.symbol, booked.at, shares=booked.shares)

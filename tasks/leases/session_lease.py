@@ -84,9 +84,12 @@ class SessionLease:
         self.renew()
 
     def renew(self) -> Lease:
-        """Extend the lease if it is time; RetryLater when another process has taken it over."""
+        """Extend the lease if it is time; RetryLater when another process has taken it over.
+
+        A clock that went back makes it time: by any other clock the lease would run out.
+        """
         now = datetime.now(UTC)
-        if now - self.renewed > timedelta(seconds=self.held.ttl / 3):
+        if not timedelta(0) <= now - self.renewed <= timedelta(seconds=self.held.ttl / 3):
             self.held = self.ledger.leases.renew(self.held, now)
             self.ids = [self.ledger.leases.renew(one, now) for one in self.ids]
             self.renewed = now

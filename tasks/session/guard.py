@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING
 from models.domain.errors import AutomaticHalt
 from models.domain.halts import HaltCode
 from models.risk.breaker import Observation, judge
+from models.risk.quotes import is_usable
 from tasks.session.account import UNKNOWN_EQUITY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
+    from models.domain.orders import Quote
     from models.domain.sessions import TradingSession
     from models.risk.limits import RiskLimits
     from tasks.session.account import AccountBook
@@ -46,6 +48,8 @@ class SessionGuard:
     _losses: int = 0
     _unpriced_since: datetime | None = None
     _told_unpriced: bool = False
+    _unusable: dict[str, datetime] = field(default_factory=dict[str, datetime])
+    _told_unusable: set[str] = field(default_factory=set[str])
 
     def attempted(self, now: datetime) -> None:
         """Count a child that the schedule wants, whether or not it may be sent."""
@@ -104,6 +108,16 @@ class SessionGuard:
         self._told_unpriced |= is_late
         return is_late
 
+    def long_unusable(self, quotes: Mapping[str, Quote | None], now: datetime) -> list[str]:
+        """Return, each once, the symbols whose quotes were for too long none to price an order."""
+        bad = {symbol for symbol, quote in quotes.items() if quote is None or not is_usable(quote)}
+        self._told_unusable &= bad
+        self._unusable = {symbol: self._unusable.get(symbol, now) for symbol in bad}
+        late = {s for s, since in self._unusable.items() if now - since >= LONGEST_UNPRICED}
+        news = sorted(late - self._told_unusable)
+        self._told_unusable |= late
+        return news
+
     def require_heartbeat(self, wall: datetime) -> None:
         """Raise AutomaticHalt when the gateway has not answered for longer than the limit."""
         lost = 0.0 if self.lost_at is None else (wall - self.lost_at).total_seconds()
@@ -140,11 +154,30 @@ def breach(guard: SessionGuard, desk: OrderDesk, now: datetime) -> AutomaticHalt
             f"{desk.limits.halts.max_quote_silence:g} s; loss limits see the last price or, "
             "without one, nothing, and then no scheduled order passes: look at their market data",
         )
+    _tell_unusable(guard, desk, now)
     try:
         guard.require_sound(now, desk.session, desk.book, equity)
     except AutomaticHalt as halt:
         return halt
     return None
+
+
+def _tell_unusable(guard: SessionGuard, desk: OrderDesk, now: datetime) -> None:
+    """Tell which parents nothing is sent for, because their symbol has no quote to price it by."""
+    due = {
+        e.parent.symbol
+        for e in desk.executions.values()
+        if not e.state.is_terminal and e.parent.start <= now < e.parent.end
+    }
+    quotes = {symbol: desk.quote(symbol) for symbol in due if desk.session.contains(now)}
+    for symbol in guard.long_unusable(quotes, now):
+        quote = quotes[symbol]
+        seen = "none" if quote is None else f"bid {quote.bid} and ask {quote.ask} USD"
+        desk.alert(
+            f"{symbol} has no usable quote",
+            f"{seen}, for {LONGEST_UNPRICED}: nothing is sent for its order until bid and ask are "
+            "prices, the bid below the ask; look at its market data and at the exchange's halts",
+        )
 
 
 def keep_halt(ledger: OrderLedger, halt: AutomaticHalt, alert: Callable[[str, str], None]) -> None:

@@ -3,11 +3,17 @@
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from fractions import Fraction
 
 import pytest
 
 from models.domain.orders import Fill, Side
-from models.risk.day_trades import check_day_trades, count_day_trades, unseen_day_trades
+from models.risk.day_trades import (
+    ShareChange,
+    check_day_trades,
+    count_day_trades,
+    unseen_day_trades,
+)
 from models.risk.limits import RiskLimits
 
 DAYS = [date(2022, 12, day) for day in (22, 23, 27, 28, 29)]
@@ -51,6 +57,20 @@ def count(*trades: str, held: int = 0, day: date = DAYS[-1]) -> int:
 )
 def test_what_counts(held, trades, expected):
     assert count(*trades, held=held) == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "last"),
+    [({"factor": Fraction(2)}, "-200 KO"), ({"shares": Fraction(100)}, "-200 KO"),
+     ({"factor": Fraction(1, 10)}, "-10 KO")],
+)  # fmt: skip
+def test_shares_that_came_without_a_trade_were_not_held_before(change, last):
+    """Sold short and covered, and bought to keep; the split comes in the night after."""
+    made = [*fills(DAYS[2], "-100 KO", "+100 KO", "+100 KO"), *fills(DAYS[4], last)]
+    night = datetime(2022, 12, 28, 5, tzinfo=UTC)
+    told = [ShareChange("KO", night, **change)]
+    assert count_day_trades(made, {}, DAYS, told).made == 1
+    assert count_day_trades(made[:-1], {"KO": int(last[1:-3])}, DAYS, told).today == {}
 
 
 def test_only_the_last_five_sessions_count():

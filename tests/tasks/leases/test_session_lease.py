@@ -2,7 +2,7 @@
 
 import os
 import socket
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -58,6 +58,25 @@ def test_a_dead_session_of_this_machine_is_taken_over_at_once(ledger, settings, 
     mine = SessionLease.take(ledger, settings)
     assert (mine.held.pid, mine.held.token) == (os.getpid(), dead.held.token + 1)
     assert mine.held.expires_at > datetime.now(UTC)
+
+
+@pytest.mark.parametrize(("step", "renews"), [(-3600, True), (1, False), (11, True)])
+def test_a_lease_is_renewed_in_time_and_when_the_clock_went_back(
+    ledger, settings, monkeypatch, step, renews
+):
+    """An hour back, it would not be time for an hour; another machine's clock goes on."""
+    lease = SessionLease.take(ledger, settings)
+    before, moment = lease.held.expires_at, lease.renewed + timedelta(seconds=step)
+
+    class Stepped(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return moment
+
+    monkeypatch.setattr("tasks.leases.session_lease.datetime", Stepped)
+    assert (lease.renew().expires_at != before) is renews
+    (held,) = [one for one in ledger.leases.held(moment) if one.name == lease.held.name]
+    assert held.expires_at == lease.held.expires_at
 
 
 def test_the_mark_tells_boots_and_process_namespaces_apart(tmp_path, monkeypatch):

@@ -81,6 +81,7 @@ def test_exits_at_the_broker_are_cut_to_the_shares_of_both(start, broker, theirs
     rest_all(broker, keeper)
     broker.positions = {"KO": theirs} if theirs else {}
     _, keeper = start()
+    assert keeper.wanted("KO") == covered
     keeper.keep(broker.now)
     end_cancelled(broker, keeper)
     rest_all(broker, keeper)
@@ -114,6 +115,17 @@ def test_a_gap_that_two_looks_tell_differently_moves_no_exit(start, broker, monk
     keeper.keep(broker.now)
     assert desk.book.gaps == {"KO": -30}
     assert len(broker.cancels) == 2
+
+
+def test_a_gap_beside_an_exit_that_is_not_shown_yet_moves_nothing(start, broker):
+    """It may be what has traded, and its execution is under way."""
+    broker.book("KO", 90, Decimal(50))
+    desk, keeper = start()
+    broker.loses = True
+    keeper.keep(broker.now)
+    broker.positions = {"KO": 40}
+    asyncio.run(recover(desk, 0.0))
+    assert (desk.book.gaps, keeper.wanted("KO")) == ({}, 90)
 
 
 def test_no_new_exit_where_a_split_is_not_booked(start, broker, ledger):

@@ -1,5 +1,6 @@
 """What a running session knows of the account's worth, and what it tells of what it doesn't."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -24,6 +25,30 @@ async def test_a_deposit_is_known_though_a_commission_never_comes(start_desk, br
     broker.cash -= 5
     await recover(desk, 0)
     assert desk.book.outside_cash == 9_999, "later looks wait until every commission is known"
+
+
+@pytest.mark.parametrize(
+    ("bid", "ask"),
+    [("NaN", "NaN"), ("0", "50"), ("50", "-1"), ("50.01", "50"), ("50", "50"), ("50", "Infinity")],
+)
+async def test_an_order_without_a_usable_quote_is_told_once(start_desk, parent, minute, bid, ask):
+    """Nothing is sent, and the parent would else expire without a word of why."""
+    desk = start_desk(parent)
+    told, guard = [], SessionGuard(desk.limits)
+    desk.alert = lambda subject, text: told.append((subject, text))
+    good = desk.quote
+    desk.quote = lambda symbol: replace(good(symbol), bid=Decimal(bid), ask=Decimal(ask))
+    for moment in (0.2, 1.1, 1.3, 3):
+        assert breach(guard, desk, minute(moment)) is None
+    ((subject, text),) = told
+    assert subject == "KO has no usable quote"
+    assert f"bid {bid} and ask {ask} USD" in text
+    desk.quote = good
+    assert breach(guard, desk, minute(4)) is None
+    desk.quote = lambda symbol: None
+    for moment in (5, 6.5):
+        breach(guard, desk, minute(moment))
+    assert [subject for subject, _ in told] == ["KO has no usable quote"] * 2, "told anew"
 
 
 @pytest.mark.parametrize(("age", "is_told"), [(0, False), (299, False), (301, True)])
