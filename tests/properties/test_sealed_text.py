@@ -20,6 +20,8 @@ def test_the_text_of_a_seal_is_that_of_the_json_encoder(values):
 def test_a_child_without_checks_has_the_digest_of_a_ledger_from_before_them(checks):
     keys, columns = SEALED["children"]
     row = dict.fromkeys((*keys, *columns), "x") | {"checks": checks}
-    kept = [row[name] for name in columns if name != "checks"] + ([] if checks is None else [checks])
+    kept = [row[name] for name in columns if name != "checks"] + (
+        [] if checks is None else [checks]
+    )
     content = json.dumps(["children", "x", *kept])
     assert row_digest("children", row) == ("x", hashlib.sha256(content.encode()).hexdigest())

@@ -15,7 +15,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, Protocol
 
-FIXTURES = Path(__file__).parent.parent / "warehouse" / "conftest.py"
+TESTS = Path(__file__).parent.parent
+FIXTURES = TESTS / "warehouse" / "conftest.py"
 ENDED = (
     "SELECT count(DISTINCT parent_id || '.' || slice_no) FROM children "
     "WHERE state IN ('FILLED', 'CANCELLED', 'REJECTED')"
@@ -142,6 +143,7 @@ class Server:
 
 
 def _fixtures() -> Any:
+    sys.path.append(str(TESTS / "builders"))  # as pytest's setting does for the tests
     spec = importlib.util.spec_from_file_location("ledger_fixtures", FIXTURES)
     assert spec is not None
     assert spec.loader is not None
