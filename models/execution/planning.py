@@ -7,6 +7,7 @@ it sends again, spread over its span, until the parent is filled or its attempts
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from datetime import datetime
 
 from models.domain.market_rules import REG_NMS, MarketRule
@@ -45,7 +46,8 @@ def next_child(
     price is on a tick of `rule`.
     """
     slice_no = bisect_right(execution.curve.due_times(), now)
-    if not _may_send(execution, slice_no, now) or quote is None:
+    own = [child for child in execution.children.values() if child.slice_no == slice_no]
+    if not _may_send(execution, slice_no, own, now) or quote is None:
         return None
     parent, policy = execution.parent, execution.policy
     quantity = _wanted(execution, slice_no)
@@ -54,11 +56,10 @@ def next_child(
     price = marketable_limit(parent.side, quote, policy.offset_bps, parent.limit_price, rule)
     if price is None:
         return None
-    attempts = [c.attempt for c in execution.children.values() if c.slice_no == slice_no]
     return ChildOrder(
         parent_id=parent.parent_id,
         slice_no=slice_no,
-        attempt=max(attempts, default=0) + 1,
+        attempt=max([child.attempt for child in own], default=0) + 1,
         symbol=parent.symbol,
         side=parent.side,
         quantity=quantity,
@@ -69,12 +70,16 @@ def next_child(
 
 def no_attempt_left(execution: ParentExecution) -> bool:
     """Say whether the last slice has had all its attempts (those proven never sent don't count)."""
-    tried = _tried(execution, len(execution.curve.due_times()))
+    last = len(execution.curve.due_times())
+    tried = _tried([child for child in execution.children.values() if child.slice_no == last])
     rejected = sum(child.state is ChildState.REJECTED for child in tried)
     return len(tried) >= execution.policy.last_attempts or rejected >= MOST_REJECTIONS
 
 
-def _may_send(execution: ParentExecution, slice_no: int, now: datetime) -> bool:
+def _may_send(
+    execution: ParentExecution, slice_no: int, own: Sequence[ChildOrder], now: datetime
+) -> bool:
+    """Say whether the slice may send; `own` are its children so far."""
     if execution.state is not ParentState.WORKING or not execution.reconciled or execution.over:
         return False
     if slice_no < 1 or now >= execution.curve.end:
@@ -82,7 +87,7 @@ def _may_send(execution: ParentExecution, slice_no: int, now: datetime) -> bool:
     children = execution.children.values()
     if not all(c.state.is_terminal and c.slice_no <= slice_no for c in children):
         return False
-    tried = len(_tried(execution, slice_no))
+    tried = len(_tried(own))
     if not tried:
         return True
     due = execution.curve.due_times()
@@ -91,13 +96,9 @@ def _may_send(execution: ParentExecution, slice_no: int, now: datetime) -> bool:
     return now >= asking_times(execution)[slice_no - 1 + tried]
 
 
-def _tried(execution: ParentExecution, slice_no: int) -> list[ChildOrder]:
-    """Return the children of a slice that were sent, or may have been."""
-    return [
-        child
-        for child in execution.children.values()
-        if child.slice_no == slice_no and child.state is not ChildState.NEVER_SENT
-    ]
+def _tried(children: Sequence[ChildOrder]) -> list[ChildOrder]:
+    """Return those of a slice's children that were sent, or may have been."""
+    return [child for child in children if child.state is not ChildState.NEVER_SENT]
 
 
 def _wanted(execution: ParentExecution, slice_no: int) -> int:

@@ -132,6 +132,10 @@ class ParentExecution:
         """Shares that no child has done or may still do; never negative unless quarantined."""
         return self.parent.quantity - self.exposure
 
+    def work_out(self) -> None:
+        """Work out now what the checks of every further send will ask for."""
+        _ = self.leaves, self.rejects
+
     def gross_of(self, order_ref: str) -> int:
         """Return the shares that a child ever executed, whatever was busted since."""
         known = gross_quantity(self.fills.get(order_ref, ()))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from models.domain.orders import ParentOrder
 from models.risk.context import PlanContext
 from models.risk.limits import RiskLimits
@@ -51,7 +49,7 @@ def check_price(order: ParentOrder, context: PlanContext, limits: RiskLimits) ->
         f"decision price {order.decision_price} USD is {100 * gap:.4g} % off the last close of "
         f"{close:g} USD, {relation} the limit of {100 * limits.max_price_gap:g} %"
     )
-    return replace(judged, reason=reason)
+    return Verdict("price", judged.passed, reason, judged.numbers)
 
 
 def check_plan_rate(order: ParentOrder, context: PlanContext, limits: RiskLimits) -> Verdict:

@@ -65,8 +65,8 @@ def check_child_books(
         return _no_mid("gross", str(others)), _no_mid("net", str(others))
     # Before and after are summed in one order, so that they differ by the child alone.
     own = (_of_symbol(child.symbol, context, mid), _of_symbol(child.symbol, context, mid, child))
-    sizes = [max(abs(high), abs(low)) for high, low in others]
-    highs, lows = [high for high, _ in others], [low for _, low in others]
+    highs, lows = others
+    sizes = [max(high, -low) for high, low in zip(highs, lows, strict=True)]
     gross = [sum([one.size, *sizes]) for one in own]
     net = [max(abs(sum([one.high, *highs])), abs(sum([one.low, *lows]))) for one in own]
     equity, of_gross, of_net = context.equity, limits.max_gross_exposure, limits.max_net_exposure
@@ -89,18 +89,19 @@ def _weigh(check: str, what: str, values: Sequence[float], limit: float, equity:
     return compare(check, after / equity, limit, what, "x equity", excused=excused)
 
 
-def _others(child: ChildOrder, context: SendContext) -> list[tuple[float, float]] | str:
-    """Return high and low (USD) of every symbol but the child's, or one that has no mid."""
+def _others(child: ChildOrder, context: SendContext) -> tuple[list[float], list[float]] | str:
+    """Return highs and lows (USD) of every symbol but the child's, or one that has no mid."""
     held, buying, selling, mids = context.positions, context.buying, context.selling, context.mids
-    found: list[tuple[float, float]] = []
+    highs: list[float] = []
+    lows: list[float] = []
     for symbol in sorted({*held, *buying, *selling} - {child.symbol}):
         price = mids.get(symbol)
         if price is None:
             return symbol
         shares = held.get(symbol, 0)
-        high, low = shares + buying.get(symbol, 0), shares - selling.get(symbol, 0)
-        found.append((high * price, low * price))
-    return found
+        highs.append((shares + buying.get(symbol, 0)) * price)
+        lows.append((shares - selling.get(symbol, 0)) * price)
+    return highs, lows
 
 
 def _of_symbol(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import lru_cache
 from math import isfinite
+from types import MappingProxyType
 from typing import NamedTuple
 
 Number = int | float | Decimal
 
+_NOTHING: Mapping[str, float | str] = MappingProxyType({})
 _WHOLE = 2**53  # up to here a float holds every whole number
 
 
@@ -32,8 +33,7 @@ class Comparison(NamedTuple):
         return f"{said} {_show(self.limit)} {unit}{excuse}"
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """One check's answer, for the ledger and the trader.
 
     `told` is why, in a full sentence, or the comparison that it came to: an order waits for its
@@ -44,7 +44,7 @@ class Verdict:
     check: str
     passed: bool
     told: str | Comparison
-    noted: Mapping[str, float | str] = field(default_factory=dict[str, float | str])
+    noted: Mapping[str, float | str] = _NOTHING
 
     @property
     def reason(self) -> str:

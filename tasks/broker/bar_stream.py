@@ -47,7 +47,7 @@ class BarStream(HistoryConnection):
                 )
 
             self._minutes[symbol] = await self._call(ask, f"live minutes of {symbol}")
-            with self._connected():
+            with self._connected:
                 self._seconds[symbol] = self._ib.reqRealTimeBars(
                     contract, FIVE_SECONDS, "TRADES", True
                 )

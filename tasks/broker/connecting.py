@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from tasks.broker.protocol import GatewayUnreachable
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from ib_async import StartupFetch
 
     from tasks.broker.ibkr import EvidenceIB
@@ -16,6 +18,32 @@ if TYPE_CHECKING:
 
 class ClientIdInUse(Exception):  # noqa: N818
     """The gateway answered 326."""
+
+
+class SocketGuard:
+    """A block in which a socket that has gone becomes GatewayUnreachable."""
+
+    __slots__ = ("_where",)
+
+    def __init__(self, where: str) -> None:
+        """Take the gateway's host and port, for the error."""
+        self._where = where
+
+    def __enter__(self) -> None:
+        """Begin; it may be used again, inside itself too."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Translate what ended the block, if the socket did."""
+        if isinstance(error, OSError):
+            raise GatewayUnreachable(
+                f"the connection to the gateway on {self._where} broke ({error}); see that it "
+                "runs and is logged in"
+            ) from error
 
 
 async def connect(ib: EvidenceIB, address: ApiAddress, timeout: float, fetch: StartupFetch) -> None:

@@ -8,8 +8,6 @@ takes each message as it is decoded, before that logic, and passes it on in doma
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -21,7 +19,7 @@ from models.domain.errors import HaltTrading, InvalidInput
 from tasks.broker import conversion
 from tasks.broker.client_log import take_client_log
 from tasks.broker.codes import PORT_CHANGED
-from tasks.broker.connecting import ClientIdInUse, connect
+from tasks.broker.connecting import ClientIdInUse, SocketGuard, connect
 from tasks.broker.contracts import ContractBook, ContractFacts
 from tasks.broker.evidence import EvidenceLog
 from tasks.broker.pacing import NO_LIMIT, Urgency, room
@@ -143,6 +141,7 @@ class Connection:
     ) -> None:
         self._ib = ib
         self._where = where
+        self._connected = SocketGuard(where)
         self._timeout = timeout
         self._heartbeat = min(heartbeat or timeout, timeout)
         self._book = book if book is not None else ContractBook()
@@ -178,7 +177,7 @@ class Connection:
     @property
     def account(self) -> str:
         """The account that the broker reports; more than one is refused, since none is chosen."""
-        with self._connected():
+        with self._connected:
             accounts = self._ib.client.getAccounts()
         if len(accounts) != 1:
             raise InvalidInput(
@@ -244,7 +243,7 @@ class Connection:
     ) -> Answer:
         """Ask, and wait for the answer until the deadline; ib_async may raise in both."""
         deadline = deadline or self._timeout
-        with self._connected():
+        with self._connected:
             try:
                 return await asyncio.wait_for(ask(), deadline)
             except RequestError as error:
@@ -254,17 +253,6 @@ class Connection:
                     f"the gateway on {self._where} did not answer the request for {what} within "
                     f"{deadline:g} s; see that it runs and is logged in"
                 ) from error
-
-    @contextmanager
-    def _connected(self) -> Generator[None, None, None]:
-        """Turn a socket that has gone into GatewayUnreachable."""
-        try:
-            yield
-        except OSError as error:
-            raise GatewayUnreachable(
-                f"the connection to the gateway on {self._where} broke ({error}); see that it "
-                "runs and is logged in"
-            ) from error
 
 
 class OrderConnection(Connection):
@@ -286,7 +274,7 @@ class OrderConnection(Connection):
 
     def next_order_id(self) -> int:
         """Return an order id above every one that the gateway has shown."""
-        with self._connected():
+        with self._connected:
             return self._ib.client.getReqId()
 
     async def collect_evidence(self) -> Evidence:
@@ -337,7 +325,7 @@ class OrderConnection(Connection):
         client = self._ib.client
         self._ib.log.name_order(self.client_id, child.order_id, child.order_ref, child.symbol)
         client.updateReqId(child.order_id + 1)
-        with self._connected():
+        with self._connected:
             order = conversion.order_of(Order(), child, self.account)
             # Not IB.placeOrder: it takes the second use of an id for a change of the first order.
             client.placeOrder(child.order_id, self._contracts[child.symbol], order)
@@ -353,7 +341,7 @@ class OrderConnection(Connection):
 
     def cancel(self, order_id: int) -> None:
         """Ask for the cancellation of one of this client's orders."""
-        with self._connected():
+        with self._connected:
             self._ib.client.cancelOrder(order_id, "")
 
     def cancel_everything(self) -> Awaitable[int]:
@@ -362,7 +350,7 @@ class OrderConnection(Connection):
         The cancel is on the socket when this returns: it is written right behind the question and
         waits for no answer. It is sent with no order in sight too: one may just be on its way.
         """
-        with self._connected():
+        with self._connected:
             asked = self._ib.reqAllOpenOrdersAsync()
             self._ib.reqGlobalCancel()
         return self._counted(asked)
@@ -395,6 +383,6 @@ class OrderConnection(Connection):
             return answer
 
         await self._call(ask, "the account summary")
-        with self._connected():
+        with self._connected:
             ib.client.cancelAccountSummary(request_id)
         return tuple(ib.wrapper.acctSummary.values())

@@ -67,7 +67,7 @@ class DataConnection(Connection):
             self._subscribed[symbol] = wanted
 
     def _stream(self, symbol: str, wanted: str) -> None:
-        with self._connected():
+        with self._connected:
             ticker = self._ib.reqMktData(self._contracts[symbol], wanted, False, False)
         if self._stamp not in ticker.updateEvent:
             ticker.updateEvent.connect(self._stamp)
@@ -81,7 +81,7 @@ class DataConnection(Connection):
             self._stamps.clear()
             for symbol, wanted in self._subscribed.items():
                 contract = self._contracts[symbol]
-                with self._connected():
+                with self._connected:
                     self._ib.cancelMktData(contract)
                 ticker = self._ib.ticker(contract)
                 if ticker is not None:  # it is used again

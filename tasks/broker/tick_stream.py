@@ -50,7 +50,7 @@ class TickConnection(Connection):
         self._ib.wrapper.tick_sink = sink
         for symbol in symbols:
             contract = self._contracts[symbol]
-            with self._connected():
+            with self._connected:
                 self._ib.reqTickByTickData(contract, "AllLast")
                 self._ib.reqTickByTickData(contract, "BidAsk")
                 if depth_rows:

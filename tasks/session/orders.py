@@ -128,6 +128,7 @@ class OrderDesk:
                 case FinishParent(state, reason):
                     self.ledger.parents.set_state(parent_id, state, reason)
                     logger.info("%s %s: %s", parent_id, state, reason)
+        parents[parent_id].work_out()  # behind the socket: the next send would wait for it
 
     def feed_all(self, event: Event, now: datetime) -> None:
         """Apply one event to every parent: sells first, so that they pay for the buys.

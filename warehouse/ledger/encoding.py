@@ -8,6 +8,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
+import orjson
+
 from models.domain.errors import InvalidInput
 
 
@@ -53,8 +55,8 @@ def json_text(payload: Mapping[str, Any]) -> str:
 
 
 def list_text(items: Sequence[object]) -> str:
-    """Write a list as JSON, the values in it as `json_text` does."""
-    return _ENCODER.encode(items)
+    """Write a list of finite values as JSON, quickly; those in it as `json_text` does."""
+    return orjson.dumps(items, default=_plain).decode()
 
 
 def list_of(text: str) -> list[Any]:
