@@ -42,7 +42,7 @@ def candle_chart(
         )
     labels = labels_of(bars, timeframe)
     places = sorted({*labels, *gaps})
-    figure = make_subplots(
+    figure: Any = make_subplots(
         rows=2, cols=1, shared_xaxes=True, row_heights=[0.78, 0.22], vertical_spacing=0.03
     )
     prices = {name: bars[name].to_list() for name in ("open", "high", "low", "close")}
