@@ -237,7 +237,10 @@ def quarantine_list(
         _table(rows, as_json, {"time": "time (UTC)"})
         waiting = warehouse.quarantine.count()
         if waiting > len(rows) and not as_json:
-            typer.echo(f"{waiting:,} rows wait in all; --symbol, --table and --most choose")
+            typer.echo(
+                f"{waiting:,} rows wait in all; --symbol, --table and --most choose, "
+                "`robo data list` counts them by symbol"
+            )
 
 
 @quarantine.command(name="release")

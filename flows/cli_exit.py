@@ -40,6 +40,7 @@ def exits(as_json: bool) -> Iterator[None]:
             answer(facts | points, True)
         else:
             mark = "robo" if code == DONE else "robo: error"
+            sys.stdout.flush()  # what was said before stands before it, where both are redirected
             typer.echo(f"{mark}: {error}", err=True)
         raise typer.Exit(code) from None
     except KeyboardInterrupt:

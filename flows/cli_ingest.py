@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -277,7 +278,7 @@ def _import(work: Callable[[Any, Any], Any], as_json: bool) -> None:
     more |= {"seconds": landing.seconds, "data_docs": quality.docs}
     docs = f"\nData Docs: {quality.docs}" if quality.docs else ""
     _publish(settings, report)
-    answer(facts | more, as_json, f"{report.summary}{docs}")
+    answer(facts | more, as_json, "\n".join(report.lines) + docs)
 
 
 def _publish(settings: Any, report: Any) -> None:
@@ -302,6 +303,7 @@ def _tell(as_json: bool, lines: list[str]) -> None:
     if not as_json:
         for line in lines:
             typer.echo(line)
+        sys.stdout.flush()  # before what goes to stderr, where both are redirected
 
 
 def _progress(as_json: bool) -> Callable[[str], None]:

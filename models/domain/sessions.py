@@ -100,9 +100,22 @@ def at_exchange_time(day: date, hour: int, minute: int = 0) -> datetime:
     return datetime(day.year, day.month, day.day, hour, minute, tzinfo=EXCHANGE_TZ).astimezone(UTC)
 
 
+def in_calendar(day: date) -> bool:
+    """Tell whether the published calendar reaches to a date: about a year ahead."""
+    first, last = calendar_bounds()
+    return first <= day <= last
+
+
+@lru_cache(maxsize=1)
+def calendar_bounds() -> tuple[date, date]:
+    """Return the first and the last session of the published calendar."""
+    calendar = _calendar()
+    return calendar.first_session.date(), calendar.last_session.date()
+
+
 def _label(day: date) -> str:
     calendar = _calendar()
-    if not calendar.first_session.date() <= day <= calendar.last_session.date():
+    if not in_calendar(day):
         raise InvalidInput(
             f"{day} is outside the {EXCHANGE} calendar "
             f"({calendar.first_session.date()} to {calendar.last_session.date()}); "

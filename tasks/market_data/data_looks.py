@@ -40,9 +40,7 @@ def list_data(settings: Settings, warehouse: MarketWarehouse) -> list[dict[str, 
     """Return one row a table and symbol: bars or ticks, first and last, score and quarantine."""
     from warehouse.market.ticks import TickFiles
 
-    waiting: dict[tuple[str, str], int] = {}
-    for row in warehouse.quarantine.rows():
-        waiting[row.table, row.symbol] = waiting.get((row.table, row.symbol), 0) + 1
+    waiting = warehouse.quarantine.counts()
     rows: list[dict[str, Any]] = []
     for table, coverage in (
         ("bars_daily", warehouse.bars.coverage()),
@@ -119,7 +117,7 @@ def show_bars(  # noqa: PLR0917 - the command's options
         bars = warehouse.bars.adjusted([symbol], begins, ends, on=ends)
     gaps = missing_bars(bars, timeframe)
     table = "bars_daily" if timeframe == "1d" else "bars_minute"
-    refused = len(warehouse.quarantine.rows(table, symbol))
+    refused = warehouse.quarantine.counts().get((table, symbol), 0)
     title = f"{symbol} {timeframe}" + (f" adjusted for splits to {ends}" if adjusted else "")
     figure = candle_chart(title, timeframe, bars, gaps, splits=splits, quarantined=refused)
     name = f"{symbol.replace('/', '-')}-{timeframe}.html"

@@ -25,7 +25,7 @@ from tasks.market_data.restatements import (
     stored_before,
 )
 from tasks.quality import BAR_COLUMNS, BarFacts, QualityReport, warm_up
-from tasks.quality.gate import Admission, Batch, admit_bars, split_frame
+from tasks.quality.gate import Admission, Batch, admit_bars, settle, split_frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,6 +135,7 @@ async def ingest_daily(
     admitted = await asyncio.to_thread(_admit, warehouse, settings, batch, origin, fetched.splits)
     started = time.perf_counter()
     merged = await asyncio.to_thread(_merge, warehouse, admitted.rows, fetched, last, now)
+    await asyncio.to_thread(settle, warehouse, admitted, origin)
     await asyncio.to_thread(note_reach, warehouse, fetched.whole, fetched.earliest, last, now)
     newest = batch.groupby("symbol")["session"].max()
     report = IngestReport(

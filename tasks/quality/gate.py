@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from warehouse.market import MarketWarehouse
-    from warehouse.market.quarantine import QuarantinedRow
+    from warehouse.market.quarantine import WaitingRow
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,8 @@ class Admission:
     """What the gate let in: the rows to merge, the verdict, and how many rows are quarantined.
 
     `quarantined` are the rows kept out, `new` those of them that were not in quarantine before,
-    `settled` the rows of earlier quarantines that were let in now. `left_out` are the places in
+    `passed` the ids of rows of earlier quarantines that pass now: `settle` marks them as released
+    once they are merged. `left_out` are the places in
     the given frame of rows that are not to be merged: the quarantined ones, and those `held`
     back until a later bar shows whether they are right.
     """
@@ -35,7 +36,7 @@ class Admission:
     report: QualityReport
     quarantined: int
     new: int
-    settled: int
+    passed: tuple[str, ...] = ()
     left_out: tuple[int, ...] = ()
     held: int = 0
 
@@ -80,12 +81,12 @@ def keep_out(
     facts: BarFacts,
     batch: Batch,
     *,
-    waiting: dict[str, QuarantinedRow],
+    waiting: dict[str, WaitingRow],
 ) -> Admission:
     """Quarantine what a report refuses of `rows`, score the days, and return the rest.
 
     `waiting` are the rows that earlier runs refused, by id; those that pass now are taken out of
-    it and marked as released.
+    it.
     """
     table = report.table
     report = _without_released(warehouse, table, rows, report)
@@ -102,13 +103,20 @@ def keep_out(
     counts = score_counts(table, rows, report, facts.sessions)
     warehouse.scores.record(table, counts, batch.run_id, batch.at)
     good = rows.drop(index=refused).reset_index(drop=True) if refused else rows
-    settled = _settle(warehouse, table, good, batch, waiting)
-    return Admission(good, report, len(refused), new, settled)
+    return Admission(good, report, len(refused), new, _passed(table, good, waiting))
 
 
-def waiting_rows(warehouse: MarketWarehouse, table: str) -> dict[str, QuarantinedRow]:
+def settle(warehouse: MarketWarehouse, admitted: Admission, batch: Batch) -> int:
+    """Mark what passed of earlier quarantines as released, now that it is merged; count it."""
+    if not admitted.passed:
+        return 0
+    reason = f"the same row passed every check in {batch.run_id}"
+    return warehouse.quarantine.mark_released(admitted.passed, "robo", reason, batch.at)
+
+
+def waiting_rows(warehouse: MarketWarehouse, table: str) -> dict[str, WaitingRow]:
     """Return the refused rows of `table` that nobody has let in, by id."""
-    return {row.id: row for row in warehouse.quarantine.rows(table)}
+    return {row.id: row for row in warehouse.quarantine.waiting(table)}
 
 
 def admit_minutes(
@@ -195,20 +203,14 @@ def _without_released(
     )
 
 
-def _settle(
-    warehouse: MarketWarehouse,
-    table: str,
-    good: pd.DataFrame,
-    batch: Batch,
-    waiting: dict[str, QuarantinedRow],
-) -> int:
-    """Mark waiting rows of earlier quarantines as released where the same rows pass now."""
+def _passed(table: str, good: pd.DataFrame, waiting: dict[str, WaitingRow]) -> tuple[str, ...]:
+    """Take out of `waiting` the rows that are among the good ones now; return their ids."""
     import pandas as pd
 
     from warehouse.market.quarantine import contents_of, row_id
 
     if not waiting:
-        return 0
+        return ()
     symbols = {row.symbol for row in waiting.values()}
     candidates = good[good["symbol"].isin(symbols)]
     key = "session" if "session" in good else "ts"
@@ -216,11 +218,7 @@ def _settle(
     times = pd.to_datetime(candidates[key], utc=True).dt.tz_localize(None)
     candidates = candidates[times.isin(list(moments)).to_numpy()]
     found = [row_id(table, content) for content in contents_of(candidates)]
-    ids = [name for name in found if waiting.pop(name, None) is not None]
-    if not ids:
-        return 0
-    reason = f"the same row passed every check in {batch.run_id}"
-    return warehouse.quarantine.mark_released(ids, "robo", reason, batch.at)
+    return tuple(name for name in found if waiting.pop(name, None) is not None)
 
 
 def record_results(

@@ -21,19 +21,21 @@ from tasks.quality.gate import (
     Batch,
     keep_out,
     minute_facts,
+    settle,
     split_frame,
     waiting_rows,
 )
 from tasks.quality.policy import suites
 from tasks.quality.report import QualityReport
 from tasks.quality.rules import Rule, Severity
+from warehouse.market.minute_rows import BEYOND
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from models.domain.corporate_actions import PriceBasis
     from warehouse.market import MarketWarehouse
-    from warehouse.market.quarantine import QuarantinedRow
+    from warehouse.market.quarantine import WaitingRow
 
 # What the sift of every import has refused row by row already, with reasons of its own.
 SIFTED = frozenset(
@@ -53,6 +55,7 @@ RULES_OF = {
     "the volume": ("volume",),
     "the start is not": ("aligned",),
     "New York has no session": ("session",),
+    BEYOND: ("session",),
     "another row": ("unique",),
 }
 
@@ -109,7 +112,7 @@ class ImportGate:
         self._run_id = run_id
         self._judge = judge_for(files.docs)
         self._rules = suites(files.policy)
-        self._waiting: dict[str, dict[str, QuarantinedRow]] = {}
+        self._waiting: dict[str, dict[str, WaitingRow]] = {}
         self._checks: dict[tuple[str, Rule], tuple[int, int]] = {}
         self._held: pd.DataFrame | None = None
         self.found = RunQuality()
@@ -178,7 +181,7 @@ class ImportGate:
         held = tuple(int(place) for place in np.flatnonzero(~judged))
         if held and frame.empty:
             nothing = QualityReport(table, (), 0, (), (), 0.0)
-            return Admission(frame, nothing, 0, 0, 0, left_out=held, held=len(held))
+            return Admission(frame, nothing, 0, 0, left_out=held, held=len(held))
         report = self._judge.judge(table, derived, rules)
         self._note(report, rules)
         report.require(f"the batch for {table}", frame)
@@ -189,10 +192,15 @@ class ImportGate:
         )
         self.found.refused.update(row.reason for row in admitted.report.refused)
         self.found.warned += len(admitted.report.warned)
-        self.found.settled += admitted.settled
         refused = np.flatnonzero(judged)[[row.position for row in admitted.report.refused]]
         return replace(
             admitted, left_out=(*(int(place) for place in refused), *held), held=len(held)
+        )
+
+    def settle(self, admitted: Admission, at: datetime) -> None:
+        """Mark what passed of earlier quarantines, now that it is merged."""
+        self.found.settled += settle(
+            self._warehouse, admitted, Batch(self._source, self._run_id, at)
         )
 
     def finish(self, at: datetime) -> RunQuality:

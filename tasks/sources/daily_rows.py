@@ -8,13 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from models.domain.errors import InvalidInput
-from models.domain.sessions import session_dates, session_on
+from models.domain.sessions import in_calendar, session_dates
 from tasks.sources.protocol import PRICES
-from warehouse.market.minute_rows import LARGEST_PRICE, MOST_SHARES
+from warehouse.market.minute_rows import BEYOND, LARGEST_PRICE, MOST_SHARES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import date
 
     import pandas as pd
@@ -60,7 +58,10 @@ def sift_rows(frame: pd.DataFrame, key: str) -> SiftedRows:
         "the volume is below zero or not whole",
     )
     if key == "session":
-        closed = _closed_days(frame[key].dropna().unique())
+        days = frame[key].dropna().unique()
+        unknown = [day for day in days if not in_calendar(day)]
+        refuse(frame[key].isin(unknown), BEYOND)
+        closed = _closed_days(set(days) - set(unknown))
         refuse(frame[key].isin(closed), "New York has no session on its date")
     usable = frame.assign(**{str(name): values[name] for name in values})[why == ""]
     usable = usable.drop_duplicates(["symbol", key, *PRICES, "volume"])
@@ -79,19 +80,6 @@ def sift_rows(frame: pd.DataFrame, key: str) -> SiftedRows:
     )
 
 
-def _closed_days(days: Iterable[date]) -> set[date]:
-    """Return which of the dates are no sessions; one outside the calendar is taken for none."""
-    wanted = set(days)
-    if not wanted:
-        return set()
-    try:
-        return wanted - set(session_dates(min(wanted), max(wanted)))
-    except InvalidInput:
-        return {day for day in wanted if not _is_session(day)}
-
-
-def _is_session(day: date) -> bool:
-    try:
-        return session_on(day) is not None
-    except InvalidInput:
-        return False
+def _closed_days(days: set[date]) -> set[date]:
+    """Return which of the dates, all of them in the calendar, are no sessions."""
+    return days - set(session_dates(min(days), max(days))) if days else set()

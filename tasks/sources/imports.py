@@ -36,10 +36,15 @@ class ImportReport:
     @property
     def summary(self) -> str:
         """One line for people."""
-        text = self.landing.summary
+        return "; ".join(line.strip() for line in self.lines)
+
+    @property
+    def lines(self) -> list[str]:
+        """What the landing tells, new instruments and changed actions."""
+        lines = self.landing.lines
         if self.new:
-            text += f"; new instruments: {', '.join(self.new)}"
-        return text + (f"; {self.actions} corporate actions changed" if self.actions else "")
+            lines.append(f"new instruments: {', '.join(self.new)}")
+        return [*lines, *([f"{self.actions} corporate actions changed"] if self.actions else [])]
 
 
 def import_files(

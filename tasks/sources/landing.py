@@ -11,7 +11,7 @@ from models.domain.errors import InvalidInput
 from tasks.quality.imports import NO_FILES, ImportGate, QualityFiles, RunQuality
 from tasks.sources.daily_rows import sift_rows
 from tasks.sources.protocol import TABLES, BarBatch
-from tasks.sources.told_reasons import UNKNOWN_ADVICE, mostly_unknown, told
+from tasks.sources.told_reasons import UNKNOWN_ADVICE, mostly_unknown, told, told_each
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,17 +47,19 @@ class LandingReport:
     @property
     def summary(self) -> str:
         """One line for people."""
-        text = (
+        return "; ".join(line.strip() for line in self.lines)
+
+    @property
+    def lines(self) -> list[str]:
+        """What was done, what was quarantined and left out and why, and what the checks took."""
+        lines = [
             f"{self.added} bars added, {self.changed} changed, {self.unchanged} unchanged from "
             f"{self.source} ({_count(len(self.symbols), 'symbol')}, "
             f"{_count(self.batches, 'batch', 'es')}, {self.seconds:.1f} s)"
-        )
-        if self.rejected:
-            text += f"; quarantined: {told(self.rejected)}"
-        if self.left_out:
-            left = "; ".join(f"{count} {why}" for why, count in self.left_out.most_common())
-            text += f"; left out: {left}"
-        return f"{text}; {self.quality.summary}" if self.quality.rows else text
+        ]
+        lines += [f"  quarantined: {why}" for why in told_each(self.rejected)]
+        lines += [f"  left out: {count} {why}" for why, count in self.left_out.most_common()]
+        return [*lines, *([self.quality.summary] if self.quality.rows else [])]
 
 
 async def land(
@@ -173,7 +175,7 @@ def _merged(
         merged = place.warehouse.seconds.merge(sifted.rows, place.source, place.known_at)
         return merged, sifted.rejected, sifted.reasons, ()
     place.gate.require_sifted("bars_daily", sifted.reasons)
-    rows, judged = sifted.rows, ()
+    rows, judged, admitted = sifted.rows, (), None
     if len(rows):
         admitted = place.gate.admit(
             "bars_daily", rows, place.known_at, adjusted=batch.adjusted, basis=batch.basis
@@ -184,6 +186,8 @@ def _merged(
         bases = dict.fromkeys((str(symbol) for symbol in rows["symbol"].unique()), batch.basis)
         place.warehouse.actions.set_bases(bases, place.source, place.known_at)
     merged = place.warehouse.bars.merge_daily(rows, place.source, place.known_at)
+    if admitted is not None:
+        place.gate.settle(admitted, place.known_at)
     return merged, sifted.rejected, sifted.reasons, judged
 
 
@@ -196,7 +200,7 @@ def _merged_minutes(
     sifted = sift_minutes(frame)
     _require_bars(batch, len(frame), sifted.reasons)
     place.gate.require_sifted("bars_minute", sifted.reasons)
-    kept, judged = sifted.rows, ()
+    kept, judged, admitted = sifted.rows, (), None
     if kept.num_rows:
         admitted = place.gate.admit(
             "bars_minute",
@@ -208,6 +212,8 @@ def _merged_minutes(
         kept = without_rows(kept, admitted.left_out)
         judged = tuple(row.reason for row in admitted.report.refused)
     merged = place.warehouse.minutes.merge_sifted(kept, place.source, place.known_at)
+    if admitted is not None:
+        place.gate.settle(admitted, place.known_at)
     return merged, sifted.rejected, sifted.reasons, judged
 
 

@@ -16,6 +16,11 @@ UNKNOWN_ADVICE = (
 
 
 def told(reasons: Counter[str]) -> str:
+    """Return the reasons with their rows in one line, as `told_each` has them."""
+    return "; ".join(told_each(reasons))
+
+
+def told_each(reasons: Counter[str]) -> list[str]:
     """Return the reasons with their rows, the commonest first; unknown symbols are one reason."""
     unknown = Counter({why: count for why, count in reasons.items() if why.startswith(UNKNOWN)})
     parts = [(count, why) for why, count in reasons.items() if why not in unknown]
@@ -30,7 +35,7 @@ def told(reasons: Counter[str]) -> str:
     parts.sort(key=lambda part: -part[0])
     lines = [f"{count} because {why}" for count, why in parts[:MOST_REASONS]]
     rest = sum(count for count, _ in parts[MOST_REASONS:])
-    return "; ".join([*lines, *([f"{rest} for other reasons"] if rest else [])])
+    return [*lines, *([f"{rest} for other reasons"] if rest else [])]
 
 
 def mostly_unknown(reasons: Sequence[str]) -> bool:

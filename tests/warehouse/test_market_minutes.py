@@ -108,7 +108,7 @@ BAD = {
     "seconds": ({"ts": pd.Timestamp("2024-01-03 15:00:30", tz="UTC")}, "whole minute"),
     "sunday": ({"ts": pd.Timestamp("2024-01-07 15:00", tz="UTC")}, "no session"),
     "christmas": ({"ts": pd.Timestamp("2023-12-25 15:00", tz="UTC")}, "no session"),
-    "ancient": ({"ts": pd.Timestamp("1962-01-03 15:00", tz="UTC")}, "no session"),
+    "ancient": ({"ts": pd.Timestamp("1962-01-03 15:00", tz="UTC")}, "calendar does not reach"),
 }
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from models.domain.errors import InvalidInput
-from models.domain.sessions import EXCHANGE_TZ, session_dates
+from models.domain.sessions import EXCHANGE_TZ, calendar_bounds, session_dates
 from warehouse.market.staging import ArrowTable, arrow
 
 if TYPE_CHECKING:
@@ -21,8 +21,10 @@ PRICES = ("open", "high", "low", "close")
 COLUMNS = ("symbol", "ts", *PRICES, "volume")
 MINUTE = 60_000_000  # microseconds
 EPOCH = date(1970, 1, 1)
+OPEN, CLOSED, UNKNOWN = 0, 1, 2
 LARGEST_PRICE = 10_000_000.0  # USD; beyond it a column is most likely not a price
 MOST_SHARES = 2.0**53  # that float64 counts one by one
+BEYOND = "the exchange's calendar does not reach to its date (about a year ahead): is it right?"
 REASONS = (
     "a value is missing",
     "a price is not finite and above zero",
@@ -30,6 +32,7 @@ REASONS = (
     "the high or the low does not enclose the other prices",
     "the volume is below zero or not whole",
     "the start is not on a whole minute",
+    BEYOND,
     "New York has no session on its date",
     "another row has the same symbol and start",
 )
@@ -63,8 +66,8 @@ def sift_minutes(frame: pd.DataFrame) -> SiftedMinutes:
     moments = table.column("ts").to_numpy().astype("datetime64[us]").astype(np.int64)
     absent = _absent(table)
     codes = _codes(table.column("symbol"))
-    days, is_session = _sessions(np.where(absent, 0, moments))
-    why = _verdicts(table, moments, absent, is_session)
+    days, kind = _sessions(np.where(absent, 0, moments))
+    why = _verdicts(table, moments, absent, kind)
     order = _order(codes, moments)
     table = table.append_column("session", arrow().array(days, type=arrow().date32()))
     if order is not None:
@@ -136,10 +139,13 @@ def _codes(symbols: Any) -> NDArray[np.int64]:
     return rank[coded.indices.fill_null(len(names)).to_numpy().astype(np.int64)]
 
 
-def _sessions(moments: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
-    """Return the New York date of each moment in days since 1970, and whether it is a session."""
+def _sessions(moments: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int8]]:
+    """Return the New York date of each moment in days since 1970, and what kind of day it is.
+
+    OPEN is a session, CLOSED is none, UNKNOWN lies outside the published calendar.
+    """
     if not len(moments):
-        return np.empty(0, dtype=np.int32), np.empty(0, dtype=np.bool_)
+        return np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int8)
     first = datetime.fromtimestamp(int(moments.min()) // 1_000_000, UTC).date() - timedelta(1)
     last = datetime.fromtimestamp(int(moments.max()) // 1_000_000, UTC).date() + timedelta(1)
     count = (last - first).days + 1
@@ -148,26 +154,20 @@ def _sessions(moments: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np
         [int(datetime(d.year, d.month, d.day, tzinfo=EXCHANGE_TZ).timestamp()) for d in dates]
     )
     place = np.searchsorted(midnights * 1_000_000, moments, side="right") - 1
-    try:
-        open_days = set(session_dates(first, last))
-    except InvalidInput:  # a date outside the published calendar is no session that can be shown
-        open_days = {day for day in dates if _is_known_session(day)}
-    is_session = np.array([day in open_days for day in dates])
-    return ((first - EPOCH).days + place).astype(np.int32), is_session[place]
-
-
-def _is_known_session(day: date) -> bool:
-    try:
-        return bool(session_dates(day, day))
-    except InvalidInput:
-        return False
+    begin, end = calendar_bounds()
+    begin, end = max(first, begin), min(last, end)
+    open_days = set(session_dates(begin, end)) if begin <= end else set[date]()
+    kinds = [
+        (OPEN if day in open_days else CLOSED) if begin <= day <= end else UNKNOWN for day in dates
+    ]
+    return ((first - EPOCH).days + place).astype(np.int32), np.array(kinds, dtype=np.int8)[place]
 
 
 def _verdicts(
     table: ArrowTable,
     moments: NDArray[np.int64],
     absent: NDArray[np.bool_],
-    is_session: NDArray[np.bool_],
+    kind: NDArray[np.int8],
 ) -> NDArray[np.int8]:
     """Return 0 for a row that can be a bar, or the number of its first reason."""
     opened, high, low, close, volume = (
@@ -183,7 +183,8 @@ def _verdicts(
         (high < top) | (low > bottom),
         ~((volume >= 0) & (volume == np.floor(volume)) & (volume < MOST_SHARES)),
         moments % MINUTE != 0,
-        ~is_session,
+        kind == UNKNOWN,
+        kind == CLOSED,
     )
     for number in range(len(tests), 0, -1):
         why[tests[number - 1]] = number

@@ -57,6 +57,15 @@ class QuarantinedRow:
     release_reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class WaitingRow:
+    """A refused row that nobody has let in, without its content; the moment is UTC."""
+
+    id: str
+    symbol: str
+    moment: datetime | None
+
+
 class Quarantine:
     """The refused rows of the warehouse."""
 
@@ -128,6 +137,26 @@ class Quarantine:
         with self._store.read() as connection:
             found = connection.execute(_LIST, wanted).fetchall()
         return tuple(_row(values) for values in found)
+
+    def waiting(self, table: str) -> tuple[WaitingRow, ...]:
+        """Return every row of `table` that waits, without what it holds."""
+        query = (
+            "SELECT id, symbol, moment FROM quarantine "
+            "WHERE table_name = ? AND released_at IS NULL ORDER BY id"
+        )
+        with self._store.read() as connection:
+            found = connection.execute(query, [table]).fetchall()
+        return tuple(WaitingRow(str(row), str(name), _aware(at)) for row, name, at in found)
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """Return how many rows wait by (table, symbol)."""
+        query = (
+            "SELECT table_name, symbol, COUNT(*) FROM quarantine WHERE released_at IS NULL "
+            "GROUP BY ALL ORDER BY ALL"
+        )
+        with self._store.read() as connection:
+            found = connection.execute(query).fetchall()
+        return {(str(table), str(symbol)): int(rows) for table, symbol, rows in found}
 
     def count(self) -> int:
         """Return how many refused rows wait for a person."""

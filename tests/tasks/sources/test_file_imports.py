@@ -14,6 +14,7 @@ from tasks.sources.files import FileOptions, plan_import
 from tasks.sources.imports import import_files, import_sample, import_table
 from tasks.sources.landing import LandingReport
 from warehouse.market import MarketWarehouse
+from warehouse.market.minute_rows import BEYOND
 
 NY = "America/New_York"
 DAYS = session_dates(date(2024, 1, 2), date(2024, 3, 28))
@@ -72,6 +73,12 @@ def test_one_long_file_is_guessed_shown_and_merged_once(store, write):
     assert "volume    column 'Vol'" in shown and "bars      of 1d" in shown
     report = bring(store, path)
     assert (report.added, report.symbols) == (2 * len(DAYS), {"KO", "PEP"})
+    report.rejected.update({"it is blue": 2, "it is late": 1})
+    assert report.lines[1:3] == [
+        "  quarantined: 2 because it is blue",
+        "  quarantined: 1 because it is late",
+    ]
+    assert "\n" not in report.summary
     again = bring(store, path)
     assert (again.added, again.unchanged) == (0, 2 * len(DAYS))
     assert {instrument.symbol for instrument in store.instruments.all()} == {"KO", "PEP"}
@@ -211,6 +218,7 @@ def test_mixed_time_zones_are_refused_or_quarantined(store, write):
         ({"Vol": 1e19}, "the volume is below zero or not whole"),
         ({"High": 2e7}, "a price is not below 1e7 USD"),
         ({"Date": "2024-01-06"}, "New York has no session on its date"),
+        ({"Date": "2039-01-04"}, BEYOND),
         ({"Date": "soon"}, "the date or time cannot be read"),
         ({"Ticker": "?!"}, "'?!' is no symbol"),
     ],
