@@ -51,7 +51,7 @@ def check_price(order: ParentOrder, context: PlanContext, limits: RiskLimits) ->
         f"decision price {order.decision_price} USD is {100 * gap:.4g} % off the last close of "
         f"{close:g} USD, {relation} the limit of {100 * limits.max_price_gap:g} %"
     )
-    return replace(judged, reason=reason)
+    return replace(judged, told=reason, noted=judged.numbers)
 
 
 def check_plan_rate(order: ParentOrder, context: PlanContext, limits: RiskLimits) -> Verdict:
