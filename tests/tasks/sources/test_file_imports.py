@@ -213,6 +213,7 @@ def test_mixed_time_zones_are_refused_or_quarantined(store, write):
         ({"Close": "n/a"}, "a value is missing"),
         ({"Low": -5.0}, "a price is not finite and above zero"),
         ({"High": 1.0}, "the high or the low does not enclose the other prices"),
+        ({"Low": 62.0}, "the high or the low does not enclose the other prices"),
         ({"Vol": -1}, "the volume is below zero or not whole"),
         ({"Vol": 10.5}, "the volume is below zero or not whole"),
         ({"Vol": 1e19}, "the volume is below zero or not whole"),
