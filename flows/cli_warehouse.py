@@ -100,7 +100,10 @@ def compact(as_json: AsJson = False) -> None:
 
 @app.command()
 def retain(
-    days: Annotated[int, typer.Option(min=1, help="Keep minutes of this many calendar days.")],
+    days: Annotated[
+        int,
+        typer.Option(min=1, help="Keep intraday bars of this many calendar days (market time)."),
+    ],
     to: Annotated[
         Path | None, typer.Option(help="A folder to write the rows to as Parquet before.")
     ] = None,
@@ -109,7 +112,7 @@ def retain(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Drop minutes that are older; daily and larger bars, and what was known of them, stay."""
+    """Drop minutes and five-second bars that are older; larger and daily bars stay, as known."""
     with exits(as_json):
         from tasks.market_data.warehouse_files import retain_warehouse
         from tasks.settings import load_settings

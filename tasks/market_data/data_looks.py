@@ -44,7 +44,7 @@ def list_data(settings: Settings, warehouse: MarketWarehouse) -> list[dict[str, 
     rows: list[dict[str, Any]] = []
     for table, coverage in (
         ("bars_daily", warehouse.bars.coverage()),
-        ("bars_minute", minute_coverage(warehouse)),
+        ("bars_minute", intraday_coverage(warehouse, "1m")),
         ("bars_5s", warehouse.seconds.coverage()),
     ):
         scores = warehouse.scores.by_symbol(table).set_index("symbol")["score"].to_dict()
@@ -134,13 +134,13 @@ def _bars(
     last: date | None,
 ) -> pd.DataFrame:
     daily = timeframe == "1d"
-    coverage = warehouse.bars.coverage() if daily else minute_coverage(warehouse)
+    coverage = warehouse.bars.coverage() if daily else intraday_coverage(warehouse, timeframe)
     own = coverage[coverage["symbol"] == symbol]
     if own.empty:
-        known = ", ".join(sorted(coverage["symbol"].astype(str))[:20]) or "nothing yet"
+        known = ", ".join(sorted(coverage["symbol"].astype(str))[:20])
+        others = f"there are some of {known}" if known else "nor of any other symbol"
         raise InvalidInput(
-            f"there are no {'daily' if daily else 'minute'} bars of {symbol}; there "
-            f"are {known}: see `robo data list`"
+            f"there are no {timeframe} bars of {symbol}, {others}: see `robo data list`"
         )
     newest = _day(own["last"].iloc[0])
     last = last or newest
@@ -160,9 +160,9 @@ def _bars(
     return bars
 
 
-def minute_coverage(warehouse: MarketWarehouse) -> pd.DataFrame:
-    """Return one row a symbol: first and last minute (UTC) and the count of minutes."""
-    by_session = warehouse.minutes.coverage()
+def intraday_coverage(warehouse: MarketWarehouse, timeframe: str) -> pd.DataFrame:
+    """Return one row a symbol: start of the first and the last bar (UTC), and the count of bars."""
+    by_session = warehouse.minutes.coverage(timeframe)
     found = by_session.groupby("symbol", sort=True)
     return found.agg({"first": "min", "last": "max", "count": "sum"}).reset_index()
 

@@ -63,11 +63,16 @@ def compact_warehouse(settings: Settings, progress: Progress) -> Compacted:
 def retain_warehouse(
     settings: Settings, days: int, folder: Path | None, remove: bool, progress: Progress
 ) -> Retained:
-    """Count, or with `remove` drop, minutes and replaced rows older than `days`."""
+    """Count, or with `remove` drop, intraday bars older than `days`, counted in market time.
+
+    Raises GatewayUnreachable where that is a simulated gateway's and none runs.
+    """
+    from tasks.broker.clock import market_now
     from warehouse.market.maintenance import retain_market
 
     _require_one(settings)
-    before = exchange_date(datetime.now(UTC)) - timedelta(days=days)
+    now = market_now(settings.clock, settings.host, settings.control_port)
+    before = exchange_date(now) - timedelta(days=days)
     target = None if folder is None else folder.expanduser().absolute()
     return retain_market(open_warehouse(settings).store, before, target, remove, progress)
 

@@ -12,6 +12,7 @@ from flows.cli import app
 from models.domain.corporate_actions import ActionKind, CorporateAction
 from models.domain.sessions import session_dates
 from warehouse.market import MarketWarehouse
+from warehouse.market.maintenance import retain_market
 
 NOW = datetime(2024, 2, 1, tzinfo=UTC)
 DAYS = session_dates(date(2024, 1, 2), date(2024, 1, 31))
@@ -64,6 +65,15 @@ def test_the_list_has_five_second_bars(warehouse: MarketWarehouse) -> None:
     assert (row["symbol"], row["rows"], row["last"]) == ("KO", 12, "2024-01-31 14:30:55")
 
 
+def test_larger_bars_are_drawn_when_their_minutes_are_gone(warehouse: MarketWarehouse) -> None:
+    moments = pd.date_range("2024-01-31 14:30", periods=390, freq="1min", tz="UTC")
+    bars = pd.DataFrame({"symbol": "KO", "ts": moments, "open": 60.0, "high": 61.0, "low": 59.0})
+    warehouse.minutes.merge(bars.assign(close=60.5, volume=100), "test", NOW)
+    retain_market(warehouse.store, date(2024, 2, 1), None, True, lambda _text: None)
+    assert "there are no 1m bars of KO" in run("show", "KO", "--timeframe", "1m", code=2)
+    assert facts("show", "KO", "--timeframe", "5m")["bars"] == 78
+
+
 def test_a_chart_shows_candles_and_gaps_without_a_network(
     warehouse: MarketWarehouse, tmp_path: Path
 ) -> None:
@@ -92,9 +102,9 @@ def test_a_chart_marks_splits_and_shows_adjusted_bars(
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("show", "NOPE"), "no daily bars of NOPE"),
+        (("show", "NOPE"), "no 1d bars of NOPE"),
         (("show", "KO", "--timeframe", "2d"), "give --timeframe 1m, 5m"),
-        (("show", "KO", "--timeframe", "5m"), "no minute bars of KO"),
+        (("show", "KO", "--timeframe", "5m"), "no 5m bars of KO"),
         (("show", "KO", "--timeframe", "5m", "--adjusted"), "--adjusted is for daily bars"),
         (("show", "KO", "--from", "2024-02-01", "--to", "2024-01-02"), "exchange them"),
         (("show", "KO", "--to", "2023-01-10"), "it has some from 2024-01-02"),

@@ -19,6 +19,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in [name for name in os.environ if name.startswith("ROBO_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("ROBO_HOME", str(tmp_path))
+    monkeypatch.setenv("ROBO_CLOCK", "wall")
     monkeypatch.chdir(tmp_path)
     return tmp_path / "var" / "simulated" / "warehouse.duckdb"
 

@@ -16,6 +16,7 @@ from warehouse.market.checking import check_market
 from warehouse.market.contents import table_contents, whole_content
 from warehouse.market.daily_agreement import differing_days
 from warehouse.market.exchange import export_market, import_market
+from warehouse.market.history_windows import HistoryWindow
 from warehouse.market.maintenance import retain_market
 from warehouse.market.storage import backup_market, compact_market, restore_market
 
@@ -170,7 +171,10 @@ def test_retention_drops_minutes_and_keeps_what_was_built_of_them(
     assert not (tmp_path / "old").exists()
     hours = warehouse.minutes.bars(timeframe="1h")
     done = retain_market(warehouse.store, DAYS[1], tmp_path / "old", True, say)
-    assert done.rows == {"bars_minute": 390, "bars_minute_history": 3}
+    assert {name: rows for name, rows in done.rows.items() if rows} == {
+        "bars_minute": 390,
+        "bars_minute_history": 3,
+    }
     assert len(pd.read_parquet(done.written[0])) == 390
     with pytest.raises(InvalidInput, match="holds Parquet files"):
         retain_market(warehouse.store, date(2024, 1, 5), tmp_path / "old", True, say)
@@ -180,6 +184,25 @@ def test_retention_drops_minutes_and_keeps_what_was_built_of_them(
         warehouse.minutes.merge(minute_frame(DAYS[0]).head(389), "x", NOW)
     pd.testing.assert_frame_equal(warehouse.minutes.bars(timeframe="1h"), hours)
     assert warehouse.minutes.merge(minute_frame(DAYS[0]), "x", NOW).added == 390
+
+
+def test_retention_drops_five_second_bars_and_forgets_whose_history_was_fetched(
+    warehouse: MarketWarehouse, tmp_path: Path
+) -> None:
+    for day in DAYS[:2]:
+        ts = pd.date_range(
+            pd.Timestamp(day, tz="UTC") + pd.Timedelta(hours=15), periods=9, freq="5s"
+        )
+        bars = pd.DataFrame({"symbol": "KO", "ts": ts, "open": 60.0, "high": 61.0, "low": 59.0})
+        warehouse.seconds.merge(bars.assign(close=60.5, volume=100), "x", NOW)
+        warehouse.history_windows.plan([HistoryWindow("KO", "1m", day, day)], NOW)
+    done = retain_market(warehouse.store, DAYS[1], tmp_path / "old", True, say)
+    assert done.rows["bars_5s"] == 9
+    (file,) = (name for name in done.written if "bars_5s" in name)
+    assert len(pd.read_parquet(file)) == 9
+    (left,) = warehouse.seconds.coverage().to_dict("records")
+    assert left["count"] == 9 and left["first"].date() == DAYS[1]
+    assert [window.first for window in warehouse.history_windows.covered("KO", "1m")] == [DAYS[1]]
 
 
 def test_an_export_comes_back_with_the_same_hash(

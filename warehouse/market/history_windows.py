@@ -9,9 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from warehouse.market.connection import MarketStore, utc_naive
 from warehouse.market.staging import stage
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 
 class WindowState(StrEnum):
@@ -139,3 +143,10 @@ class HistoryWindows:
             )
             for row in rows
         )
+
+
+def forget_windows(connection: DuckDBPyConnection, bar_size: str, before: date) -> None:
+    """Forget the windows that ended before a session, whose bars are let go of."""
+    connection.execute(
+        "DELETE FROM history_windows WHERE bar_size = ? AND last_session < ?", [bar_size, before]
+    )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from models.domain.errors import InvalidInput
 from models.domain.sessions import sessions_between
 from warehouse.market.connection import MarketStore
+from warehouse.market.history_windows import forget_windows
 from warehouse.market.larger_history import keep_known
 from warehouse.market.spans import Paced, count_places
 
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 
 Progress = Callable[[str], None]
 
-DROPPED: tuple[str, ...] = ("bars_minute", "bars_minute_history")
+MINUTES = ("bars_minute", "bars_minute_history")
+DROPPED = ((MINUTES, "session"), (("bars_5s", "bars_5s_history"), "ts"))  # tables, what dates them
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,36 +39,48 @@ class Retained:
 def retain_market(
     store: MarketStore, before: date, folder: Path | None, remove: bool, progress: Progress
 ) -> Retained:
-    """Count the minutes, and replaced minutes, of sessions before a date; with `remove`, drop them.
+    """Count intraday bars, and replaced ones, of sessions before a date; with `remove`, drop them.
 
-    Larger bars stay, and so does what was known of them when (`larger_history`); a later change of
-    such a session's minutes is refused. It goes in short writes, each of whole sessions: what was
-    broken off is completed by doing it again. With `folder` the rows are written there as Parquet
-    first. Raises InvalidInput for a folder that holds such files.
+    These are minutes and five-second bars. Larger bars stay, and so does what was known of them
+    when (`larger_history`); a later change of such a session's minutes is refused, unless all of
+    them come: a backfill that is asked for such sessions fetches them again. It goes in short
+    writes, each of whole sessions: what was broken off is completed by doing it again. With
+    `folder` the rows are written there as Parquet first. Raises InvalidInput for a folder that
+    holds such files.
     """
+    counts: dict[str, int] = {}
     with store.read() as connection:
-        counts = {name: _count_before(connection, name, before) for name in DROPPED}
-        places = [one for one in count_places(connection, DROPPED, "session") if one[0] < before]
-    if not remove or not places:
+        for tables, column in DROPPED:
+            counts |= {name: _count_before(connection, name, column, before) for name in tables}
+    if not remove or not any(counts.values()):
         return Retained(before, counts, (), remove)
     if folder is not None and any(folder.glob("*.parquet")):
         raise InvalidInput(f"{folder} holds Parquet files; name another folder, nothing is removed")
-    sessions_between(places[0][0], places[0][0])  # the calendar is slow to load
+    sessions_between(before, before)  # the calendar is slow to load
     total, written = dict.fromkeys(counts, 0), list[str]()
-    for span, _ in Paced(places, "session", before).spans():
-        with store.write() as connection:
-            keep_known(connection, span)
-            if folder is not None:
-                written += _write_out(connection, span, folder)
-            for name in DROPPED:
-                total[name] += _drop(connection, name, span)
-        progress(f"{total['bars_minute']:,} of {counts['bars_minute']:,} minutes removed")
+    for tables, column in DROPPED:
+        with store.read() as connection:
+            places = [one for one in count_places(connection, tables, column) if _day(one) < before]
+        for span, _ in Paced(places, column, before).spans():
+            with store.write() as connection:
+                if tables is MINUTES:
+                    keep_known(connection, span)
+                    forget_windows(connection, "1m", before)
+                for name in tables:
+                    if folder is not None:
+                        written += _write_out(connection, name, span, folder)
+                    total[name] += _drop(connection, name, span)
+            progress(f"{total[tables[0]]:,} of {counts[tables[0]]:,} rows of {tables[0]} removed")
     return Retained(before, total, tuple(written), remove)
 
 
-def _count_before(connection: DuckDBPyConnection, name: str, before: date) -> int:
+def _day(place: tuple[date, int]) -> date:
+    return place[0].date() if isinstance(place[0], datetime) else place[0]
+
+
+def _count_before(connection: DuckDBPyConnection, name: str, column: str, before: date) -> int:
     found = connection.execute(
-        f"SELECT count(*) FROM {name} WHERE session < ?",  # noqa: S608 - names are ours
+        f"SELECT count(*) FROM {name} WHERE {column} < ?",  # noqa: S608 - names are ours
         [before],
     ).fetchone()
     return int(found[0]) if found else 0
@@ -77,21 +91,18 @@ def _drop(connection: DuckDBPyConnection, name: str, span: Span) -> int:
     return int(gone[0]) if gone else 0
 
 
-def _write_out(connection: DuckDBPyConnection, span: Span, folder: Path) -> list[str]:
-    """Write the rows of a span, a file a table; return the files."""
+def _write_out(connection: DuckDBPyConnection, name: str, span: Span, folder: Path) -> list[str]:
+    """Write a table's rows of a span; return the file, if there were any."""
+    form = "%Y-%m-%d" if span.column == "session" else "%Y-%m-%dT%H%M%S"  # parts of a day differ
+    ends = ", ".join(f"strftime({end}({span.column}), '{form}')" for end in ("min", "max"))
+    found = connection.execute(f"SELECT {ends} FROM {span.of(name)}").fetchone()  # noqa: S608
+    if not found or found[0] is None:
+        return []
     folder.mkdir(parents=True, exist_ok=True)
-    written: list[str] = []
-    for name in DROPPED:
-        found = connection.execute(
-            f"SELECT min(session), max(session) FROM {span.of(name)}"  # noqa: S608
-        ).fetchone()
-        if not found or found[0] is None:
-            continue
-        target = folder / f"{name}-{found[0]}-to-{found[1]}.parquet"
-        quoted = str(target).replace("'", "''")
-        connection.execute(
-            f"COPY (SELECT * FROM {span.of(name)} ORDER BY ALL) TO '{quoted}' "  # noqa: S608
-            "(FORMAT parquet, COMPRESSION zstd)"
-        )
-        written.append(str(target))
-    return written
+    target = folder / f"{name}-{found[0]}-to-{found[1]}.parquet"
+    quoted = str(target).replace("'", "''")
+    connection.execute(
+        f"COPY (SELECT * FROM {span.of(name)} ORDER BY ALL) TO '{quoted}' "  # noqa: S608
+        "(FORMAT parquet, COMPRESSION zstd)"
+    )
+    return [str(target)]

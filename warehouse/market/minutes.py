@@ -165,11 +165,12 @@ class MinuteBars:
         query = "SELECT * FROM bars_minute_history ORDER BY replaced_at, symbol, ts"
         return read_frame(self._store, query)
 
-    def coverage(self) -> pd.DataFrame:
-        """Return one row a symbol and session: the count of minutes, first and last ts."""
+    def coverage(self, timeframe: str = "1m") -> pd.DataFrame:
+        """Return one row a symbol and session: the count of bars, first and last ts."""
+        table = TABLES[timeframe_of(timeframe)]
         query = (
-            'SELECT symbol, session, COUNT(*) AS "count", MIN(ts) AS "first", MAX(ts) AS "last" '
-            "FROM bars_minute GROUP BY symbol, session ORDER BY symbol, session"
+            'SELECT symbol, session, COUNT(*) AS "count", MIN(ts) AS "first", MAX(ts) AS "last" '  # noqa: S608
+            f"FROM {table} GROUP BY symbol, session ORDER BY symbol, session"
         )
         return read_frame(self._store, query)
 
