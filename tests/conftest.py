@@ -20,6 +20,8 @@ from pathlib import Path
 
 import pytest
 
+from warehouse.ledger import OrderLedger
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest, shared among the workers; the others fill up what each has.
@@ -151,6 +153,16 @@ def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder that all test processes of one run have in common."""
     own = tmp_path_factory.getbasetemp()
     return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def empty_ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ledger's file without a row, made once: each of its migrations waits for the disk."""
+    path = tmp_path_factory.mktemp("ledger") / "ledger.sqlite"
+    with OrderLedger(f"sqlite:///{path}", deadline=30.0) as ledger:
+        assert ledger.check() == []
+    assert not path.with_name("ledger.sqlite-wal").exists()  # all of it is in the one file
+    return path
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -174,11 +175,13 @@ def settings(gateway: Gateway, tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def open_ledger() -> Iterator[Callable[[Settings], OrderLedger]]:
+def open_ledger(empty_ledger: Path) -> Iterator[Callable[[Settings], OrderLedger]]:
     opened: list[OrderLedger] = []
 
     def open_one(settings: Settings) -> OrderLedger:
         settings.state_dir.mkdir(parents=True, exist_ok=True)
+        if not (place := settings.state_dir / "ledger.sqlite").exists():
+            shutil.copy(empty_ledger, place)
         opened.append(OrderLedger(settings.ledger_url.get_secret_value(), 5.0))
         return opened[-1]
 

@@ -84,7 +84,8 @@ def tracker(settings: Settings, empty_registry: Path) -> Tracker:
 
 
 @pytest.fixture
-def ledger(settings: Settings) -> Iterator[OrderLedger]:
+def ledger(settings: Settings, empty_ledger: Path) -> Iterator[OrderLedger]:
     settings.state_dir.mkdir(parents=True, exist_ok=True)
+    shutil.copy(empty_ledger, settings.state_dir / "ledger.sqlite")
     with OrderLedger(settings.ledger_url.get_secret_value(), deadline=2.0) as opened:
         yield opened
