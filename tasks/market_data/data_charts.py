@@ -59,9 +59,12 @@ def candle_chart(
     for day, ratio in splits.items():
         at = next(number[label] for label in places if label[:10] >= day)
         told = f"split, {ratio:g} for 1"
-        for row, text in ((1, told), (2, "")):
-            line: dict[str, Any] = {"x": at - 0.5, "row": row, "col": 1, "annotation_text": text}
-            figure.add_vline(line_dash="dot", **line)
+        for place, words in (
+            ({"row": 1, "col": 1}, {"annotation_text": told}),
+            ({"row": 2, "col": 1}, {}),
+        ):
+            line: dict[str, Any] = place | words
+            figure.add_vline(x=at - 0.5, line_dash="dot", **line)
     told = f"{len(bars):,} bars, {len(gaps):,} missing (red bands), {quarantined:,} quarantined"
     zone = "sessions of XNYS" if timeframe == "1d" else "New York time"
     _dress(figure, f"{title}<br><sup>{told}; {zone}</sup>")

@@ -236,7 +236,6 @@ def test_half_a_handshake_is_ended(tight_gateway, said):
 @pytest.mark.journey
 def test_a_client_that_reads_nothing_is_cut_off(tight_gateway):
     with socket.create_connection(("127.0.0.1", tight_gateway.port), 20) as link:
-        link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         link.sendall(b"API\0" + framed(b"v157..178") + framed(b"71\x002\x0090\0\0"))
         ko = "0\0KO\0STK\0\x000\0\0\0SMART\0\0USD\0\0\0"
         until = time.monotonic() + 100  # whatever time it takes to make the bars
