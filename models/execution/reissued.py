@@ -3,7 +3,8 @@
 An attempt after a proven absence goes out under the id of the attempt before, so that a gateway
 holds one order of the two at most. Should the first arrive after all, the gateway refuses the
 second sending, or takes it for a change of the first. What it then tells under either name is of
-that one order, and the last attempt stands for it.
+that one order, and the last attempt stands for it, unless that one is over without ever having
+been shown: the first is then what works, under its own name.
 """
 
 from __future__ import annotations
@@ -32,7 +33,10 @@ def bearer(children: Mapping[str, ChildOrder], order_ref: str, perm_id: int = 0)
 
 
 def heir_of(children: Mapping[str, ChildOrder], early: ChildOrder) -> ChildOrder | None:
-    """Return the last attempt that was given the order id of an earlier one, if any was."""
+    """Return the last attempt that was given the order id of an earlier one and may stand for it.
+
+    One that was refused, or ended without a permanent id, stands for nothing: what works is not it.
+    """
     heirs = [
         child
         for child in children.values()
@@ -40,7 +44,14 @@ def heir_of(children: Mapping[str, ChildOrder], early: ChildOrder) -> ChildOrder
         and child.order_id is not None
         and (child.slice_no, child.order_id) == (early.slice_no, early.order_id)
     ]
-    return max(heirs, key=lambda child: child.attempt, default=None)
+    heir = max(heirs, key=lambda child: child.attempt, default=None)
+    return None if heir is None or _is_void(heir) else heir
+
+
+def _is_void(heir: ChildOrder) -> bool:
+    if heir.state is ChildState.REJECTED:
+        return True
+    return heir.state is ChildState.CANCELLED and heir.perm_id is None
 
 
 def _content(child: ChildOrder) -> tuple[object, ...]:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from models.execution.fills import SETTLED
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from models.domain.orders import Fill, Quote
     from tasks.broker.protocol import Commission
     from warehouse.ledger import OrderLedger
@@ -28,7 +30,7 @@ class AccountBook:
     account in USD; so that they can be compared with `equity`, `outside_cash` is what the broker
     has in cash beyond the ledger: deposits, withdrawals and dividends that nobody accepted yet.
     `gaps` are the shares (signed) that the broker has beyond the ledger, by symbol, where two looks
-    showed the same and nothing else differs about the symbol.
+    showed the same and nothing else differs about the symbol, the second at `gaps_at` (UTC).
     """
 
     account: str
@@ -40,6 +42,7 @@ class AccountBook:
     is_compared: bool = False  # with the broker's cash
     positions: dict[str, int] = field(default_factory=dict)
     gaps: dict[str, int] = field(default_factory=dict)
+    gaps_at: datetime | None = None
     cash: Decimal = Decimal(0)
     _counted: dict[str, tuple[str, Decimal | None]] = field(default_factory=dict)
     _early: dict[str, Decimal] = field(default_factory=dict)
@@ -78,6 +81,8 @@ class AccountBook:
 
         A correction, or the broker's word in place of what a person stated, reads all again.
         """
+        if self.gaps_at is not None and fill.at < self.gaps_at:
+            self.gaps.pop(fill.symbol, None)  # what the broker had told of the shares already
         is_stated = f"{SETTLED}{fill.order_ref}" in self._counted
         if fill.revision > 1 or fill.commission is not None or is_stated:
             self.refresh()

@@ -373,7 +373,7 @@ class OrderDesk:
             if (known.state, known.perm_id, told_before) == (child.state, child.perm_id, told):
                 continue
             self.ledger.children.record_status(ref, child.state, told, child.perm_id)
-            if known.state is ChildState.NEVER_SENT:
+            if known.state is ChildState.NEVER_SENT and not after.quarantine:
                 self.alert(f"{ref} arrived late", OVERDUE)
         if after.state is not before.state and not after.state.is_terminal:
             why = after.quarantine or after.reason

@@ -161,6 +161,7 @@ async def recover(desk: OrderDesk, quiet_period: float) -> Evidence:
         differ = compare(desk, evidence)
         standing = gaps.items() & _gaps(desk, evidence).items()
         desk.book.gaps = {symbol: gap for symbol, gap in standing if symbol in differ}
+        desk.book.gaps_at = evidence.at
     return evidence
 
 

@@ -11,17 +11,15 @@ from models.execution.reissued import bearer
 from tasks.broker.protocol import BrokerNotice, OrderStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from datetime import datetime
 
-    from models.domain.orders import ChildOrder
     from tasks.session.orders import OrderDesk
 
 logger = logging.getLogger("robo.orders")
 
 OVERDUE = (
     "two looks had shown no trace of it, so it was under way for longer than ROBO_QUIET_PERIOD: "
-    "raise that if this comes again; it counts again, and nothing was sent in its place"
+    "raise that if this comes again; it counts again, and nothing works in its place"
 )
 KIND = "reissued"  # of the journal's event
 
@@ -34,7 +32,7 @@ def addressed(desk: OrderDesk, message: Message, now: datetime) -> Message:
     if child is None or child.state is not ChildState.NEVER_SENT:
         return message
     perm_id = 0 if isinstance(message, BrokerNotice) else message.perm_id
-    children: Mapping[str, ChildOrder] = desk.everything[child.parent_id].children
+    children = desk.ledger.children.reissued(desk.book.account)  # of one API client each
     name = bearer(children, message.order_ref, perm_id)
     if name == message.order_ref:
         return message

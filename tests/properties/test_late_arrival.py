@@ -103,6 +103,20 @@ def test_a_second_order_keeps_its_own_name_and_is_told() -> None:
     assert execution.state is ParentState.PAUSED
 
 
+def test_a_resend_that_was_refused_stands_for_nothing() -> None:
+    """What arrives then is the first sending: it counts under its own name."""
+    for void in (ChildState.REJECTED, ChildState.CANCELLED):
+        refused = replace(AGAIN, state=void)
+        execution = restore(PARENT, POLICY, [FIRST, refused], state=ParentState.WORKING)
+        execution, _ = step(execution, ev.Reconciled(START))
+        execution = heard(execution, ev.ChildAcked(FIRST.order_ref, PERM))
+        assert execution.exposure == 30 and not execution.quarantine
+        assert execution.children[FIRST.order_ref].state is ChildState.ACKED
+    shown = replace(AGAIN, state=ChildState.CANCELLED, perm_id=PERM)  # its end is known
+    children = {FIRST.order_ref: FIRST, shown.order_ref: shown}
+    assert bearer(children, FIRST.order_ref, PERM) == AGAIN.order_ref
+
+
 def test_only_the_same_shares_under_the_same_id_are_the_resend() -> None:
     for other in (
         replace(AGAIN, quantity=31),

@@ -128,6 +128,19 @@ def test_a_gap_beside_an_exit_that_is_not_shown_yet_moves_nothing(start, broker)
     assert (desk.book.gaps, keeper.wanted("KO")) == ({}, 90)
 
 
+@pytest.mark.parametrize(("minutes", "covered"), [(-1, 60), (1, 20)])
+def test_an_execution_from_before_the_look_is_what_it_showed(start, broker, minutes, covered):
+    """The broker's 60 were told first, the 40 that were sold to get there come later."""
+    broker.book("KO", 100, Decimal(50))
+    start()
+    broker.positions = {"KO": 60}
+    desk, keeper = start()
+    assert desk.book.gaps == {"KO": -40}
+    at = desk.book.gaps_at + timedelta(minutes=minutes)
+    desk.take(Fill("x.01", "by hand", "KO", Side.SELL, 40, Decimal(50), at, 7), broker.now)
+    assert keeper.wanted("KO") == covered
+
+
 def test_no_new_exit_where_a_split_is_not_booked(start, broker, ledger):
     """The shares differ by a usual ratio: levels would be at prices of before."""
     broker.book("KO", 90, Decimal(50))
