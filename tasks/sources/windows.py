@@ -15,7 +15,7 @@ from datetime import date, datetime, timedelta
 from models.domain.errors import InvalidInput
 from models.domain.sessions import session_dates, sessions_between
 from tasks.sources.protocol import Timeframe
-from warehouse.market.history_windows import HistoryWindow
+from warehouse.market.history_windows import FIVE_SECONDS, MINUTE, HistoryWindow
 
 SMALL = 58  # requests of bars up to 30 s in ten minutes; the limit is 60
 TEN_MINUTES = 600.0
@@ -38,8 +38,8 @@ class BarSize:
 
 
 SIZES = {
-    "1m": BarSize("1 min", "1m", 5, None, False),
-    "5s": BarSize("5 secs", "5s", 1, 7200, True),
+    "1m": BarSize(MINUTE, "1m", 5, None, False),
+    "5s": BarSize(FIVE_SECONDS, "5s", 1, 7200, True),
 }
 
 

@@ -1,5 +1,6 @@
 """Backup, restore, compact, check, retention, export and import of the DuckDB file."""
 
+import os
 import subprocess
 import sys
 from datetime import UTC, date, datetime
@@ -195,14 +196,35 @@ def test_retention_drops_five_second_bars_and_forgets_whose_history_was_fetched(
         )
         bars = pd.DataFrame({"symbol": "KO", "ts": ts, "open": 60.0, "high": 61.0, "low": 59.0})
         warehouse.seconds.merge(bars.assign(close=60.5, volume=100), "x", NOW)
-        warehouse.history_windows.plan([HistoryWindow("KO", "1m", day, day)], NOW)
+        warehouse.history_windows.plan([HistoryWindow("KO", "1 min", day, day)], NOW)
     done = retain_market(warehouse.store, DAYS[1], tmp_path / "old", True, say)
     assert done.rows["bars_5s"] == 9
     (file,) = (name for name in done.written if "bars_5s" in name)
     assert len(pd.read_parquet(file)) == 9
     (left,) = warehouse.seconds.coverage().to_dict("records")
     assert left["count"] == 9 and left["first"].date() == DAYS[1]
-    assert [window.first for window in warehouse.history_windows.covered("KO", "1m")] == [DAYS[1]]
+    assert [item.first for item in warehouse.history_windows.covered("KO", "1 min")] == [DAYS[1]]
+
+
+def test_rows_go_after_their_files_and_names_are_on_the_disk(
+    warehouse: MarketWarehouse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, done = tmp_path / "far" / "old", list[Path]()
+    sync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        sync(descriptor)
+        done.append(Path(f"/proc/self/fd/{descriptor}").readlink())
+        if done[-1] == folder:
+            raise OSError("the disk is gone")
+
+    monkeypatch.setattr(os, "fsync", noted)
+    with pytest.raises(OSError, match="the disk is gone"):
+        retain_market(warehouse.store, DAYS[1], folder, True, say)
+    (file,) = folder.iterdir()
+    assert done == [tmp_path, folder.parent, file, folder]
+    assert len(pd.read_parquet(file)) == 390
+    assert len(warehouse.minutes.bars()) == 780, "the last name was not safe: nothing went"
 
 
 def test_an_export_comes_back_with_the_same_hash(

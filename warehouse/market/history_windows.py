@@ -17,6 +17,8 @@ from warehouse.market.staging import stage
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
 
+MINUTE, FIVE_SECONDS = "1 min", "5 secs"  # bar sizes of windows, as the broker names them
+
 
 class WindowState(StrEnum):
     """How far a window is."""
@@ -146,7 +148,18 @@ class HistoryWindows:
 
 
 def forget_windows(connection: DuckDBPyConnection, bar_size: str, before: date) -> None:
-    """Forget the windows that ended before a session, whose bars are let go of."""
+    """Forget that the sessions before a date were fetched; of a window it cuts, the rest is kept.
+
+    Of several windows of a symbol that the date cuts one is kept; what it lacks is planned anew.
+    """
     connection.execute(
-        "DELETE FROM history_windows WHERE bar_size = ? AND last_session < ?", [bar_size, before]
+        "INSERT INTO history_windows BY NAME SELECT * FROM "
+        "(SELECT DISTINCT ON (symbol) * REPLACE (?::DATE AS first_session) FROM history_windows "
+        "WHERE bar_size = ? AND first_session < ? AND last_session >= ? "
+        "ORDER BY symbol, last_session DESC) "
+        "ANTI JOIN history_windows USING (symbol, bar_size, first_session)",
+        [before, bar_size, before, before],
+    )
+    connection.execute(
+        "DELETE FROM history_windows WHERE bar_size = ? AND first_session < ?", [bar_size, before]
     )

@@ -15,6 +15,16 @@ def make_folder(folder: Path) -> None:
     sync_folder(folder.parent)
 
 
+def sync_file(file: Path) -> None:
+    """Bring a written file to the disk, its bytes and then its name."""
+    place = os.open(file, os.O_RDONLY)
+    try:
+        os.fsync(place)
+    finally:
+        os.close(place)
+    sync_folder(file.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Bring the names in a folder to the disk."""
     place = os.open(folder, os.O_RDONLY)

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from models.domain.errors import InvalidInput
 from models.domain.sessions import sessions_between
 from warehouse.market.connection import MarketStore
-from warehouse.market.history_windows import forget_windows
+from warehouse.market.history_windows import FIVE_SECONDS, MINUTE, forget_windows
 from warehouse.market.larger_history import keep_known
+from warehouse.market.lasting_names import make_folder, sync_file
 from warehouse.market.spans import Paced, count_places
 
 if TYPE_CHECKING:
@@ -23,7 +24,10 @@ if TYPE_CHECKING:
 Progress = Callable[[str], None]
 
 MINUTES = ("bars_minute", "bars_minute_history")
-DROPPED = ((MINUTES, "session"), (("bars_5s", "bars_5s_history"), "ts"))  # tables, what dates them
+DROPPED = (  # tables, what dates them, and whose windows of history they fill
+    (MINUTES, "session", MINUTE),
+    (("bars_5s", "bars_5s_history"), "ts", FIVE_SECONDS),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +49,12 @@ def retain_market(
     when (`larger_history`); a later change of such a session's minutes is refused, unless all of
     them come: a backfill that is asked for such sessions fetches them again. It goes in short
     writes, each of whole sessions: what was broken off is completed by doing it again. With
-    `folder` the rows are written there as Parquet first. Raises InvalidInput for a folder that
-    holds such files.
+    `folder` the rows are written there as Parquet, and are on the disk by name, before they go.
+    Raises InvalidInput for a folder that holds such files.
     """
     counts: dict[str, int] = {}
     with store.read() as connection:
-        for tables, column in DROPPED:
+        for tables, column, _ in DROPPED:
             counts |= {name: _count_before(connection, name, column, before) for name in tables}
     if not remove or not any(counts.values()):
         return Retained(before, counts, (), remove)
@@ -58,14 +62,14 @@ def retain_market(
         raise InvalidInput(f"{folder} holds Parquet files; name another folder, nothing is removed")
     sessions_between(before, before)  # the calendar is slow to load
     total, written = dict.fromkeys(counts, 0), list[str]()
-    for tables, column in DROPPED:
+    for tables, column, bar_size in DROPPED:
         with store.read() as connection:
             places = [one for one in count_places(connection, tables, column) if _day(one) < before]
         for span, _ in Paced(places, column, before).spans():
             with store.write() as connection:
                 if tables is MINUTES:
                     keep_known(connection, span)
-                    forget_windows(connection, "1m", before)
+                forget_windows(connection, bar_size, before)
                 for name in tables:
                     if folder is not None:
                         written += _write_out(connection, name, span, folder)
@@ -92,17 +96,18 @@ def _drop(connection: DuckDBPyConnection, name: str, span: Span) -> int:
 
 
 def _write_out(connection: DuckDBPyConnection, name: str, span: Span, folder: Path) -> list[str]:
-    """Write a table's rows of a span; return the file, if there were any."""
+    """Write a table's rows of a span to the disk; return the file, if there were any."""
     form = "%Y-%m-%d" if span.column == "session" else "%Y-%m-%dT%H%M%S"  # parts of a day differ
     ends = ", ".join(f"strftime({end}({span.column}), '{form}')" for end in ("min", "max"))
     found = connection.execute(f"SELECT {ends} FROM {span.of(name)}").fetchone()  # noqa: S608
     if not found or found[0] is None:
         return []
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     target = folder / f"{name}-{found[0]}-to-{found[1]}.parquet"
     quoted = str(target).replace("'", "''")
     connection.execute(
         f"COPY (SELECT * FROM {span.of(name)} ORDER BY ALL) TO '{quoted}' "  # noqa: S608
         "(FORMAT parquet, COMPRESSION zstd)"
     )
+    sync_file(target)
     return [str(target)]
