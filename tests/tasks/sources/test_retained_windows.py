@@ -8,8 +8,9 @@ import pytest
 
 from models.domain.sessions import session_dates, session_on
 from tasks.sources.backfill import BackfillReport, BackfillRequest, backfill
+from tasks.sources.windows import bar_size, plan_windows
 from warehouse.market import MarketWarehouse
-from warehouse.market.history_windows import HistoryWindow
+from warehouse.market.history_windows import HistoryWindow, WindowState
 from warehouse.market.maintenance import retain_market
 
 SATURDAY = datetime(2024, 1, 13, 12, 0, tzinfo=UTC)
@@ -59,25 +60,35 @@ def retain(store: MarketWarehouse, before: date) -> None:
     retain_market(store.store, before, None, True, lambda _text: None)
 
 
-def held(store: MarketWarehouse) -> list[date]:
-    return sorted(set(store.minutes.bars(["KO"])["session"]))
+def planned(store: MarketWarehouse, first: date, last: date) -> list[tuple[date, date]]:
+    """What a backfill of minutes of [first, last] would ask for."""
+    size = bar_size("1m")
+    found = plan_windows(
+        ["KO"], size, first, last, lambda symbol: store.history_windows.covered(symbol, size.name)
+    )
+    return [(window.first, window.last) for window in found]
 
 
-async def test_a_window_that_retention_cuts_is_fetched_again_for_what_was_dropped(
+async def minutes(store: MarketWarehouse) -> None:
+    """Store the minutes of three sessions."""
+    bars = await Broker().intraday_bars("KO", "1 min", session_on(DAYS[2]).close, "3 D")
+    store.minutes.merge(bars, "ibkr", SATURDAY)
+
+
+async def test_a_window_that_retention_cuts_is_planned_again_for_what_was_dropped(
     store: MarketWarehouse,
 ) -> None:
-    assert (await ask(store, "1m", DAYS[0], DAYS[2])).requests == 1
+    await minutes(store)
+    whole = HistoryWindow("KO", bar_size("1m").name, DAYS[0], DAYS[2])
+    store.history_windows.plan([whole], SATURDAY)
+    store.history_windows.settle(whole, WindowState.DONE, 1170, SATURDAY)
+    assert planned(store, DAYS[0], DAYS[2]) == []
     retain(store, DAYS[1])
-    assert held(store) == list(DAYS[1:3])
-    assert (await ask(store, "1m", DAYS[1], DAYS[2])).requests == 0, "these are there"
-    assert (await ask(store, "1m", DAYS[0], DAYS[2])).requests == 1
-    assert held(store) == list(DAYS[:3])
-    windows = store.history_windows.covered("KO", "1 min")
-    assert [(window.first, window.last) for window in windows] == [
-        (DAYS[0], DAYS[0]),
-        (DAYS[1], DAYS[2]),
-    ]
-    assert store.history_windows.counts() == {("1 min", "done"): 2}
+    assert planned(store, DAYS[1], DAYS[2]) == [], "these are there"
+    assert planned(store, DAYS[0], DAYS[2]) == [(DAYS[0], DAYS[0])]
+    assert store.history_windows.counts() == {("1 min", "done"): 1}
+    retain(store, DAYS[1])
+    assert planned(store, DAYS[1], DAYS[2]) == [], "once more changes nothing"
 
 
 async def test_dropped_five_second_bars_are_fetched_again(store: MarketWarehouse) -> None:
@@ -91,8 +102,7 @@ async def test_dropped_five_second_bars_are_fetched_again(store: MarketWarehouse
 
 
 async def test_windows_that_overlap_are_cut_to_one(store: MarketWarehouse) -> None:
-    bars = await Broker().intraday_bars("KO", "1 min", session_on(DAYS[2]).close, "3 D")
-    store.minutes.merge(bars, "ibkr", SATURDAY)
+    await minutes(store)
     of = store.history_windows
     spans = ((0, 3), (1, 4), (3, 5))
     of.plan([HistoryWindow("PEP", "1 min", DAYS[a], DAYS[b]) for a, b in spans], SATURDAY)
