@@ -21,6 +21,7 @@ from models.domain.corporate_actions import (
 )
 
 PRICES = ("open", "high", "low", "close")
+WEIGHED = ("symbol", "session", "close", "source")
 NO_BASIS = PriceBasis(date.min)
 Bases = Mapping[tuple[str, str], PriceBasis]
 _Pair = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -33,6 +34,8 @@ def adjust_bars(
     bases: Bases,
     as_of: date,
     adjustment: Adjustment,
+    *,
+    weighing: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Return the Bars frame (symbol, session, prices USD, volume shares) in shares of `as_of`.
 
@@ -42,27 +45,39 @@ def adjust_bars(
     split is divided by its ratio, a volume multiplied; a price
     before a dividend D is multiplied by 1 - D / close of the session before (CRSP, 2024, Data
     Definitions and Coding Schemes, cumulative factor to adjust prices). The last bar keeps its
-    price when no action follows it. A dividend not below that close is left out.
+    price when no action follows it. A dividend not below that close is left out. `weighing` has the
+    bars before the ex-dates (symbol, session, close, source) that `bars` may lack: with these, what
+    a bar is adjusted by does not depend on which bars are given.
     """
     if adjustment is Adjustment.RAW or bars.empty:
         return bars.copy()
-    by_symbol: dict[str, list[CorporateAction]] = {}
-    for action in sorted(actions, key=lambda action: action.ex_date):
-        by_symbol.setdefault(action.symbol, []).append(action)
-    return _scaled(bars, actions, lambda part, told: _factors(part, told, bases, as_of, adjustment))
+    return _scaled(
+        bars,
+        weighing,
+        actions,
+        lambda part, told: _factors(part, told, bases, as_of, adjustment),
+    )
 
 
-def as_traded(bars: pd.DataFrame, actions: Sequence[CorporateAction], bases: Bases) -> pd.DataFrame:
+def as_traded(
+    bars: pd.DataFrame,
+    actions: Sequence[CorporateAction],
+    bases: Bases,
+    weighing: pd.DataFrame | None = None,
+) -> pd.DataFrame:
     """Return the Bars frame (with `source`) in shares of each bar's own day, without adjustments.
 
     What `bases` says that a source has put into its prices is taken out, as far as it is among the
-    actions.
+    actions. `weighing` is that of `adjust_bars`.
     """
-    return bars.copy() if bars.empty else _scaled(bars, actions, _Undone.factors(bases))
+    return bars.copy() if bars.empty else _scaled(bars, weighing, actions, _Undone.factors(bases))
 
 
 def _scaled(
-    bars: pd.DataFrame, actions: Sequence[CorporateAction], factors_of: FactorsOf
+    bars: pd.DataFrame,
+    weighing: pd.DataFrame | None,
+    actions: Sequence[CorporateAction],
+    factors_of: FactorsOf,
 ) -> pd.DataFrame:
     """Multiply prices and volumes of each symbol that has actions by its factors."""
     by_symbol: dict[str, list[CorporateAction]] = {}
@@ -71,9 +86,14 @@ def _scaled(
     adjusted = bars.copy()
     places = bars.groupby("symbol", sort=False, observed=True).indices
     chosen = [(symbol, places[symbol]) for symbol in by_symbol if symbol in places]
+    beside = {} if weighing is None else dict(iter(weighing.groupby("symbol", observed=True)))
     price, volume = np.ones(len(bars)), np.ones(len(bars))
     for symbol, rows in chosen:
-        price[rows], volume[rows] = factors_of(bars.iloc[rows], by_symbol[symbol])
+        part = bars.iloc[rows]
+        if symbol in beside:
+            part = pd.concat([part[list(WEIGHED)], beside[symbol][list(WEIGHED)]])
+        factors = factors_of(part, by_symbol[symbol])
+        price[rows], volume[rows] = (factor[: len(rows)] for factor in factors)
     if chosen:
         for name in PRICES:
             adjusted[name] = bars[name].to_numpy(np.float64) * price
@@ -98,7 +118,8 @@ class _Undone:
         """Work out the factors of a symbol's bars.
 
         A dividend D was put in as the factor f = 1 - D / P with the raw close P of the session
-        before; that session's close, freed of all later actions, is P - D, so f = (P - D) / P.
+        before. Where that session's close has D in it, too, it is P - D, freed of all later
+        actions; so f = (P - D) / P. Of another source it is P.
         """
         keys = zip(part["symbol"], part["source"], strict=True)
         found = [bases.get((str(symbol), str(source)), NO_BASIS) for symbol, source in keys]
@@ -114,9 +135,11 @@ class _Undone:
             ex = action.ex_date.toordinal()
             held = (sessions < ex) & (paid_through >= ex)
             if action.kind is ActionKind.DIVIDEND and held.any():
-                last = int(np.flatnonzero(held)[np.argmax(sessions[held])])
+                last = _last_before(sessions, ex)
                 freed = close[last] * splits[last] / dividends[last]
-                dividends[held] *= freed / (freed + action.value)
+                left = freed if held[last] else freed - action.value
+                if left > 0:
+                    dividends[held] *= left / (left + action.value)
         return cls(splits, dividends, splits_through)
 
     @staticmethod
@@ -164,11 +187,16 @@ def _dividend_factors(
     factors = np.ones(len(sessions))
     before = sessions < action.ex_date.toordinal()
     if before.any():
-        last = int(np.flatnonzero(before)[np.argmax(sessions[before])])
-        factor = 1.0 - action.value / raw_close[last]
+        factor = 1.0 - action.value / raw_close[_last_before(sessions, action.ex_date.toordinal())]
         if factor > 0:
             factors[before] = factor
     return factors
+
+
+def _last_before(sessions: NDArray[np.int64], ex: int) -> int:
+    """Return the place of the last session before an ex-date; there is one."""
+    before = np.flatnonzero(sessions < ex)
+    return int(before[np.argmax(sessions[before])])
 
 
 def _days(dates: Sequence[date] | pd.Series) -> NDArray[np.int64]:

@@ -246,7 +246,7 @@ def _daily_facts(
 ) -> BarFacts:
     grouped = frame.groupby("symbol", observed=True)["session"]
     firsts = {str(symbol): first for symbol, first in grouped.min().items()}
-    in_shares = BasisOf(warehouse, list(firsts), basis)
+    in_shares = BasisOf(warehouse, frame, batch.source, basis)
     before = in_shares.of(warehouse.context.before(firsts))
     earliest = min([*firsts.values(), *before["session"].tolist()])
     last = min(frame["session"].max(), exchange_date(batch.at))

@@ -1,16 +1,19 @@
 """The journal of events, the manifests of models and the ledger's look at itself."""
 
+import math
 import sqlite3
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from models.domain.errors import InvalidInput
 from models.domain.orders import ChildOrder, Fill, Side
 from warehouse.ledger import OrderLedger
+from warehouse.ledger.encoding import json_of, json_text, list_of, list_text
 
 NOW = datetime(2024, 1, 2, 15, 30, tzinfo=UTC)
 
@@ -33,6 +36,17 @@ def test_events_are_numbered_and_come_back(ledger: OrderLedger) -> None:
     assert ledger.events.of_order("p.0.1") == (first,)
     with pytest.raises(InvalidInput, match="cannot be written"):
         append("notice", "", {"what": object()}, NOW)
+
+
+def test_a_list_is_written_as_a_mapping_is() -> None:
+    told = [math.nan, math.inf, -0.1, np.float64(0.5), 2**70, None, "null", "é", Side.BUY, True]
+    nested = [Decimal("1.10"), NOW, date(2024, 1, 2), {"b": NOW, "a": [1, None]}, (1, "x")]
+    for items in ([], [1, "x", 0.5], *([value] for value in told), nested, [*told, *nested]):
+        alike = json_of(json_text({"items": items}))["items"]
+        assert repr(list_of(list_text(items))) == repr(alike), "NaN is no equal of itself"
+    for unknown in (object(), {1, 2}, np.int64(3)):
+        with pytest.raises(InvalidInput, match="cannot be written"):
+            list_text([unknown])
 
 
 def test_a_manifest_never_changes(ledger: OrderLedger) -> None:

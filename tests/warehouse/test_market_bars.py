@@ -4,7 +4,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from models.domain.corporate_actions import ActionKind, Adjustment, CorporateAction
+from models.domain.corporate_actions import (
+    ActionKind,
+    Adjustment,
+    CorporateAction,
+    PriceBasis,
+)
 from models.domain.errors import InvalidInput
 from warehouse.market import MarketWarehouse
 from warehouse.market.bars import MergeResult
@@ -137,3 +142,19 @@ def test_what_a_bar_is_adjusted_by_does_not_depend_on_the_sessions_read(
     assert whole["close"].tolist() == [7.5, 7.5, 15.0, 20.0], "5 USD of 20"
     part = warehouse.bars.adjusted(on=DAYS[3], last=DAYS[1], adjustment=Adjustment.TOTAL_RETURN)
     pd.testing.assert_frame_equal(part, whole.head(2))
+
+
+def test_what_a_vendor_put_in_is_taken_out_alike_in_every_window(
+    warehouse: MarketWarehouse,
+) -> None:
+    raw = [100.0, 100.0, 200.0, 200.0]
+    frame = bars("KO")
+    for name in ("open", "high", "low", "close"):
+        frame[name] = [price * 0.95 for price in raw[:3]] + raw[3:]
+    warehouse.bars.merge_daily(frame.head(2), "vendor", NOW)
+    warehouse.bars.merge_daily(frame.tail(2).assign(close=raw[2:]), "file", NOW)
+    warehouse.actions.merge([CorporateAction("KO", DAYS[3], ActionKind.DIVIDEND, 10.0)], "x", NOW)
+    warehouse.actions.set_bases({"KO": PriceBasis(DAYS[3], DAYS[3])}, "vendor", NOW)
+    for place, last in enumerate(DAYS[:4]):
+        seen = warehouse.bars.adjusted(["KO"], last=last, on=last)["close"].tolist()
+        assert seen == pytest.approx(raw[: place + 1]), "10 USD of 200, whoever brought the 200"

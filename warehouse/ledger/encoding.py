@@ -55,8 +55,12 @@ def json_text(payload: Mapping[str, Any]) -> str:
 
 
 def list_text(items: Sequence[object]) -> str:
-    """Write a list of finite values as JSON, quickly; those in it as `json_text` does."""
-    return orjson.dumps(items, default=_plain).decode()
+    """Write a list as JSON, quickly; it reads back as what `json_text` writes of it does."""
+    try:
+        text = orjson.dumps(items, default=_plain, option=_AS_JSON).decode()
+    except TypeError:  # NumPy's numbers, whole ones above 64 bits, and what cannot be written
+        return _ENCODER.encode(list(items))
+    return _ENCODER.encode(list(items)) if "null" in text else text  # NaN and infinity, perhaps
 
 
 def list_of(text: str) -> list[Any]:
@@ -81,4 +85,5 @@ def _plain(value: object) -> object:
     raise InvalidInput(f"{value!r} of type {type(value).__name__} cannot be written as JSON")
 
 
+_AS_JSON = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS | orjson.OPT_SORT_KEYS
 _ENCODER = json.JSONEncoder(sort_keys=True, default=_plain, separators=(",", ":"))

@@ -11,14 +11,22 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
-from models.domain.corporate_actions import Adjustment
+from models.domain.corporate_actions import ActionKind, Adjustment, CorporateAction
 from models.domain.errors import InvalidInput
 from warehouse.market.as_of import MergeResult, VersionedTable
 from warehouse.market.connection import MarketStore, utc_naive
 from warehouse.market.corporate_actions import read_actions, read_bases
 from warehouse.market.matrix import spread
 from warehouse.market.selection import known_then, of_days, wanted
-from warehouse.market.staging import ArrowTable, arrow, as_frame, fetch_table, read_frame
+from warehouse.market.staging import (
+    ArrowTable,
+    arrow,
+    as_frame,
+    fetch_frame,
+    fetch_table,
+    read_frame,
+    stage,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,6 +39,11 @@ BARS = VersionedTable("bars_daily", ("symbol", "session"), (*PRICES, "volume"), 
 _CHOSEN = f"WHERE {of_days('session')} ORDER BY session, symbol"
 _SHOWN = "symbol, session, open, high, low, close, volume"
 _DAILY = f"SELECT {_SHOWN} FROM bars_daily {_CHOSEN}"  # noqa: S608
+_WEIGHING = (
+    "SELECT DISTINCT told.symbol, told.session, told.close, told.source FROM paid ASOF JOIN "
+    "(SELECT symbol, session, close, source FROM ({known}) WHERE session > $after) AS told "
+    "ON paid.symbol = told.symbol AND paid.ex_date > told.session"
+)
 _COVERAGE = (
     'SELECT symbol, MIN(session) AS "first", MAX(session) AS "last", COUNT(*) AS "count" '
     "FROM bars_daily GROUP BY symbol ORDER BY symbol"
@@ -110,15 +123,21 @@ class DailyBars:
         """
         from models.features.adjustment import adjust_bars
 
-        until = last  # a dividend is weighed by the close before its ex-date, which must be there
-        if last is not None and adjustment is Adjustment.TOTAL_RETURN:
-            until = max(last, on)
         with self._store.read() as connection:
-            bars = as_frame(_read(connection, symbols, first, until, as_of))
+            bars = as_frame(_read(connection, symbols, first, last, as_of))
             actions = read_actions(connection, symbols, as_of)
             bases = read_bases(connection, as_of)
-        found = adjust_bars(bars, actions, bases, on, adjustment)[list(COLUMNS)]
-        return found if until == last else found[found["session"] <= last].reset_index(drop=True)
+            weighing = None if last is None else _weighing(connection, actions, last, as_of)
+        return adjust_bars(bars, actions, bases, on, adjustment, weighing=weighing)[list(COLUMNS)]
+
+    def weighing(self, actions: Sequence[CorporateAction], after: date) -> pd.DataFrame | None:
+        """Return the bars that weigh the dividends with ex-dates later than `after`.
+
+        These are the last ones before each ex-date (symbol, session, close, source), as far as they
+        are later than `after`; None without such dividends.
+        """
+        with self._store.read() as connection:
+            return _weighing(connection, actions, after, None)
 
     def sources(self) -> dict[tuple[str, str], int]:
         """Return the count of bars by (symbol, source)."""
@@ -184,6 +203,21 @@ def _read(
     """Return the columns of the Bars frame and the source of each bar."""
     query = f"SELECT {_SHOWN}, source FROM ({BARS.known(as_of)}) {_CHOSEN}"  # noqa: S608
     return fetch_table(connection, query, wanted(symbols, first, last) | known_then(as_of))
+
+
+def _weighing(
+    connection: DuckDBPyConnection,
+    actions: Sequence[CorporateAction],
+    after: date,
+    as_of: datetime | None,
+) -> pd.DataFrame | None:
+    paid = [a for a in actions if a.kind is ActionKind.DIVIDEND and a.ex_date > after]
+    if not paid:
+        return None
+    symbols, days = [action.symbol for action in paid], [action.ex_date for action in paid]
+    connection.register("paid", stage({"symbol": ("text", symbols), "ex_date": ("date", days)}))
+    query = _WEIGHING.format(known=BARS.known(as_of))
+    return fetch_frame(connection, query, {"after": after} | known_then(as_of))
 
 
 def _staged(frame: pd.DataFrame) -> ArrowTable:
