@@ -14,6 +14,7 @@ import pytest
 from warehouse.market import MarketWarehouse, spans
 from warehouse.market.checking import check_market
 from warehouse.market.contents import table_contents, whole_content
+from warehouse.market.maintenance import retain_market
 
 NOW = datetime(2024, 1, 12, 22, 0, tzinfo=UTC)
 DAYS = tuple(date(2024, 1, day) for day in (3, 4, 5, 8))
@@ -124,6 +125,35 @@ def test_a_writer_gets_in_between_two_reads_and_nothing_is_wrong(
 def test_what_is_wrong_in_several_parts_is_told_once(
     warehouse: MarketWarehouse, statement: str, says: str
 ) -> None:
+    with duckdb.connect(str(warehouse.path)) as outside:
+        outside.execute(statement)
+    problems = check_market(warehouse.store, say).problems
+    assert sum(says in problem for problem in problems) == 1, problems
+
+
+@pytest.mark.parametrize(
+    ("statement", "says"),
+    [
+        ("UPDATE larger_bars_known SET low = -1 WHERE timeframe = '1h'", "has 14 bars whose"),
+        (
+            "INSERT INTO larger_bars_known FROM larger_bars_known WHERE timeframe = '1d'",
+            "larger_bars_known has 1d KO 2024-01-0",
+        ),
+        (
+            "DELETE FROM bars_1h WHERE session = '2024-01-03'",
+            "bars_1h has 7 bars without minutes that differ",
+        ),
+        (
+            "UPDATE bars_5m SET open = low WHERE session = '2024-01-04'",
+            "bars_5m has 78 bars without minutes that differ",
+        ),
+    ],
+)
+def test_what_is_kept_of_dropped_minutes_is_held_against_their_bars(
+    warehouse: MarketWarehouse, statement: str, says: str
+) -> None:
+    retain_market(warehouse.store, DAYS[2], None, True, say)
+    assert check_market(warehouse.store, say).problems == ()
     with duckdb.connect(str(warehouse.path)) as outside:
         outside.execute(statement)
     problems = check_market(warehouse.store, say).problems

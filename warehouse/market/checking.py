@@ -16,6 +16,7 @@ from models.domain.sessions import sessions_between
 from warehouse.market.connection import MarketStore
 from warehouse.market.contents import ContentSum, content_sum, table_columns, whole_content
 from warehouse.market.daily_agreement import read_differences
+from warehouse.market.larger_history import TABLE as KNOWN
 from warehouse.market.resample import BUILT, TABLES, stage_hours
 from warehouse.market.spans import Paced, Span, count_places, last_day, short_reads
 from warehouse.market.storage import file_mark
@@ -28,10 +29,11 @@ if TYPE_CHECKING:
 Progress = Callable[[str], None]
 
 MINUTES = TABLES["1m"]
-TOGETHER = tuple(TABLES.values())  # compared with each other, so read in the same moment
+TOGETHER = (*TABLES.values(), KNOWN)  # compared with each other, so read in the same moment
 KEYS = {
     "bars_daily": ("symbol", "session"),
-    **dict.fromkeys(("bars_5s", *TOGETHER), ("symbol", "ts")),
+    **dict.fromkeys(("bars_5s", *TABLES.values()), ("symbol", "ts")),
+    KNOWN: ("timeframe", "symbol", "ts", "known_at"),
 }
 ALONG = ("session", "ts", "moment", "changed_at", "checked_at", "made_at", "measured_at")
 _BAD_BAR = (
@@ -51,6 +53,10 @@ _ELSEWHERE = (
 _SUMS = (
     "{table} differs from {below} in {count:,} sessions (first: {first}); "
     "ingest these sessions' minutes again"
+)
+_UNLIKE_KNOWN = (
+    "{table} has {count:,} bars without minutes that differ from what larger_bars_known last has "
+    "of them (first: {first}); restore a backup"
 )
 # A session's date is that of New York; its day begins 570 minutes before an opening at 09:30.
 _OWN_DAY = "ts >= opens - INTERVAL 570 MINUTE AND ts < opens + INTERVAL 870 MINUTE"
@@ -160,6 +166,7 @@ class _Check:
             self._look_at_days(connection, span)
             for below, size in zip(("1m", *BUILT), BUILT, strict=False):
                 self._compare_sums(connection, TABLES[below], TABLES[size], span)
+                self._compare_known(connection, size, span)
         if tables[0] == "bars_daily" and self._daily_bps is not None:
             found = read_differences(connection, self._daily_bps, span.lower, last_day(span))
             self._days += [
@@ -175,7 +182,7 @@ class _Check:
             f"SELECT {listed} FROM {rows} GROUP BY {listed} HAVING count(*) > 1 LIMIT 1"  # noqa: S608
         ).fetchone()
         if twice:
-            self._note(name, _TWICE, (1, f"{twice[0]} {twice[1]}"))
+            self._note(name, _TWICE, (1, " ".join(map(str, twice))))
         bad = connection.execute(
             f"SELECT count(*), min(symbol) FROM {rows} WHERE {_BAD_BAR}"  # noqa: S608
         ).fetchone()
@@ -215,6 +222,22 @@ class _Check:
             + (" AND small.volume IS NOT NULL" if is_minutes else "")
         ).fetchone()
         self._note(large, _SUMS.replace("{below}", small), found)
+
+    def _compare_known(self, connection: DuckDBPyConnection, size: str, span: Span) -> None:
+        """Compare the bars of sessions without minutes with the last that is known of them."""
+        figures = "open, high, low, close, volume, minutes"
+        found = connection.execute(
+            "SELECT count(*), min(symbol) || ' ' || min(session) FROM ("  # noqa: S608
+            f"SELECT symbol, session, ts, {figures} FROM {span.of(KNOWN)} "
+            f"WHERE timeframe = '{size}' QUALIFY row_number() OVER "
+            "(PARTITION BY symbol, ts ORDER BY known_at DESC) = 1) AS kept "
+            f"FULL JOIN {span.of(TABLES[size])} AS large USING (symbol, session, ts) "
+            f"ANTI JOIN {span.of(MINUTES)} AS there USING (symbol, session) WHERE "
+            "(kept.open, kept.high, kept.low, kept.close, kept.volume, kept.minutes) "
+            "IS DISTINCT FROM "
+            "(large.open, large.high, large.low, large.close, large.volume, large.minutes)"
+        ).fetchone()
+        self._note(TABLES[size], _UNLIKE_KNOWN, found)
 
     def _note(self, table: str, text: str, found: tuple[Any, ...] | None) -> None:
         """Add (count, where) to what was found of one kind in a table; the first place stays."""
