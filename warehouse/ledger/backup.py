@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from models.domain.errors import InvalidInput, RetryLater
+from warehouse.lasting_names import sync
 from warehouse.ledger.audit import table_rows
 from warehouse.ledger.chain import chain_head
 from warehouse.ledger.connection import LedgerStore
@@ -90,15 +91,6 @@ def sha256_of(path: Path) -> str:
     """Return the SHA-256 of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def sync(path: Path) -> None:
-    """Have the operating system write a file or folder to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def refuse_existing(path: Path) -> None:

@@ -18,13 +18,13 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 
 from models.domain.errors import InvalidInput, RetryLater
+from warehouse.lasting_names import sync
 from warehouse.ledger.backup import (
     Backup,
     contents,
     copy_database,
     sha256_of,
     storage_faults,
-    sync,
     write_backup,
 )
 from warehouse.ledger.connection import MIGRATIONS, LedgerStore

@@ -157,23 +157,20 @@ class DailyBars:
 
     def last_sessions(self, *, without: str = "") -> dict[str, date]:
         """Return the last stored session of every symbol, bars of the source `without` left out."""
-        query = (
-            "SELECT symbol, MAX(session) FROM bars_daily WHERE source <> ? "
-            "GROUP BY symbol ORDER BY symbol"
-        )
-        with self._store.read() as connection:
-            rows = connection.execute(query, [without]).fetchall()
-        return {str(symbol): last for symbol, last in rows}
+        return self._end_sessions("MAX", without)
 
     def first_sessions(self, *, without: str = "") -> dict[str, date]:
         """Return the first stored session of every symbol, bars of `without` left out."""
+        return self._end_sessions("MIN", without)
+
+    def _end_sessions(self, end: str, without: str) -> dict[str, date]:
         query = (
-            "SELECT symbol, MIN(session) FROM bars_daily WHERE source <> ? "
+            f"SELECT symbol, {end}(session) FROM bars_daily WHERE source <> ? "  # noqa: S608
             "GROUP BY symbol ORDER BY symbol"
         )
         with self._store.read() as connection:
             rows = connection.execute(query, [without]).fetchall()
-        return {str(symbol): first for symbol, first in rows}
+        return {str(symbol): session for symbol, session in rows}
 
     def last_closes(self, before: date) -> dict[str, tuple[date, float]]:
         """Return, by symbol, the last session before a date and its close in USD."""

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from models.domain.errors import InvalidInput
 from models.domain.sessions import sessions_between
+from warehouse.lasting_names import make_folder, sync_file
 from warehouse.market.connection import MarketStore
 from warehouse.market.history_windows import FIVE_SECONDS, MINUTE, forget_windows
 from warehouse.market.larger_history import keep_known
-from warehouse.market.lasting_names import make_folder, sync_file
 from warehouse.market.spans import Paced, count_places
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from models.domain.errors import InvalidInput
-from warehouse.market.lasting_names import make_folder, sync_folder
+from warehouse.lasting_names import make_folder, sync
 from warehouse.market.staging import ArrowTable, arrow
 
 SUFFIX = ".arrows"
@@ -30,7 +30,7 @@ class TickJournal:
         try:
             make_folder(path.parent)
             self._file: BinaryIO = path.open("xb")
-            sync_folder(path.parent)
+            sync(path.parent)
         except OSError as error:
             raise InvalidInput(
                 f"the journal {path} cannot be written ({error}); see that its folder is writable "

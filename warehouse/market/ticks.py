@@ -19,8 +19,8 @@ from urllib.parse import quote
 
 from models.domain.errors import InvalidInput
 from models.domain.sessions import EXCHANGE_TZ
+from warehouse.lasting_names import make_folder, sync
 from warehouse.market.connection import utc_naive
-from warehouse.market.lasting_names import make_folder, sync_folder
 from warehouse.market.selection import of_days, wanted
 from warehouse.market.staging import ArrowTable, arrow, fetch_frame
 from warehouse.market.tick_journal import SUFFIX, TickJournal, left_behind, read_journal
@@ -204,5 +204,5 @@ def _write_whole(folder: Path, name: str, rows: ArrowTable) -> Path:
     with unfinished.open("rb") as file:
         os.fsync(file.fileno())
     unfinished.replace(target)
-    sync_folder(folder)  # the name must last before the journal is removed
+    sync(folder)  # the name must last before the journal is removed
     return target

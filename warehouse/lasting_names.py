@@ -1,4 +1,4 @@
-"""Folders whose names outlive a power loss: a file's bytes are safe before its name is."""
+"""Files and folders that outlive a power loss: bytes first, then the name that leads to them."""
 
 from __future__ import annotations
 
@@ -12,23 +12,19 @@ def make_folder(folder: Path) -> None:
         return
     make_folder(folder.parent)
     folder.mkdir(exist_ok=True)
-    sync_folder(folder.parent)
+    sync(folder.parent)
 
 
 def sync_file(file: Path) -> None:
     """Bring a written file to the disk, its bytes and then its name."""
-    place = os.open(file, os.O_RDONLY)
-    try:
-        os.fsync(place)
-    finally:
-        os.close(place)
-    sync_folder(file.parent)
+    sync(file)
+    sync(file.parent)
 
 
-def sync_folder(folder: Path) -> None:
-    """Bring the names in a folder to the disk."""
-    place = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Bring a file's bytes, or the names in a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(place)
+        os.fsync(descriptor)
     finally:
-        os.close(place)
+        os.close(descriptor)
